@@ -1,0 +1,95 @@
+#include "common/base/encode.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+void encode_hex(struct buf *out, const void *bytes, size_t count)
+{
+    static const char digits[] = "0123456789abcdef";
+    const unsigned char *p = bytes;
+    for (size_t i = 0; i < count; i++) {
+        buf_add_char(out, digits[p[i] >> 4]);
+        buf_add_char(out, digits[p[i] & 15]);
+    }
+}
+
+static void encode_64(struct buf *out, const unsigned char *p, size_t count, char c62, char c63, bool pad)
+{
+    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    for (size_t i = 0; i < count; i += 3) {
+        size_t have = count - i < 3 ? count - i : 3;
+        uint32_t v =
+            (uint32_t)p[i] << 16 | (have > 1 ? (uint32_t)p[i + 1] << 8 : 0) | (have > 2 ? p[i + 2] : 0);
+        for (size_t k = 0; k < 4; k++) {
+            uint32_t six = v >> (18 - 6 * k) & 63;
+            if (k <= have)
+                buf_add_char(out, six < 62 ? alphabet[six] : six == 62 ? c62 : c63);
+            else if (pad)
+                buf_add_char(out, '=');
+        }
+    }
+}
+
+void encode_base64(struct buf *out, const void *bytes, size_t count)
+{
+    encode_64(out, bytes, count, '+', '/', true);
+}
+
+void encode_base64url(struct buf *out, const void *bytes, size_t count)
+{
+    encode_64(out, bytes, count, '-', '_', false);
+}
+
+static int sextet(char c)
+{
+    if (c >= 'A' && c <= 'Z')
+        return c - 'A';
+    if (c >= 'a' && c <= 'z')
+        return c - 'a' + 26;
+    if (c >= '0' && c <= '9')
+        return c - '0' + 52;
+    if (c == '+' || c == '-')
+        return 62;
+    if (c == '/' || c == '_')
+        return 63;
+    return -1;
+}
+
+int decode_base64(struct buf *out, struct str text)
+{
+    size_t start = out->n;
+    while (text.n && text.p[text.n - 1] == '=')
+        text.n--;
+    uint32_t bits = 0;
+    int have = 0;
+    for (size_t i = 0; i < text.n; i++) {
+        int six = sextet(text.p[i]);
+        if (six < 0) {
+            out->n = start;
+            return -EINVAL;
+        }
+        bits = bits << 6 | (uint32_t)six;
+        have += 6;
+        if (have >= 8) {
+            have -= 8;
+            buf_add_char(out, (char)(bits >> have & 0xff));
+        }
+    }
+    if (text.n % 4 == 1) {
+        out->n = start;
+        return -EINVAL;
+    }
+    return 0;
+}
+
+void encode_uuid(char ret_text[37], const unsigned char bytes[16])
+{
+    unsigned char b[16];
+    memcpy(b, bytes, sizeof(b));
+    b[6] = (unsigned char)((b[6] & 0x0f) | 0x40);
+    b[8] = (unsigned char)((b[8] & 0x3f) | 0x80);
+    (void)snprintf(ret_text, 37, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0],
+                   b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14],
+                   b[15]);
+}

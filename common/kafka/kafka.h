@@ -1,0 +1,133 @@
+// Kafka producer and consumer on a libevent loop, over librdkafka's event interface: no callback runs in a
+// library thread. The only place, beside the embedded broker, that includes librdkafka.
+#ifndef ROLLCALL_KAFKA_KAFKA_H
+#define ROLLCALL_KAFKA_KAFKA_H
+
+#include "common/base/error.h"
+#include "common/base/str.h"
+
+#include <stdint.h>
+
+struct event_base;
+struct kafka_producer;
+struct kafka_consumer;
+
+struct kafka_params {
+    struct event_base *base;
+    const char *bootstrap; // "host:port,…"
+    const char *client_id;
+    const char *extra; // "name=value;name=value": librdkafka settings (security.protocol …); NULL
+};
+
+struct kafka_header {
+    const char *name;
+    struct str value;
+};
+
+struct kafka_record {
+    const char *topic;
+    int32_t partition; // -1 when producing: murmur2 of the key, as Java clients do
+    int64_t offset;    // consumed
+    int64_t timestamp_ms;
+    struct str key;
+    struct str value; // p NULL: tombstone
+    const struct kafka_header *headers;
+    size_t header_count;
+};
+struct str kafka_header_get(const struct kafka_record *r, const char *name); // STR_NONE when absent
+
+// ---- producer: acks=all, idempotent, linger <= 1 ms, message time-out 30 s. Loop thread only.
+
+struct kafka_producer_params {
+    struct kafka_params common;
+    void *arg;
+    // Once for each accepted record: err NULL when the broker has it. `token` is what kafka_produce was
+    // given.
+    void (*on_delivery)(void *arg, uint64_t token, const struct error *err);
+    // All brokers down / at least one up again.
+    void (*on_health)(void *arg, bool up);
+};
+must_use int kafka_producer_new(const struct kafka_producer_params *p, struct kafka_producer **ret,
+                                struct error *err);
+// Delivers or fails what is under way for at most timeout_ms (callbacks run), then frees.
+void kafka_producer_free(struct kafka_producer *p, uint32_t timeout_ms);
+// 0, -EAGAIN (queue full: nothing was accepted), -EMSGSIZE, -EINVAL. Everything is copied.
+must_use int kafka_produce(struct kafka_producer *p, const struct kafka_record *r, uint64_t token);
+size_t kafka_producer_pending_count(const struct kafka_producer *p);
+
+// Makes sure a topic exists with these settings and that its metadata is known (the first record to an
+// unknown topic waits a second otherwise). Answers on the loop: count of partitions (> 0), or a negative code
+// when there is no broker. Where the broker has no admin API (the embedded one) the topic is made by asking
+// for its metadata.
+struct kafka_topic_settings {
+    const char *topic;
+    int32_t partitions;  // wanted when it does not exist
+    int32_t replication; // -1: the broker's default
+    int64_t retention_ms;
+};
+typedef void kafka_topic_fn(void *arg, const char *topic, int32_t partitions_or_error);
+void kafka_topic_ensure(struct kafka_producer *p, const struct kafka_topic_settings *s, kafka_topic_fn *fn,
+                        void *arg);
+// What is known now: partitions, or 0 when it is not known. Loop thread.
+int32_t kafka_topic_partitions(struct kafka_producer *p, const char *topic);
+
+// ---- consumer: one group; manual commit; cooperative-sticky; static membership where instance_id is given.
+
+struct kafka_consumer_params {
+    struct kafka_params common;
+    const char *group;
+    const char *instance_id; // group.instance.id; NULL: dynamic
+    const char *const *topics;
+    size_t topic_count;
+    bool from_beginning;         // of a partition without a committed offset: earliest, else latest
+    uint32_t session_timeout_ms; // 10 000
+    void *arg;
+    // Records of one poll in order; borrowed. Return is ignored; use kafka_consumer_pause to stop the flow.
+    void (*on_records)(void *arg, const struct kafka_record *records, size_t count);
+    // A partition was given to us. It is assigned and *paused*; the owner positions it
+    // (kafka_consumer_seek_end or kafka_consumer_seek_begin or neither: committed offset) and calls
+    // kafka_consumer_resume.
+    void (*on_assigned)(void *arg, const char *topic, int32_t partition);
+    // It is about to be taken. lost: the group already gave it away (session over). The partition stays ours
+    // until kafka_consumer_release is called for it (at once when lost).
+    void (*on_revoked)(void *arg, const char *topic, int32_t partition, bool lost);
+    // Result of kafka_consumer_commit. sent_us: clock_monotonic_us at the time of the call that it answers.
+    void (*on_commit)(void *arg, const struct error *err, uint64_t sent_us);
+    void (*on_health)(void *arg, bool up);
+};
+must_use int kafka_consumer_new(const struct kafka_consumer_params *p, struct kafka_consumer **ret,
+                                struct error *err);
+// Leaves the group (at most timeout_ms) and frees.
+void kafka_consumer_free(struct kafka_consumer *c, uint32_t timeout_ms);
+
+// Positions at the end as the broker says it is now, so that nothing written before is seen and nothing after
+// is missed; done(arg, 0 or negative) on the loop.
+typedef void kafka_done_fn(void *arg, const char *topic, int32_t partition, int rc);
+void kafka_consumer_seek_end(struct kafka_consumer *c, const char *topic, int32_t partition,
+                             kafka_done_fn *fn, void *arg);
+void kafka_consumer_seek_begin(struct kafka_consumer *c, const char *topic, int32_t partition,
+                               kafka_done_fn *fn, void *arg);
+void kafka_consumer_pause(struct kafka_consumer *c, const char *topic, int32_t partition);  // topic NULL: all
+void kafka_consumer_resume(struct kafka_consumer *c, const char *topic, int32_t partition); // topic NULL: all
+void kafka_consumer_release(struct kafka_consumer *c, const char *topic, int32_t partition);
+// Commits next offsets (last handled + 1), asynchronously; always goes to the coordinator, even when nothing
+// moved. offset -1: the position as it is now.
+void kafka_consumer_commit(struct kafka_consumer *c, const char *topic, int32_t partition,
+                           int64_t next_offset);
+int32_t kafka_consumer_partitions(struct kafka_consumer *c,
+                                  const char *topic); // count in the topic, 0 unknown
+
+// ---- reading a topic's last minutes once, outside any group (write-back after a Redis fail-over).
+// on_record for each record with a timestamp >= since_ms, up to the end as it was at the start; then on_done.
+struct kafka_replay_params {
+    struct kafka_params common;
+    const char *const *topics;
+    size_t topic_count;
+    int64_t since_ms;
+    void *arg;
+    void (*on_record)(void *arg, const struct kafka_record *r);
+    void (*on_done)(void *arg, const struct error *err); // the replay frees itself after this
+};
+must_use int kafka_replay(const struct kafka_replay_params *p, struct error *err);
+
+#endif

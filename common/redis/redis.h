@@ -1,0 +1,64 @@
+// One asynchronous Redis connection on a libevent loop: connects, authenticates, connects again with
+// back-off, runs commands and scripts by SHA. The only place that includes hiredis. Everything on the loop's
+// thread.
+#ifndef ROLLCALL_REDIS_REDIS_H
+#define ROLLCALL_REDIS_REDIS_H
+
+#include "common/base/error.h"
+#include "common/base/str.h"
+
+#include <stdint.h>
+
+struct event_base;
+struct redis;
+struct redis_value; // a reply; borrowed during the callback
+
+enum redis_type { REDIS_NIL, REDIS_STRING, REDIS_INTEGER, REDIS_ARRAY, REDIS_STATUS, REDIS_FAIL };
+
+enum redis_type redis_type(const struct redis_value *v);
+struct str redis_str(const struct redis_value *v); // string, status or error text; else STR_NONE
+int64_t redis_int(const struct redis_value *v);    // integer, or a string that is one; else 0
+size_t redis_count(const struct redis_value *v);   // of an array
+const struct redis_value *redis_at(const struct redis_value *v, size_t index); // NULL past the end
+
+// Exactly once for each command. v is NULL when the connection was lost before the answer (err: -ENOTCONN:
+// the command may have been carried out; -ETIMEDOUT), and for error replies (err: -EIO, with Redis's text).
+// Else err is NULL.
+typedef void redis_fn(void *arg, const struct redis_value *v, const struct error *err);
+
+struct redis_params {
+    struct event_base *base;
+    const char *url;      // redis://[user[:password]@]host[:port][/db] or unix:///path
+    const char *password; // instead of the URL's; NULL
+    uint32_t command_timeout_ms;
+    void *arg;
+    // The connection is usable; replication_id is INFO's master_replid, and changes after a fail-over.
+    void (*on_up)(void *arg, struct str replication_id);
+    void (*on_down)(void *arg, const struct error *why);
+};
+
+must_use int redis_new(const struct redis_params *params, struct redis **ret,
+                       struct error *err); // bad URL: -EINVAL
+void redis_free(struct redis *r);          // callbacks under way get -ENOTCONN, from within
+bool redis_is_up(const struct redis *r);
+size_t redis_pending_count(const struct redis *r);
+
+// argv[i] are copied before it returns. While down the callback gets -ENOTCONN on the next loop turn.
+void redis_command(struct redis *r, redis_fn *fn, void *arg, size_t argc, const struct str *argv);
+// redis_commandl(r, fn, arg, STR_LIT("HGET"), key, field): the same from a list of struct str.
+#define redis_commandl(r, fn, arg, ...)                                                                      \
+    redis_command((r), (fn), (arg), sizeof((struct str[]){__VA_ARGS__}) / sizeof(struct str),                \
+                  (struct str[]){__VA_ARGS__})
+
+// A script built into the binary.
+struct redis_script {
+    const char *name;
+    struct str text;
+    char sha1_hex[41]; // filled by redis_script_init
+};
+void redis_script_init(struct redis_script *s, const char *name, struct str text);
+// EVALSHA, and EVAL when Redis does not know it (then it does). Keys first in argv.
+void redis_script(struct redis *r, const struct redis_script *s, redis_fn *fn, void *arg, size_t key_count,
+                  size_t argc, const struct str *argv);
+
+#endif

@@ -1,0 +1,97 @@
+// One registration: what should be (design: the model behind all dialects). Plain data; the JSON form is
+// `spec` in Redis and on the changes topics (proto/schemas/spec.json).
+#ifndef ROLLCALL_REGISTRATION_REGISTRATION_H
+#define ROLLCALL_REGISTRATION_REGISTRATION_H
+
+#include "common/base/buf.h"
+#include "common/base/error.h"
+#include "common/json/json.h"
+
+#include <stdint.h>
+
+#define REGISTRATION_MAX_CONTACTS    8
+#define REGISTRATION_MAX_CREDENTIALS 8
+#define REGISTRATION_MAX_ROUTES      8
+#define REGISTRATION_MAX_TEXT_BYTES  1024 // any one string
+#define REGISTRATION_UNSET           (-1) // of the nullable integers
+
+enum registration_scheme { SCHEME_SIP, SCHEME_SIPS };
+enum registration_transport { TRANSPORT_UDP, TRANSPORT_TCP, TRANSPORT_TLS, TRANSPORT_WS };
+enum registration_retry_shape { RETRY_FIXED, RETRY_GROWING };
+
+struct credential {
+    char *realm;  // NULL: any
+    char *user;   // NULL: none given
+    char *secret; // sealed text (seal.h) everywhere but in the moment of use; NULL: none given
+    bool clear;   // secret is clear text still to be sealed; never written as JSON
+};
+
+struct contact {
+    char *uri;       // name-addr or addr-spec as given; {local} stands for the registrant's own host:port
+    char *q;         // "0.5", or NULL
+    int64_t expires; // seconds, or REGISTRATION_UNSET
+};
+
+struct registration {
+    uint64_t id;
+    char *account;
+    char *name;
+    bool enabled;
+    enum registration_scheme scheme;
+    char *domain; // host[:port]
+    char *username;
+    char *display_username; // nullable, and so are all char * below
+    char *aor;              // sip:user@host where it is not username@domain
+    char *from;             // third-party From
+    struct credential credentials[REGISTRATION_MAX_CREDENTIALS];
+    size_t credential_count;
+    struct contact contacts[REGISTRATION_MAX_CONTACTS];
+    size_t contact_count;
+    int64_t expires;         // seconds asked for, or unset: default_expires
+    int64_t default_expires; // the dialect's own when expires is unset
+    bool force_expire;
+    char *route_set[REGISTRATION_MAX_ROUTES];
+    size_t route_count;
+    char *registrar; // where to send: SIP URI
+    enum registration_transport transport;
+    char *interface;
+    int64_t retry_delay_s;
+    enum registration_retry_shape retry_shape;
+    int64_t max_attempts; // or unset: never give up
+    int64_t pop, node;    // or unset
+    char *labels;         // a JSON object's text; NULL: none
+    uint64_t refresh_seq, flush_seq, audit_seq;
+    uint64_t revision;
+    uint64_t created_at_ms, updated_at_ms; // wall
+};
+
+void registration_init(struct registration *r); // zeroes and sets the defaults of the model
+void registration_done(struct registration *r);
+void registration_copy(struct registration *to_init, const struct registration *from);
+
+// Compact JSON object with members in a fixed order, nulls left out: equal registrations give equal bytes.
+// `revision`, `created_at` and `updated_at` are not in it (the store keeps them beside it), id and account
+// are.
+void registration_write(struct buf *out, const struct registration *r);
+// 0, or -EINVAL naming the member. Unknown members are ignored (a newer gateway may have written them).
+must_use int registration_read(const struct json *object, struct registration *ret_init, struct error *err);
+
+// "node-<id>", "pop-<id>" or "any": the name of the place it is sent from. ret holds at most 32 bytes.
+#define REGISTRATION_PLACE_BYTES 32
+void registration_place(const struct registration *r, char ret[REGISTRATION_PLACE_BYTES]);
+
+// "sip:user@host" as it goes into To; expands scheme, username and domain where aor is unset.
+void registration_aor(struct buf *out, const struct registration *r);
+
+int64_t registration_expires(const struct registration *r); // expires, else default_expires, else 3600
+
+// Rules that hold for every dialect: no text that would put CR, LF, NUL or another control character into
+// SIP, sizes, parsable contacts, domain, routes, registrar. 0, or -EINVAL: *ret_field is the model's member
+// name.
+must_use int registration_check(const struct registration *r, const char **ret_field, struct error *err);
+
+const char *registration_scheme_name(enum registration_scheme s);
+const char *registration_transport_name(enum registration_transport t);
+const char *registration_retry_shape_name(enum registration_retry_shape s);
+
+#endif

@@ -1,0 +1,34 @@
+// Secrets sealed with AES-256-GCM under a key ring, so that none stands in clear in Redis, Kafka, a log or a
+// trace.
+#ifndef ROLLCALL_REGISTRATION_SEAL_H
+#define ROLLCALL_REGISTRATION_SEAL_H
+
+#include "common/base/buf.h"
+#include "common/base/error.h"
+
+struct key_ring; // immutable once loaded: any thread
+
+// What a sealed text is bound to: opening it elsewhere fails.
+struct seal_context {
+    struct str account;
+    uint64_t id;
+    const char *field; // "password"
+    struct str realm;  // empty: any
+};
+
+// Text: lines "<key id> <64 hex digits>"; the first key seals, all open; '#' comments. 0 or -EINVAL with line
+// and cause.
+must_use int key_ring_parse(struct str text, struct key_ring **ret, struct error *err);
+must_use int key_ring_load(const char *path, struct key_ring **ret, struct error *err);
+void key_ring_free(struct key_ring *ring);
+
+// "sealed:<key id>:<base64 of nonce, ciphertext, tag>"
+void seal_text(const struct key_ring *ring, const struct seal_context *context, struct str secret,
+               struct buf *out);
+bool seal_is_sealed(struct str text);
+// 0; -ENOKEY (sentence: key <id> missing); -EBADMSG (damaged, or sealed for another context). `out` is wiped
+// by the caller.
+must_use int seal_open(const struct key_ring *ring, const struct seal_context *context, struct str sealed,
+                       struct buf *out, struct error *err);
+
+#endif

@@ -1,0 +1,94 @@
+// What a registrant reports of one registration, and what it needs to touch the existing binding again. JSON
+// form: proto/schemas/status.json.
+#ifndef ROLLCALL_REGISTRATION_STATUS_H
+#define ROLLCALL_REGISTRATION_STATUS_H
+
+#include "common/registration/registration.h"
+
+enum status_state {
+    STATE_DISABLED,      // not asked to be registered, and nothing is bound
+    STATE_PENDING,       // not sent yet, or held back by pacing
+    STATE_REGISTERING,   // a REGISTER is under way and nothing was bound before; never reported by itself
+    STATE_REGISTERED,    // bound
+    STATE_RETRYING,      // the last try failed, another is scheduled; an older binding may still live
+    STATE_REJECTED,      // wrong credentials, 403, 404, 6xx: asked again only slowly
+    STATE_GIVEN_UP,      // attempts used
+    STATE_UNREGISTERING, // removal is under way
+    STATE_UNREGISTERED,  // removal is proved, of a deleted registration
+};
+const char *status_state_name(enum status_state s); // "disabled", …
+must_use int status_state_parse(struct str name, enum status_state *ret);
+
+// How a deletion was proved (design section 5).
+enum status_proof { PROOF_NONE, PROOF_ANSWERED, PROOF_LAPSED, PROOF_NEVER_SENT, PROOF_TWIN };
+const char *status_proof_name(enum status_proof p);
+
+#define STATUS_MAX_LIST       32 // contacts, routes … kept of an answer
+#define STATUS_MAX_NONCES     4  // realms remembered
+#define STATUS_MAX_TEXT_BYTES 512
+
+struct status_list {
+    char *items[STATUS_MAX_LIST];
+    size_t count;
+};
+
+struct status_nonce {
+    char *realm, *nonce, *opaque, *algorithm, *qop; // unquoted; opaque, algorithm, qop may be NULL
+    bool proxy;                                     // 407
+    uint32_t nc;                                    // last count used
+};
+
+// Exactly what a REGISTER needs to touch the binding again, and the SIP state that outlives a process.
+struct status_bound {
+    uint64_t revision; // of the specification that was sent
+    struct registration
+        sent; // only what is sent: scheme … credentials, contacts, route_set, registrar, transport
+    char *call_id, *from_tag;
+    uint32_t cseq; // last used
+    struct status_nonce nonces[STATUS_MAX_NONCES];
+    size_t nonce_count;
+    uint32_t asked_s, granted_s;
+    uint64_t last_sent_wall_ms; // first sending of the last request that could bind
+    uint64_t expires_at_wall_ms;
+};
+
+struct status {
+    uint64_t id;
+    char *account;
+    char place[REGISTRATION_PLACE_BYTES];
+    uint64_t epoch, seq;
+    uint64_t revision; // applied
+    enum status_state state;
+    uint64_t since_wall_ms;
+    int code; // SIP status of the cause, 0 none
+    char *reason, *warning;
+    int64_t retry_after_s; // or REGISTRATION_UNSET
+    bool by_local;         // who caused it
+    uint32_t attempt;      // failures in a row
+    uint32_t granted_s;
+    uint64_t expires_at_wall_ms; // 0: nothing bound
+    uint64_t next_at_wall_ms;    // 0: silent
+    uint64_t next_in_ms;         // of the report; 0: silent
+    struct status_list contacts, service_route, path, associated;
+    char *target, *local; // "udp:192.0.2.1:5060"
+    uint32_t rtt_us;
+    char *node; // registrant's name
+    uint64_t refresh_acted, flush_acted, audit_acted;
+    bool handover;             // last report before a clean hand-over: nothing was in flight
+    enum status_proof removed; // deletion proved
+    bool has_bound;
+    struct status_bound bound;
+};
+
+void status_init(struct status *s);
+void status_done(struct status *s);
+void status_bound_done(struct status_bound *b);
+void status_write(struct buf *out, const struct status *s);
+must_use int status_read(const struct json *object, struct status *ret_init, struct error *err);
+// The same without `bound`, epoch and seq: what a REST client or an event consumer may see.
+void status_write_public(struct json_writer *w, const struct status *s);
+// Believed until expires_at, or next action + 60 s where nothing is bound; then reads say `unknown`. Silent
+// states are believed for ever.
+bool status_is_believed(const struct status *s, uint64_t now_wall_ms);
+
+#endif

@@ -1,0 +1,76 @@
+// A SIP thread: its own su_root, NTA agent, timer and engine. The main thread talks to it by messages; it
+// answers by messages. The only folder that includes sofia-sip.
+#ifndef ROLLCALL_REGISTRANT_SIP_SIP_THREAD_H
+#define ROLLCALL_REGISTRANT_SIP_SIP_THREAD_H
+
+#include "services/registrant/core/engine.h"
+
+struct sip_thread;
+
+// ---- main → SIP thread
+
+enum sip_command_kind {
+    SIP_SHARD_LOAD,
+    SIP_SHARD_OPEN,
+    SIP_SHARD_CLOSE,
+    SIP_SHARD_PARK,
+    SIP_SHARD_UNPARK,
+    SIP_SHARD_DROP,
+    SIP_DESIRED,
+    SIP_LEASE,
+    SIP_CREDIT,
+    SIP_REPORT_FAILED,
+    SIP_STOP
+};
+// Allocated by the sender, freed by the receiver (sip_command_free).
+struct sip_command {
+    enum sip_command_kind kind;
+    uint32_t shard;
+    char place[REGISTRATION_PLACE_BYTES]; // LOAD
+    uint64_t epoch;                       // OPEN, UNPARK
+    double share;                         // OPEN, UNPARK
+    enum engine_lease lease;
+    uint32_t credit;
+    uint64_t id; // REPORT_FAILED
+    // DESIRED: owned copies
+    enum desired_op op;
+    bool twin, snapshot, has_reg, has_last;
+    uint64_t revision;
+    struct registration reg;
+    struct status last;
+};
+struct sip_command *sip_command_new(enum sip_command_kind kind, uint32_t shard);
+void sip_command_free(struct sip_command *c);
+
+// ---- SIP thread → main
+
+enum sip_notice_kind { SIP_REPORT, SIP_CLOSED, SIP_STOPPED };
+struct sip_notice {
+    enum sip_notice_kind kind;
+    uint32_t shard;
+    uint64_t id;   // REPORT
+    char *account; // REPORT
+    char *value;   // REPORT: the record's JSON value
+    size_t value_bytes;
+};
+void sip_notice_free(struct sip_notice *n);
+
+struct sip_thread_params {
+    unsigned index; // 0 …
+    struct engine_policy policy;
+    const struct key_ring *ring;
+    const char *listen;      // "host" or "host:port" to send from: UDP and TCP on it; port 0 any
+    const char *resolv_conf; // sresolv's file; NULL: the system's
+    uint32_t max_queue;
+    struct metrics *metrics;
+};
+must_use int sip_thread_start(const struct sip_thread_params *p, struct sip_thread **ret, struct error *err);
+// Main thread. 0, or -EAGAIN when its queue is full (the caller keeps the command and tries again).
+must_use int sip_thread_post(struct sip_thread *t, struct sip_command *take);
+int sip_thread_fd(const struct sip_thread *t); // readable when notices wait
+size_t sip_thread_notices(struct sip_thread *t, struct sip_notice **ret, size_t max);
+struct engine_stats sip_thread_stats(const struct sip_thread *t); // any thread: as of the last turn
+size_t sip_thread_engine_bytes(const struct sip_thread *t);
+void sip_thread_join(struct sip_thread *t); // after SIP_STOPPED; frees
+
+#endif

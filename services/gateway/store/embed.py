@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Builds the Lua scripts into the binary: <name>.lua becomes `struct str script_<name>(void)`.
 
-The first file is put before each of the others, so that what they share is written once. Refuses anything but
-ASCII. Bytes rather than string literals, because a literal may hold 4095 characters only.
+The first file is put before each of the others, so that what they share is written once. Bytes rather than string
+literals, because a literal may hold 4095 characters only.
 """
 import pathlib
 import sys
@@ -22,9 +22,8 @@ def main(source, header, shared, *scripts):
         c.write('#include "services/gateway/store/scripts.h"\n')
         for path in map(pathlib.Path, scripts):
             text = prelude + path.read_bytes()
-            text.decode('ascii')
             h.write(f'struct str script_{path.stem}(void); // {path.name}\n')
-            c.write(f'\nstruct str script_{path.stem}(void)\n{{\n    static const char text[] = {{\n{rows(text)}}};\n'
+            c.write(f'\nstruct str script_{path.stem}(void)\n{{\n    static const unsigned char text[] = {{\n{rows(text)}}};\n'
                     f'    return str_of_bytes(text, sizeof(text));\n}}\n')
         h.write('\n#endif\n')
 

@@ -19,7 +19,8 @@ struct json_limits {
 };
 #define JSON_LIMITS_DEFAULT ((struct json_limits){.max_bytes = 1u << 20, .max_depth = 64})
 
-// 0, or -EINVAL (not JSON: the sentence says where and why), -E2BIG (over a limit).
+// 0, or -EINVAL (not JSON: the sentence says why and at which byte, counted from 0), -E2BIG (over a limit).
+// `limits` NULL means JSON_LIMITS_DEFAULT; max_depth 1 allows [] but not [[]].
 must_use int json_parse(struct str text, const struct json_limits *limits, struct json **ret,
                         struct error *err);
 void json_free(struct json *root);      // NULL is allowed

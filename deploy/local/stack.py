@@ -1,0 +1,341 @@
+"""Rollcall and what it stands on, as processes on this machine: each on a free port, each stopped by its process id.
+
+The quick start and the end-to-end tests share it. It refuses to guess: a part that does not come up raises StartError with
+one sentence and the end of its log.
+"""
+import crypt
+import json
+import os
+import pathlib
+import secrets
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+class StartError(Exception):
+    """A part did not start; the text is one sentence for a person, then the end of its log."""
+
+
+def free_port(kind=socket.SOCK_STREAM):
+    """A port that is free now on loopback, for TCP and UDP both."""
+    for _ in range(100):
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp, \
+                socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+            tcp.bind(("127.0.0.1", 0))
+            port = tcp.getsockname()[1]
+            try:
+                udp.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise StartError("no free port on 127.0.0.1")
+
+
+def port_is_free(port):
+    """Whether TCP and UDP of that port can be bound on loopback."""
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+        with socket.socket(socket.AF_INET, kind) as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                s.bind(("127.0.0.1", port))
+            except OSError:
+                return False
+    return True
+
+
+def wait_for(condition, seconds, what, every=0.02):
+    """Polls until condition() is true and returns its value; raises TimeoutError naming what was waited for."""
+    end = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise TimeoutError(f"waited {seconds} s for {what}")
+        time.sleep(every)
+
+
+def can_connect(port, host="127.0.0.1"):
+    try:
+        with socket.create_connection((host, port), timeout=0.5):
+            return True
+    except OSError:
+        return False
+
+
+class Process:
+    """One child with its log in a file."""
+
+    def __init__(self, name, directory):
+        self.name = name
+        self.directory = pathlib.Path(directory)
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.log = self.directory / f"{name}.log"
+        self.child = None
+
+    def spawn(self, argv, env=None):
+        whole = {k: v for k, v in os.environ.items() if not k.startswith("ROLLCALL_")}
+        whole.update(env or {})
+        with open(self.log, "ab") as log:
+            self.child = subprocess.Popen([str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                          env=whole, cwd=self.directory, start_new_session=True)
+        return self
+
+    @property
+    def pid(self):
+        return self.child.pid
+
+    def running(self):
+        return self.child is not None and self.child.poll() is None
+
+    def log_text(self):
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+    def up(self, condition, seconds=20):
+        """Waits until condition(); a child that ended or a wait that ran out raises StartError."""
+        end = time.monotonic() + seconds
+        while not condition():
+            if not self.running() or time.monotonic() > end:
+                cause = "ended" if not self.running() else f"was not ready after {seconds} s"
+                tail = "\n".join(self.log_text().splitlines()[-12:])
+                self.stop()
+                raise StartError(f"{self.name} {cause}; its log ({self.log}) ends with:\n{tail}")
+            time.sleep(0.02)
+        return self
+
+    def signal(self, number):
+        if self.running():
+            os.kill(self.pid, number)
+
+    def kill(self):
+        """kill -9, and wait until it is gone."""
+        self.signal(signal.SIGKILL)
+        if self.child:
+            self.child.wait()
+
+    def stop(self, seconds=15):
+        """SIGTERM, then SIGKILL when it does not end in time. Returns the exit status."""
+        if self.child is None:
+            return None
+        self.signal(signal.SIGTERM)
+        try:
+            return self.child.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return self.child.returncode
+
+
+class Redis(Process):
+    def __init__(self, directory, port=None, name="redis"):
+        super().__init__(name, directory)
+        self.port = port or free_port()
+        self.url = f"redis://127.0.0.1:{self.port}"
+
+    def start(self):
+        self.spawn(["redis-server", "--port", self.port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "yes",
+                    "--appendfsync", "always", "--appenddirname", f"{self.name}-aof", "--dir", self.directory,
+                    "--daemonize", "no"])
+        return self.up(self.answers)
+
+    def answers(self):
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=0.5) as s:
+                s.sendall(b"PING\r\n")
+                return s.recv(16).startswith(b"+PONG")
+        except OSError:
+            return False
+
+
+class Broker(Process):
+    """The embedded stand-in for Kafka."""
+
+    def __init__(self, directory, build, port=None):
+        super().__init__("broker", directory)
+        self.build = pathlib.Path(build)
+        self.port = port or free_port()
+        self.bootstrap = f"127.0.0.1:{self.port}"
+        # What clients need on this broker only: it has no long poll, so an empty fetch must come back soon.
+        self.extra = "fetch.wait.max.ms=10"
+
+    def start(self):
+        self.spawn([self.build / "services/broker/rollcall-broker"],
+                   {"ROLLCALL_BROKER_LISTEN": str(self.port)})
+        return self.up(lambda: can_connect(self.port))
+
+
+class Kamailio(Process):
+    """A real registrar that challenges with digest."""
+
+    def __init__(self, directory, password, port=None, algorithm="MD5", max_expires=3600, nonce_expire=300,
+                 name="kamailio"):
+        super().__init__(name, directory)
+        self.port = port or free_port()
+        self.control = free_port()
+        self.password = password
+        self.defines = [f'PASSWORD="{password}"', f'ALGORITHM="{algorithm}"', f"MAX_EXPIRES={max_expires}",
+                        f"NONCE_EXPIRE={nonce_expire}", f'CTL="tcp:127.0.0.1:{self.control}"']
+        self.address = f"127.0.0.1:{self.port}"
+
+    def start(self):
+        argv = ["kamailio", "-f", ROOT / "deploy/kamailio/registrar.cfg", "-DD", "-E", "-e", "-m", "64", "-M", "8",
+                "-w", self.directory, "-Y", self.directory, "-P", self.directory / f"{self.name}.pid",
+                "-l", f"udp:127.0.0.1:{self.port}", "-l", f"tcp:127.0.0.1:{self.port}"]
+        for define in self.defines:
+            argv += ["-A", define]
+        self.spawn(argv)
+        return self.up(lambda: can_connect(self.port) and can_connect(self.control))
+
+    def stop(self, seconds=15):
+        # Its children share its process group, which is its own session.
+        status = super().stop(seconds)
+        if self.child:
+            try:
+                os.killpg(self.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        return status
+
+    def kamcmd(self, *words):
+        done = subprocess.run(["kamcmd", "-s", f"tcp:127.0.0.1:{self.control}", *words], capture_output=True, text=True,
+                              timeout=10, check=False)
+        return done.stdout
+
+    def bindings(self, aor):
+        """The contacts that Kamailio holds for user@domain: a list of dicts of ul.lookup's fields."""
+        found, current = [], None
+        for line in self.kamcmd("ul.lookup", "location", aor).splitlines():
+            key, _, value = line.strip().partition(": ")
+            if key == "Address":
+                current = {"Address": value}
+                found.append(current)
+            elif current is not None and value:
+                current[key] = value
+        return found
+
+
+class Gateway(Process):
+    def __init__(self, directory, build, stack, name="gateway", port=None, env=None):
+        super().__init__(name, directory)
+        self.build = pathlib.Path(build)
+        self.port = port or free_port()
+        self.snapshot_port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.env = {
+            "ROLLCALL_NODE": name,
+            "ROLLCALL_HTTP_LISTEN": f"127.0.0.1:{self.port}",
+            "ROLLCALL_SNAPSHOT_LISTEN": f"127.0.0.1:{self.snapshot_port}",
+            "ROLLCALL_TOKEN_SECRET": stack.token_secret,
+            "ROLLCALL_PRINCIPALS_FILE": str(stack.principals_file),
+            "ROLLCALL_REDIS_URL": stack.redis.url,
+            **stack.common_env(),
+            **(env or {}),
+        }
+
+    def start(self, ready=True):
+        self.spawn([self.build / "services/gateway/rollcall-gateway"], self.env)
+        return self.up(lambda: self.http_ok("/readyz" if ready else "/healthz"))
+
+    def http_ok(self, path):
+        try:
+            with urllib.request.urlopen(self.url + path, timeout=2) as answer:
+                return answer.status == 200
+        except (OSError, urllib.error.URLError):
+            return False
+
+
+class Registrant(Process):
+    def __init__(self, directory, build, stack, name="registrant", env=None):
+        super().__init__(name, directory)
+        self.build = pathlib.Path(build)
+        self.sip_port = free_port()
+        self.admin_port = free_port()
+        self.url = f"http://127.0.0.1:{self.admin_port}"
+        self.env = {
+            "ROLLCALL_NODE": name,
+            "ROLLCALL_SIP_LISTEN": f"127.0.0.1:{self.sip_port}",
+            "ROLLCALL_ADMIN_LISTEN": f"127.0.0.1:{self.admin_port}",
+            "ROLLCALL_SNAPSHOT_URLS": ",".join(f"http://127.0.0.1:{g.snapshot_port}" for g in stack.gateways),
+            **stack.common_env(),
+            **(env or {}),
+        }
+
+    def start(self, ready=True):
+        self.spawn([self.build / "services/registrant/rollcall-registrant"], self.env)
+        return self.up(lambda: self.http_ok("/readyz" if ready else "/healthz"), 40)
+
+    http_ok = Gateway.http_ok
+
+
+class Stack:
+    """Secrets, files and addresses that the parts share, and the parts that were started."""
+
+    def __init__(self, directory, build, username="admin", account="default"):
+        self.directory = pathlib.Path(directory)
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.build = pathlib.Path(build)
+        self.token_secret = secrets.token_hex(32)
+        self.snapshot_token = secrets.token_hex(16)
+        self.username, self.account = username, account
+        self.password = secrets.token_urlsafe(12)
+        self.sip_password = secrets.token_urlsafe(12)
+        self.key_ring_file = self._secret_file("keys", f"k1 {secrets.token_hex(32)}\n")
+        self.principals_file = self._secret_file("principals.json", json.dumps({"users": [
+            {"id": 1, "username": username, "account": account,
+             "password": crypt.crypt(self.password, crypt.mksalt(crypt.METHOD_SHA512, rounds=5000))}]}, indent=1))
+        self.redis = None
+        self.kafka = None
+        self.gateways = []
+        self.registrants = []
+        self.parts = []
+
+    def _secret_file(self, name, text):
+        path = self.directory / name
+        path.touch(mode=0o600)
+        path.write_text(text)
+        return path
+
+    def common_env(self):
+        return {
+            "ROLLCALL_KAFKA_BOOTSTRAP": self.kafka.bootstrap,
+            **({"ROLLCALL_KAFKA_EXTRA": self.kafka.extra} if self.kafka.extra else {}),
+            "ROLLCALL_KAFKA_SESSION_TIMEOUT": "6000",
+            "ROLLCALL_SNAPSHOT_TOKEN": self.snapshot_token,
+            "ROLLCALL_KEY_RING_FILE": str(self.key_ring_file),
+        }
+
+    def add(self, part):
+        self.parts.append(part)
+        return part
+
+    def start_redis(self, port=None):
+        self.redis = self.add(Redis(self.directory, port))
+        return self.redis.start()
+
+    def start_broker(self, port=None):
+        self.kafka = self.add(Broker(self.directory, self.build, port))
+        return self.kafka.start()
+
+    def start_kamailio(self, port=None, **options):
+        return self.add(Kamailio(self.directory, self.sip_password, port, **options)).start()
+
+    def new_gateway(self, name="gateway", port=None, env=None):
+        gateway = self.add(Gateway(self.directory, self.build, self, name, port, env))
+        self.gateways.append(gateway)
+        return gateway
+
+    def new_registrant(self, name="registrant", env=None):
+        registrant = self.add(Registrant(self.directory, self.build, self, name, env))
+        self.registrants.append(registrant)
+        return registrant
+
+    def stop(self):
+        """In the order in which nothing is lost: registrants, gateways, then what they stand on."""
+        for part in reversed(self.parts):
+            part.stop()
+        self.parts.clear()

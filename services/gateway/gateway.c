@@ -1,0 +1,160 @@
+// See gateway.h. Start: keys, principals, bus, loops. Stop: loops finish what is in flight, then the bus flushes what
+// they published, then the rest is freed.
+#include "services/gateway/gateway.h"
+
+#include "common/base/mem.h"
+#include "common/log/log.h"
+#include "services/gateway/gateway_metrics.h"
+#include "services/gateway/loop.h"
+
+#include <event2/thread.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct gateway {
+    const struct gateway_settings *settings;
+    struct key_ring *ring;
+    struct store_gate gate;
+    struct loop_shared shared;
+    struct loop **loops;
+    size_t loop_count;
+};
+
+static int start_bus(struct gateway *g, struct error *err)
+{
+    const struct gateway_settings *s = g->settings;
+    const struct bus_params params = {
+        .kafka_bootstrap = s->kafka_bootstrap,
+        .kafka_extra = s->kafka_extra,
+        .topic_prefix = s->topic_prefix,
+        .partitions_any = (int32_t)s->partitions_any,
+        .partitions_pop = (int32_t)s->partitions_pop,
+        .partitions_node = (int32_t)s->partitions_node,
+        .replication = (int32_t)s->kafka_replication,
+        .redis_url = s->redis_url,
+        .redis_password = s->redis_password,
+        .node = s->node,
+        .snapshot_listen = s->snapshot_listen,
+        .snapshot_token = s->snapshot_token,
+        .ring = g->ring,
+        .gate = &g->gate,
+        .metrics = g->shared.metrics,
+        .metrics_base = GATEWAY_BUS_METRICS,
+        .ack_wait_ms = (uint32_t)s->ack_wait_ms,
+        .report_wait_ms = (uint32_t)s->report_wait_ms,
+        .grace_ms = (uint32_t)s->grace_ms,
+        .sweep_interval_ms = (uint32_t)s->sweep_interval_ms,
+        .session_timeout_ms = (uint32_t)s->session_timeout_ms,
+    };
+    return bus_start(&params, &g->shared.bus, err);
+}
+
+// Every loop accepts on its own socket of the one port, so that the kernel spreads the connections.
+static int start_loops(struct gateway *g, struct error *err)
+{
+    const char *address = g->settings->http_listen;
+    size_t count = (size_t)g->settings->http_threads;
+    g->loops = mem_array(count, sizeof(struct loop *));
+    for (size_t i = 0; i < count; i++) {
+        int fd;
+        int rc = http_listen(address, count > 1, &fd, NULL, err);
+        if (!rc)
+            rc = loop_start(&g->shared, fd, &g->loops[i], err);
+        if (rc)
+            return rc;
+        g->loop_count++;
+    }
+    return 0;
+}
+
+static int start(struct gateway *g, struct error *err)
+{
+    const struct gateway_settings *s = g->settings;
+    if (strlen(s->token_secret) < 32)
+        return error_set(err, -1, "ROLLCALL_TOKEN_SECRET takes 32 bytes or more");
+    struct principals *first;
+    int rc = key_ring_load(s->key_ring_file, &g->ring, err);
+    if (!rc)
+        rc = principals_load(s->principals_file, &first, err);
+    if (rc)
+        return rc;
+    g->shared = (struct loop_shared){.settings = s,
+                                     .ring = g->ring,
+                                     .principals = principals_box_new(first),
+                                     .passwords = password_worker_start(),
+                                     .metrics = metrics_new(gateway_metrics, gateway_metrics_count),
+                                     .gate = &g->gate};
+    rc = start_bus(g, err);
+    return rc ? rc : start_loops(g, err);
+}
+
+static void stop(struct gateway *g)
+{
+    for (size_t i = 0; i < g->loop_count; i++)
+        loop_drain(g->loops[i]);
+    for (size_t i = 0; i < g->loop_count; i++)
+        loop_join(g->loops[i]);
+    free(g->loops);
+    if (g->shared.bus)
+        bus_stop(g->shared.bus, (uint32_t)g->settings->drain_s * 1000u);
+    if (g->shared.passwords)
+        password_worker_stop(g->shared.passwords);
+    if (g->shared.principals)
+        principals_box_free(g->shared.principals);
+    metrics_free(g->shared.metrics);
+    key_ring_free(g->ring);
+}
+
+// A bad file is refused whole and the present principals stay.
+static void reload(struct gateway *g)
+{
+    struct principals *next;
+    struct error err = {0};
+    if (principals_load(g->settings->principals_file, &next, &err)) {
+        log_line(LOG_ERROR, "gateway", 0, "principals not read again: %s", err.text);
+        return;
+    }
+    principals_box_swap(g->shared.principals, next);
+    log_line(LOG_INFO, "gateway", 0, "principals read again from %s", g->settings->principals_file);
+}
+
+static void wait_for_the_end(struct gateway *g, const sigset_t *signals)
+{
+    for (;;) {
+        int signal_number = 0;
+        if (sigwait(signals, &signal_number) != 0)
+            continue;
+        if (signal_number != SIGHUP) {
+            log_line(LOG_INFO, "gateway", 0, "stopping on signal %d", signal_number);
+            return;
+        }
+        reload(g);
+    }
+}
+
+int gateway_run(const struct gateway_settings *settings)
+{
+    sigset_t signals;
+    (void)sigemptyset(&signals);
+    (void)sigaddset(&signals, SIGTERM);
+    (void)sigaddset(&signals, SIGINT);
+    (void)sigaddset(&signals, SIGHUP);
+    (void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)evthread_use_pthreads();
+
+    struct gateway g = {.settings = settings};
+    struct error err = {0};
+    int rc = start(&g, &err);
+    if (rc) {
+        log_line(LOG_ERROR, "gateway", 0, "cannot start: %s", err.text);
+    } else {
+        log_line(LOG_INFO, "gateway", 0, "serving on %s, snapshots on port %u", settings->http_listen,
+                 bus_snapshot_port(g.shared.bus));
+        wait_for_the_end(&g, &signals);
+    }
+    stop(&g);
+    return rc ? 1 : 0;
+}

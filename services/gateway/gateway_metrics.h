@@ -1,0 +1,15 @@
+// The gateway's metrics: one row each, the bus's own rows behind them.
+#ifndef ROLLCALL_GATEWAY_GATEWAY_METRICS_H
+#define ROLLCALL_GATEWAY_GATEWAY_METRICS_H
+
+#include "common/metrics/metrics.h"
+
+enum gateway_metric {
+    GATEWAY_HTTP_REQUESTS, // label: method
+    GATEWAY_BUS_METRICS,   // first row of services/gateway/publish/bus_metrics.h
+};
+
+extern const struct metric gateway_metrics[];
+extern const size_t gateway_metrics_count;
+
+#endif

@@ -1,0 +1,189 @@
+// See loop.h. Everything of a loop is built and freed on its own thread; other threads only wake it to drain.
+#include "services/gateway/loop.h"
+
+#include "common/base/clock.h"
+#include "common/base/mem.h"
+#include "common/log/log.h"
+#include "services/gateway/router.h"
+#include "services/gateway/yeti/yeti.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+struct loop {
+    const struct loop_shared *shared;
+    pthread_t thread;
+    int wake_fd;
+    struct event_base *base;
+    struct event *wake;
+    struct event *drain_check;
+    uint64_t drain_until_us;
+    struct store *store;
+    struct password_client *passwords;
+    struct yeti *yeti;
+    struct router router;
+    struct http_server *http;
+};
+
+static void written(void *arg, struct store_change *take_change)
+{
+    struct loop *l = arg;
+    bus_post(l->shared->bus, take_change);
+}
+
+static void events(void *arg, unsigned shard)
+{
+    struct loop *l = arg;
+    bus_events(l->shared->bus, shard);
+}
+
+static int open_store(struct loop *l, struct error *err)
+{
+    const struct gateway_settings *s = l->shared->settings;
+    const struct store_params params = {
+        .base = l->base,
+        .redis_url = s->redis_url,
+        .redis_password = s->redis_password,
+        .wait_replicas = (uint32_t)s->redis_wait,
+        .wait_timeout_ms = (uint32_t)s->redis_wait_timeout_ms,
+        .ring = l->shared->ring,
+        .gate = l->shared->gate,
+        .source = s->node,
+        .arg = l,
+        .on_written = written,
+        .on_events = events,
+    };
+    return store_new(&params, &l->store, err);
+}
+
+static void open_dialects(struct loop *l)
+{
+    const struct gateway_settings *s = l->shared->settings;
+    l->passwords = password_client_new(l->shared->passwords, l->base);
+    const struct yeti_params yeti = {
+        .store = l->store,
+        .principals = l->shared->principals,
+        .passwords = l->passwords,
+        .token_secret = str_of(s->token_secret),
+        .token_lifetime_s = s->token_lifetime_s,
+        .clear_passwords = s->yeti_passwords == 1,
+        .trust_forwarded = s->trust_forwarded,
+    };
+    l->yeti = yeti_new(&yeti);
+    l->router = (struct router){
+        .bus = l->shared->bus, .metrics = l->shared->metrics, .store = l->store, .yeti = l->yeti};
+}
+
+static void open_http(struct loop *l, int listen_fd)
+{
+    const struct gateway_settings *s = l->shared->settings;
+    const struct http_server_params params = {
+        .base = l->base,
+        .listen_fd = listen_fd,
+        .limits = {.header_bytes = (size_t)s->http_header_bytes,
+                   .body_bytes = (size_t)s->http_body_bytes,
+                   .header_timeout_ms = (uint32_t)s->http_header_timeout_ms,
+                   .body_timeout_ms = (uint32_t)s->http_body_timeout_ms,
+                   .idle_timeout_ms = (uint32_t)s->http_idle_timeout_ms,
+                   .connections = (size_t)s->http_connections},
+        .arg = &l->router,
+        .on_request = router_handle,
+    };
+    l->http = http_server_new(&params);
+}
+
+// Ends the loop once nothing is in flight, or when the time for it is over.
+static void check_drained(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct loop *l = arg;
+    size_t active = http_server_active_count(l->http);
+    bool late = clock_monotonic_us() >= l->drain_until_us;
+    if (active && !late) {
+        (void)event_add(l->drain_check, &(struct timeval){.tv_usec = 10000});
+        return;
+    }
+    if (active)
+        log_line(LOG_WARNING, "gateway", 0, "%zu requests were still in flight after ROLLCALL_DRAIN", active);
+    (void)event_base_loopbreak(l->base);
+}
+
+static void begin_drain(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct loop *l = arg;
+    l->drain_until_us = clock_monotonic_us() + (uint64_t)l->shared->settings->drain_s * 1000000u;
+    http_server_stop(l->http);
+    check_drained(-1, 0, l);
+}
+
+static void close_all(struct loop *l)
+{
+    http_server_free(l->http);
+    yeti_free(l->yeti);
+    password_client_free(l->passwords);
+    store_free(l->store);
+    event_free(l->drain_check);
+    event_free(l->wake);
+    event_base_free(l->base);
+    (void)close(l->wake_fd);
+}
+
+static void *run(void *arg)
+{
+    struct loop *l = arg;
+    (void)event_base_dispatch(l->base);
+    close_all(l);
+    return NULL;
+}
+
+int loop_start(const struct loop_shared *shared, int listen_fd, struct loop **ret, struct error *err)
+{
+    struct loop *l = mem_alloc(sizeof(*l));
+    l->shared = shared;
+    l->base = event_base_new();
+    l->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (!l->base || l->wake_fd < 0) {
+        free(l);
+        return error_set(err, -ENOMEM, "cannot make an event loop");
+    }
+    l->wake = event_new(l->base, l->wake_fd, EV_READ, begin_drain, l);
+    l->drain_check = event_new(l->base, -1, 0, check_drained, l);
+    (void)event_add(l->wake, NULL);
+    int rc = open_store(l, err);
+    if (rc) {
+        event_free(l->drain_check);
+        event_free(l->wake);
+        event_base_free(l->base);
+        (void)close(l->wake_fd);
+        free(l);
+        return rc;
+    }
+    open_dialects(l);
+    open_http(l, listen_fd);
+    if (pthread_create(&l->thread, NULL, run, l) != 0) {
+        close_all(l);
+        free(l);
+        return error_set(err, -EAGAIN, "cannot start a thread");
+    }
+    *ret = l;
+    return 0;
+}
+
+void loop_drain(struct loop *l)
+{
+    uint64_t one = 1;
+    (void)!write(l->wake_fd, &one, sizeof(one));
+}
+
+void loop_join(struct loop *l)
+{
+    (void)pthread_join(l->thread, NULL);
+    free(l);
+}

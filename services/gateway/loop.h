@@ -1,0 +1,30 @@
+// One event loop of the gateway: a thread with its own HTTP server on the shared port, Redis connection and dialects.
+#ifndef ROLLCALL_GATEWAY_LOOP_H
+#define ROLLCALL_GATEWAY_LOOP_H
+
+#include "common/http/http.h"
+#include "common/metrics/metrics.h"
+#include "services/gateway/auth/password_worker.h"
+#include "services/gateway/auth/principals.h"
+#include "services/gateway/publish/bus.h"
+#include "services/gateway/settings.h"
+
+struct loop;
+
+// What all loops share; outlives them.
+struct loop_shared {
+    const struct gateway_settings *settings;
+    const struct key_ring *ring;
+    struct principals_box *principals;
+    struct password_worker *passwords;
+    struct metrics *metrics;
+    struct bus *bus;
+    struct store_gate *gate;
+};
+
+// listen_fd is taken. The thread runs when this returns 0.
+must_use int loop_start(const struct loop_shared *shared, int listen_fd, struct loop **ret, struct error *err);
+void loop_drain(struct loop *l); // any thread: accept no more, finish what is in flight, at most ROLLCALL_DRAIN, then end
+void loop_join(struct loop *l);  // frees
+
+#endif

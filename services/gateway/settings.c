@@ -1,0 +1,100 @@
+// One row a setting: name, kind, default, unit, limits and the sentence that --help prints.
+#include "services/gateway/settings.h"
+
+#include <string.h>
+
+static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL};
+static const char *const log_formats[] = {"text", "json", NULL};
+static const char *const password_modes[] = {"mask", "clear", NULL};
+
+#define AT(member) .offset = offsetof(struct gateway_settings, member)
+
+static const struct setting table[] = {
+    {"ROLLCALL_NODE", SETTING_STRING, "gateway", NULL, "This gateway's name in events, logs and Kafka client ids",
+     AT(node)},
+    {"ROLLCALL_HTTP_LISTEN", SETTING_STRING, "127.0.0.1:8080", "host:port", "Where the REST API is served",
+     AT(http_listen)},
+    {"ROLLCALL_HTTP_THREADS", SETTING_INT, "2", "threads", "Event loops that serve the REST API on one port",
+     AT(http_threads), .min = 1, .max = 64},
+    {"ROLLCALL_HTTP_HEADER_BYTES", SETTING_INT, "16384", "bytes", "Longest request header; longer is answered 431",
+     AT(http_header_bytes), .min = 1024, .max = 1 << 20},
+    {"ROLLCALL_HTTP_BODY_BYTES", SETTING_INT, "1048576", "bytes", "Longest request body; longer is answered 413",
+     AT(http_body_bytes), .min = 1024, .max = 1 << 30},
+    {"ROLLCALL_HTTP_HEADER_TIMEOUT", SETTING_INT, "10000", "ms", "Time for a whole request header; then 408",
+     AT(http_header_timeout_ms), .min = 10, .max = 3600000},
+    {"ROLLCALL_HTTP_BODY_TIMEOUT", SETTING_INT, "30000", "ms", "Time for a whole request body; then 408",
+     AT(http_body_timeout_ms), .min = 10, .max = 3600000},
+    {"ROLLCALL_HTTP_IDLE_TIMEOUT", SETTING_INT, "60000", "ms", "A kept-alive connection without a request is closed",
+     AT(http_idle_timeout_ms), .min = 10, .max = 3600000},
+    {"ROLLCALL_HTTP_CONNECTIONS", SETTING_INT, "10000", "connections", "Most connections of one thread",
+     AT(http_connections), .min = 1, .max = 1000000},
+    {"ROLLCALL_REDIS_URL", SETTING_STRING, "redis://127.0.0.1:6379", NULL,
+     "Redis: redis://[user@]host[:port][/db] or unix:///path", AT(redis_url)},
+    {"ROLLCALL_REDIS_PASSWORD", SETTING_SECRET, NULL, NULL, "Redis password", AT(redis_password)},
+    {"ROLLCALL_REDIS_WAIT", SETTING_INT, "0", "replicas", "Replicas that must confirm a write before it is answered",
+     AT(redis_wait), .min = 0, .max = 16},
+    {"ROLLCALL_REDIS_WAIT_TIMEOUT", SETTING_INT, "1000", "ms", "How long to wait for those replicas",
+     AT(redis_wait_timeout_ms), .min = 10, .max = 60000},
+    {"ROLLCALL_KAFKA_BOOTSTRAP", SETTING_STRING, "127.0.0.1:9092", "host:port,…", "Kafka brokers to start from",
+     AT(kafka_bootstrap)},
+    {"ROLLCALL_KAFKA_EXTRA", SETTING_STRING, NULL, "name=value;…", "Further librdkafka settings, for TLS and SASL",
+     AT(kafka_extra)},
+    {"ROLLCALL_TOPIC_PREFIX", SETTING_STRING, "rollcall", NULL, "First part of every topic's name", AT(topic_prefix)},
+    {"ROLLCALL_PARTITIONS_ANY", SETTING_INT, "64", "partitions", "For new topics of the place `any`, and for events",
+     AT(partitions_any), .min = 1, .max = 10000},
+    {"ROLLCALL_PARTITIONS_POP", SETTING_INT, "8", "partitions", "For new topics of a pop", AT(partitions_pop),
+     .min = 1, .max = 10000},
+    {"ROLLCALL_PARTITIONS_NODE", SETTING_INT, "1", "partitions", "For new topics of a node", AT(partitions_node),
+     .min = 1, .max = 10000},
+    {"ROLLCALL_KAFKA_REPLICATION", SETTING_INT, "-1", "replicas", "For new topics; -1 takes the broker's default",
+     AT(kafka_replication), .min = -1, .max = 16},
+    {"ROLLCALL_KAFKA_SESSION_TIMEOUT", SETTING_INT, "10000", "ms",
+     "A gateway silent for so long loses its status partitions", AT(session_timeout_ms), .min = 1000, .max = 300000},
+    {"ROLLCALL_SNAPSHOT_LISTEN", SETTING_STRING, "127.0.0.1:8081", "host:port",
+     "Internal listener where registrants fetch partition snapshots", AT(snapshot_listen)},
+    {"ROLLCALL_SNAPSHOT_TOKEN", SETTING_SECRET, NULL, NULL, "Bearer token of the internal listener",
+     AT(snapshot_token), .required = true},
+    {"ROLLCALL_KEY_RING_FILE", SETTING_STRING, NULL, "path",
+     "Keys that seal secrets: lines \"<key id> <64 hex digits>\", the first one seals", AT(key_ring_file),
+     .required = true},
+    {"ROLLCALL_PRINCIPALS_FILE", SETTING_STRING, NULL, "path",
+     "JSON file of users, accounts and password hashes; read again on SIGHUP", AT(principals_file), .required = true},
+    {"ROLLCALL_TOKEN_SECRET", SETTING_SECRET, NULL, NULL, "HS256 key of the Yeti dialect's tokens, 32 bytes or more",
+     AT(token_secret), .required = true},
+    {"ROLLCALL_TOKEN_LIFETIME", SETTING_INT, "600", "s", "Lifetime of those tokens; 0: they do not expire",
+     AT(token_lifetime_s), .min = 0, .max = 31536000},
+    {"ROLLCALL_YETI_PASSWORDS", SETTING_CHOICE, "mask", NULL,
+     "How the Yeti dialect shows auth-password: a fixed mask, or in clear as Yeti does", AT(yeti_passwords),
+     .choices = password_modes},
+    {"ROLLCALL_TRUST_FORWARDED", SETTING_BOOL, "false", NULL,
+     "Take the client's address from X-Forwarded-For when the peer is this machine", AT(trust_forwarded)},
+    {"ROLLCALL_ACK_WAIT", SETTING_INT, "1000", "ms", "After a write: when an unacknowledged change is published again",
+     AT(ack_wait_ms), .min = 10, .max = 600000},
+    {"ROLLCALL_REPORT_WAIT", SETTING_INT, "10000", "ms",
+     "After the broker's acknowledgement: when a change not reported as applied is published again",
+     AT(report_wait_ms), .min = 10, .max = 600000},
+    {"ROLLCALL_GRACE", SETTING_INT, "15000", "ms",
+     "After a registrant's announced next action: when its silence is taken for loss", AT(grace_ms), .min = 10,
+     .max = 600000},
+    {"ROLLCALL_SWEEP_INTERVAL", SETTING_INT, "200", "ms", "Pause between two sweeps over what is late",
+     AT(sweep_interval_ms), .min = 10, .max = 60000},
+    {"ROLLCALL_DRAIN", SETTING_INT, "10", "s", "After SIGTERM: time for requests in flight and for the producer",
+     AT(drain_s), .min = 0, .max = 600},
+    {"ROLLCALL_LOG_LEVEL", SETTING_CHOICE, "info", NULL, "Most detailed lines that are logged", AT(log_level),
+     .choices = log_levels},
+    {"ROLLCALL_LOG_FORMAT", SETTING_CHOICE, "text", NULL, "Form of a log line", AT(log_format),
+     .choices = log_formats},
+};
+
+int gateway_settings_main(int argc, char **argv, struct gateway_settings *s, int *ret_exit)
+{
+    memset(s, 0, sizeof(*s));
+    return settings_main(table, ARRAY_LEN(table), "rollcall-gateway",
+                         "Takes registrations over REST, keeps them in Redis and publishes changes to Kafka.", argc,
+                         argv, s, ret_exit);
+}
+
+void gateway_settings_done(struct gateway_settings *s)
+{
+    settings_done(table, ARRAY_LEN(table), s);
+}

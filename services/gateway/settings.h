@@ -1,0 +1,34 @@
+// The gateway's settings, filled from the table in settings.c.
+#ifndef ROLLCALL_GATEWAY_SETTINGS_H
+#define ROLLCALL_GATEWAY_SETTINGS_H
+
+#include "common/config/settings.h"
+
+struct gateway_settings {
+    char *node;
+    char *http_listen;
+    int64_t http_threads;
+    int64_t http_header_bytes, http_body_bytes;
+    int64_t http_header_timeout_ms, http_body_timeout_ms, http_idle_timeout_ms;
+    int64_t http_connections;
+    char *redis_url, *redis_password;
+    int64_t redis_wait, redis_wait_timeout_ms;
+    char *kafka_bootstrap, *kafka_extra, *topic_prefix;
+    int64_t partitions_any, partitions_pop, partitions_node, kafka_replication;
+    int64_t session_timeout_ms;
+    char *snapshot_listen, *snapshot_token;
+    char *key_ring_file, *principals_file;
+    char *token_secret;
+    int64_t token_lifetime_s;
+    int yeti_passwords; // 0 mask, 1 clear
+    bool trust_forwarded;
+    int64_t ack_wait_ms, report_wait_ms, grace_ms, sweep_interval_ms;
+    int64_t drain_s;
+    int log_level, log_format;
+};
+
+// As settings_main; *s is zeroed first.
+must_use int gateway_settings_main(int argc, char **argv, struct gateway_settings *s, int *ret_exit);
+void gateway_settings_done(struct gateway_settings *s);
+
+#endif

@@ -71,7 +71,7 @@ void registration_copy(struct registration *to_init, const struct registration *
 
 // Compact JSON object with members in a fixed order, nulls left out: equal registrations give equal bytes.
 // `revision`, `created_at` and `updated_at` are not in it (the store keeps them beside it), id and account
-// are.
+// are. Command counters that are 0 are left out: the store keeps them beside the text and appends them.
 void registration_write(struct buf *out, const struct registration *r);
 // 0, or -EINVAL naming the member. Unknown members are ignored (a newer gateway may have written them).
 must_use int registration_read(const struct json *object, struct registration *ret_init, struct error *err);

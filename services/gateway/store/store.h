@@ -16,8 +16,9 @@ unsigned store_shard(struct str account); // CRC16(account) mod 16
 // over a connection to any other are refused with -EBUSY until the bus has written back what was lost (design
 // section 4).
 struct store_gate {
-    _Atomic uint64_t approved; // hash of the replication id, 0: none yet
+    _Atomic uint64_t approved; // store_replication_hash of it, 0: none yet
 };
+uint64_t store_replication_hash(struct str replication_id); // never 0
 
 // A change that Redis has accepted, to be published. Owned by whoever gets it; freed with store_change_free.
 enum store_op { STORE_OP_DESIRED, STORE_OP_REMOVE, STORE_OP_MOVED, STORE_OP_DELETED };
@@ -49,13 +50,15 @@ struct store_params {
     void (*on_events)(void *arg, unsigned shard);     // the shard's event outbox has something new
 };
 must_use int store_new(const struct store_params *p, struct store **ret, struct error *err);
+// Callbacks under way get -ENOTCONN from within. Not from within a callback of the same store.
 void store_free(struct store *s);
 bool store_is_up(const struct store *s);
 
 // Answers. Codes: -ENOENT no such registration in that account (or deleted), -EEXIST the name is taken,
-// -ESTALE another write came between (read again), -ENOTCONN Redis is away (a write under way may have been
-// applied), -EBUSY writes wait for the write-back, -ETIMEDOUT the replicas asked for did not confirm, -EIO
-// else. err is NULL when rc is 0.
+// -ESTALE another write came between (read again), -ENOTCONN Redis is away or refuses for now (a write under
+// way may have been applied), -EBUSY writes wait for the write-back, -ETIMEDOUT the replicas asked for did
+// not confirm (the write stands and is published), -EIO else. err is NULL when rc is 0, record is NULL when
+// it is not. Never from within the call itself; what is given is borrowed during the callback.
 struct store_record {
     struct registration reg;
     struct str status; // JSON text as reported; empty when there was no report yet
@@ -94,6 +97,10 @@ void store_update(struct store *s, const struct registration *before, const stru
 // the answer.
 void store_delete(struct store *s, struct str account, uint64_t id, const struct store_write_context *c,
                   store_record_fn *fn, void *arg);
+// Raises refresh_seq by one with a new revision, so that the owner registers at once. No event: nothing was
+// configured. Gives back what is stored now.
+void store_refresh(struct store *s, struct str account, uint64_t id, const struct store_write_context *c,
+                   store_record_fn *fn, void *arg);
 // Clear text of a sealed secret; caller wipes and frees. -ENOKEY, -EBADMSG.
 must_use int store_open_secret(const struct store *s, const struct registration *r, size_t credential,
                                char **ret, struct error *err);

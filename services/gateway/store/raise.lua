@@ -11,16 +11,10 @@ local now = now_ms()
 local rows = {}
 
 for _, id in ipairs(ids) do
-    local reg = shard .. 'reg:' .. id
-    local held = redis.call('HMGET', reg, 'account', 'deleted', 'revision')
-    if held[1] == account and not held[2] then
-        local revision = whole(next_revision(held[3], now))
-        redis.call('HINCRBY', reg, counter_name, 1)
-        redis.call('HSET', reg, 'revision', revision, 'pause', '0')
-        redis.call('ZADD', shard .. 'due', whole(now + due_ms), id)
-        local now_held = redis.call('HMGET', reg, 'place', 'spec', 'refresh_seq', 'flush_seq', 'audit_seq', 'status')
-        rows[#rows + 1] = { id, revision, now_held[1],
-            with_counters(now_held[2], now_held[3], now_held[4], now_held[5]), now_held[6] }
+    if raise_counter(shard, id, account, counter_name, now, due_ms) then
+        local held = redis.call('HMGET', shard .. 'reg:' .. id, 'revision', 'place', 'spec', 'refresh_seq', 'flush_seq',
+            'audit_seq', 'status')
+        rows[#rows + 1] = { id, held[1], held[2], with_counters(held[3], held[4], held[5], held[6]), held[7] }
     end
 end
 return rows

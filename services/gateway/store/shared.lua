@@ -41,3 +41,34 @@ local function with_counters(spec, refresh, flush, audit)
     return string.sub(spec, 1, -2) .. counter('refresh_seq', refresh) .. counter('flush_seq', flush) ..
         counter('audit_seq', audit) .. '}'
 end
+
+-- All that publishing the present state of one registration takes, or nil where there is none:
+-- {id, account, revision, place, deleted (0/1), spec, status, twin (0/1), moved_from}.
+local function publish_row(shard, id)
+    local held = redis.call('HMGET', shard .. 'reg:' .. id, 'account', 'revision', 'place', 'deleted', 'spec', 'refresh_seq',
+        'flush_seq', 'audit_seq', 'status', 'binding', 'moved_from')
+    local account = held[1]
+    if not account then
+        return nil
+    end
+    local twin = 0
+    if held[4] then
+        twin = redis.call('EXISTS', shard .. 'acct:' .. account .. ':by:binding:' .. held[10])
+    end
+    return { id, account, held[2], held[3], held[4] or '0', with_counters(held[5], held[6], held[7], held[8]),
+        held[9] or '', twin, held[11] or '' }
+end
+
+-- One more of a command counter is a new revision that is to be published. Gives whether there is such a
+-- registration.
+local function raise_counter(shard, id, account, name, now, due_ms)
+    local reg = shard .. 'reg:' .. id
+    local held = redis.call('HMGET', reg, 'account', 'deleted', 'revision')
+    if held[1] ~= account or held[2] then
+        return false
+    end
+    redis.call('HINCRBY', reg, name, 1)
+    redis.call('HSET', reg, 'revision', whole(next_revision(held[3], now)), 'pause', '0')
+    redis.call('ZADD', shard .. 'due', whole(now + due_ms), id)
+    return true
+end

@@ -1,0 +1,66 @@
+-- Writes back one published change that Redis may have lost, with all indexes; what Redis holds in that revision or a
+-- newer one, and what is buried, stays as it is.
+-- KEYS: reg. ARGV: id, account, revision, removed (0/1), name, place, bucket, enabled (0/1), binding digest, spec,
+-- refresh_seq, flush_seq, audit_seq, grace in ms, seed, then status, state, applied, epoch, seq, reporter where the
+-- change carried a report.
+-- Gives 'restored', 'held' or 'buried'.
+
+local reg = KEYS[1]
+local id, account, revision, removed, name = ARGV[1], ARGV[2], ARGV[3], ARGV[4] == '1', ARGV[5]
+local place, bucket, enabled, binding = ARGV[6], ARGV[7], ARGV[8], ARGV[9]
+local shard = shard_of(reg)
+local acct = shard .. 'acct:' .. account .. ':'
+local now = now_ms()
+
+if redis.call('ZSCORE', shard .. 'gone', id) then
+    return 'buried'
+end
+local old = redis.call('HMGET', reg, 'account', 'revision', 'name', 'place', 'binding', 'created_at', 'moved_from', 'epoch')
+if old[1] and (old[1] ~= account or tonumber(old[2]) >= tonumber(revision)) then
+    return 'held'
+end
+
+-- Off with the indexes of the older one.
+if old[3] and old[3] ~= '' and redis.call('HGET', acct .. 'names', old[3]) == id then
+    redis.call('HDEL', acct .. 'names', old[3])
+end
+if old[5] then
+    redis.call('ZREM', acct .. 'by:binding:' .. old[5], id)
+end
+if old[4] and old[4] ~= place then
+    redis.call('SREM', shard .. 'at:' .. old[4] .. ':' .. bucket, id)
+    redis.call('HSET', reg, 'moved_from', (old[7] and old[7] .. ',' or '') .. old[4])
+end
+
+-- The revision is the time of its write unless writes came faster than the clock.
+redis.call('HSET', reg, 'account', account, 'name', name, 'place', place, 'bucket', bucket, 'enabled', enabled,
+    'revision', revision, 'spec', ARGV[10], 'binding', binding, 'created_at', old[6] or revision, 'updated_at', revision,
+    'pause', '0')
+for i, counter_name in ipairs({ 'refresh_seq', 'flush_seq', 'audit_seq' }) do
+    if ARGV[10 + i] ~= '0' then
+        redis.call('HSET', reg, counter_name, ARGV[10 + i])
+    end
+end
+if ARGV[16] and not old[8] then
+    redis.call('HSET', reg, 'status', ARGV[16], 'state', ARGV[17], 'applied', ARGV[18], 'epoch', ARGV[19], 'seq', ARGV[20],
+        'reporter', ARGV[21])
+end
+
+if removed then
+    redis.call('HSET', reg, 'deleted', '1')
+    redis.call('ZREM', acct .. 'ids', id)
+else
+    redis.call('ZADD', acct .. 'ids', id, id)
+    if name ~= '' then
+        redis.call('HSETNX', acct .. 'names', name, id)
+    end
+    if enabled == '1' then
+        redis.call('ZADD', acct .. 'by:binding:' .. binding, id, id)
+    end
+end
+redis.call('SADD', shard .. 'at:' .. place .. ':' .. bucket, id)
+
+-- The owner has it already or hears of it by the sweep; its report is missed either way.
+math.randomseed(ARGV[15])
+redis.call('ZADD', shard .. 'due', whole(now + math.random(1, tonumber(ARGV[14]))), id)
+return 'restored'

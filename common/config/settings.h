@@ -29,8 +29,8 @@ struct setting {
 };
 
 // Fills *target (zeroed by the caller) from `environment` (as environ). A ROLLCALL_ variable that is not in
-// the table is refused, with the nearest name; so is a bad value, with what the setting takes. 0 or -EINVAL
-// with one sentence.
+// the table is refused, with the nearest name; so is a bad value, with what the setting takes. A variable
+// that is empty counts as unset. 0 or -EINVAL with one sentence; then *target owns nothing.
 must_use int settings_load(const struct setting *table, size_t count, char *const *environment, void *target,
                            struct error *err);
 void settings_done(const struct setting *table, size_t count, void *target);
@@ -40,7 +40,7 @@ void settings_help(const struct setting *table, size_t count, const char *servic
                    struct buf *out);
 
 // What every main does: handles --help, --version and stray arguments, loads, and prints errors to standard
-// error. 0: go on; else *ret_exit is the exit status.
+// error. 0: go on; else *ret_exit is the exit status (0 after --help and --version, 2 after a mistake).
 must_use int settings_main(const struct setting *table, size_t count, const char *service,
                            const char *summary, int argc, char **argv, void *target, int *ret_exit);
 

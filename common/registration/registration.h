@@ -76,6 +76,12 @@ void registration_write(struct buf *out, const struct registration *r);
 // 0, or -EINVAL naming the member. Unknown members are ignored (a newer gateway may have written them).
 must_use int registration_read(const struct json *object, struct registration *ret_init, struct error *err);
 
+// The same for what a REGISTER is made of alone, `scheme` to `interface` in the order above: `bound.sent` of
+// a status. Reading leaves id, account and all else as registration_init sets them.
+void registration_write_sent(struct json_writer *w, const struct registration *r);
+must_use int registration_read_sent(const struct json *object, struct registration *ret_init,
+                                    struct error *err);
+
 // "node-<id>", "pop-<id>" or "any": the name of the place it is sent from. ret holds at most 32 bytes.
 #define REGISTRATION_PLACE_BYTES 32
 void registration_place(const struct registration *r, char ret[REGISTRATION_PLACE_BYTES]);

@@ -1,0 +1,68 @@
+// A report's life, and how long it is believed. Its JSON form is report.c's.
+#include "common/registration/status.h"
+
+#include "common/base/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define BELIEF_GRACE_MS 60000
+
+void status_init(struct status *s)
+{
+    *s = (struct status){.retry_after_s = REGISTRATION_UNSET};
+}
+
+static void list_done(struct status_list *l)
+{
+    for (size_t i = 0; i < l->count; i++)
+        free(l->items[i]);
+}
+
+static void nonce_done(struct status_nonce *n)
+{
+    free(n->realm);
+    free(n->nonce);
+    free(n->opaque);
+    free(n->algorithm);
+    free(n->qop);
+}
+
+void status_bound_done(struct status_bound *b)
+{
+    registration_done(&b->sent);
+    free(b->call_id);
+    free(b->from_tag);
+    for (size_t i = 0; i < b->nonce_count; i++)
+        nonce_done(&b->nonces[i]);
+    *b = (struct status_bound){0};
+}
+
+void status_done(struct status *s)
+{
+    free(s->account);
+    free(s->reason);
+    free(s->warning);
+    list_done(&s->contacts);
+    list_done(&s->service_route);
+    list_done(&s->path);
+    list_done(&s->associated);
+    free(s->target);
+    free(s->local);
+    free(s->node);
+    status_bound_done(&s->bound);
+    *s = (struct status){0};
+}
+
+bool status_is_believed(const struct status *s, uint64_t now_wall_ms)
+{
+    if (s->state == STATE_DISABLED || s->state == STATE_UNREGISTERED || s->state == STATE_GIVEN_UP)
+        return true;
+    if (s->expires_at_wall_ms && now_wall_ms < s->expires_at_wall_ms)
+        return true;
+    // Past its expiry a binding is gone: "registered" is false from then on, the other states go by the
+    // action that was announced.
+    if (s->expires_at_wall_ms && s->state == STATE_REGISTERED)
+        return false;
+    return !s->next_at_wall_ms || now_wall_ms < s->next_at_wall_ms + BELIEF_GRACE_MS;
+}

@@ -1,5 +1,5 @@
-// See gateway.h. Start: keys, principals, bus, loops. Stop: loops finish what is in flight, then the bus flushes what
-// they published, then the rest is freed.
+// See gateway.h. Start: keys, principals, bus, loops. Stop: loops finish what is in flight, then the bus
+// flushes what they published, then the rest is freed.
 #include "services/gateway/gateway.h"
 
 #include "common/base/mem.h"

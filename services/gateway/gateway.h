@@ -1,4 +1,5 @@
-// The gateway as a whole: builds its parts in order, waits for signals, takes them down in the opposite order.
+// The gateway as a whole: builds its parts in order, waits for signals, takes them down in the opposite
+// order.
 #ifndef ROLLCALL_GATEWAY_GATEWAY_H
 #define ROLLCALL_GATEWAY_GATEWAY_H
 

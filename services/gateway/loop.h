@@ -1,4 +1,5 @@
-// One event loop of the gateway: a thread with its own HTTP server on the shared port, Redis connection and dialects.
+// One event loop of the gateway: a thread with its own HTTP server on the shared port, Redis connection and
+// dialects.
 #ifndef ROLLCALL_GATEWAY_LOOP_H
 #define ROLLCALL_GATEWAY_LOOP_H
 
@@ -23,8 +24,10 @@ struct loop_shared {
 };
 
 // listen_fd is taken. The thread runs when this returns 0.
-must_use int loop_start(const struct loop_shared *shared, int listen_fd, struct loop **ret, struct error *err);
-void loop_drain(struct loop *l); // any thread: accept no more, finish what is in flight, at most ROLLCALL_DRAIN, then end
-void loop_join(struct loop *l);  // frees
+must_use int loop_start(const struct loop_shared *shared, int listen_fd, struct loop **ret,
+                        struct error *err);
+void loop_drain(
+    struct loop *l); // any thread: accept no more, finish what is in flight, at most ROLLCALL_DRAIN, then end
+void loop_join(struct loop *l); // frees
 
 #endif

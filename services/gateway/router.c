@@ -19,8 +19,8 @@ static void healthz(struct router *router, struct http_request *r)
     reply_json(r, 200, STR_LIT("{\"status\":\"ok\"}"));
 }
 
-// Fit to take requests: Redis is reached and checked, Kafka was seen once. Kafka away later is `degraded`, because
-// writes are accepted and published when it is back (design section 7).
+// Fit to take requests: Redis is reached and checked, Kafka was seen once. Kafka away later is `degraded`,
+// because writes are accepted and published when it is back (design section 7).
 static void readyz(struct router *router, struct http_request *r)
 {
     struct bus_health health = bus_health(router->bus);
@@ -65,8 +65,8 @@ static const struct own_route {
 static void reply_error(struct http_request *r, int status, const char *title, const char *detail)
 {
     struct buf body = BUF_INIT;
-    buf_addf(&body, "{\"errors\":[{\"title\":\"%s\",\"detail\":\"%s\",\"code\":\"%d\",\"status\":\"%d\"}]}", title,
-             detail, status, status);
+    buf_addf(&body, "{\"errors\":[{\"title\":\"%s\",\"detail\":\"%s\",\"code\":\"%d\",\"status\":\"%d\"}]}",
+             title, detail, status, status);
     reply_json(r, status, buf_str(&body));
     buf_done(&body);
 }

@@ -1,4 +1,5 @@
-// Which part of the gateway answers a path: a dialect, or the gateway itself (health, metrics, the API's description).
+// Which part of the gateway answers a path: a dialect, or the gateway itself (health, metrics, the API's
+// description).
 #ifndef ROLLCALL_GATEWAY_ROUTER_H
 #define ROLLCALL_GATEWAY_ROUTER_H
 

@@ -1,0 +1,165 @@
+// See admin.h.
+#include "services/registrant/admin.h"
+
+#include "common/base/mem.h"
+#include "common/json/json.h"
+#include "common/metrics/metrics.h"
+
+#include <stdlib.h>
+
+struct admin {
+    struct admin_params params;
+    struct http_server *http;
+    struct metrics *metrics;
+};
+
+enum admin_metric {
+    REGISTRATIONS, // label: state
+    BOUND,
+    IN_FLIGHT,
+    WAITING,
+    REQUESTS,
+    ANSWERS, // label: class
+    TIMEOUTS,
+    CHALLENGES,
+    PARTITIONS, // label: state
+    RECORDS,
+    POISON,
+    REPORTS, // label: outcome
+    LEASE_FRESH_GAUGE,
+    ENGINE_BYTES,
+};
+
+static const char *const state_labels[] = {"disabled",     "pending",  "registering", "registered",
+                                           "retrying",     "rejected", "given_up",    "unregistering",
+                                           "unregistered", NULL};
+static const char *const answer_labels[] = {"2xx", "4xx", "5xx", "other", NULL};
+static const char *const partition_labels[] = {"owned", "loading", "parked", NULL};
+static const char *const report_labels[] = {"delivered", "failed", NULL};
+
+static const struct metric rows[] = {
+    [REGISTRATIONS] = {"rollcall_registrant_registrations", METRIC_GAUGE, "Registrations held, by state",
+                       "state", state_labels, NULL},
+    [BOUND] = {"rollcall_registrant_bound", METRIC_GAUGE, "Registrations with a live binding", NULL, NULL,
+               NULL},
+    [IN_FLIGHT] = {"rollcall_registrant_in_flight", METRIC_GAUGE, "REGISTER transactions under way", NULL,
+                   NULL, NULL},
+    [WAITING] = {"rollcall_registrant_waiting", METRIC_GAUGE, "Registrations held back by pacing", NULL, NULL,
+                 NULL},
+    [REQUESTS] = {"rollcall_registrant_requests_total", METRIC_COUNTER,
+                  "REGISTERs sent, without retransmissions", NULL, NULL, NULL},
+    [ANSWERS] = {"rollcall_registrant_answers_total", METRIC_COUNTER, "Final answers by class", "class",
+                 answer_labels, NULL},
+    [TIMEOUTS] = {"rollcall_registrant_timeouts_total", METRIC_COUNTER, "REGISTERs without an answer", NULL,
+                  NULL, NULL},
+    [CHALLENGES] = {"rollcall_registrant_challenges_total", METRIC_COUNTER, "401 and 407 answers", NULL, NULL,
+                    NULL},
+    [PARTITIONS] = {"rollcall_registrant_partitions", METRIC_GAUGE, "Partitions held, by state", "state",
+                    partition_labels, NULL},
+    [RECORDS] = {"rollcall_registrant_records_total", METRIC_COUNTER, "Change records read", NULL, NULL,
+                 NULL},
+    [POISON] = {"rollcall_registrant_poison_total", METRIC_COUNTER, "Change records skipped as unreadable",
+                NULL, NULL, NULL},
+    [REPORTS] = {"rollcall_registrant_reports_total", METRIC_COUNTER, "Reports by outcome", "outcome",
+                 report_labels, NULL},
+    [LEASE_FRESH_GAUGE] = {"rollcall_registrant_lease_fresh", METRIC_GAUGE, "1 while membership is proved",
+                           NULL, NULL, NULL},
+    [ENGINE_BYTES] = {"rollcall_registrant_engine_bytes", METRIC_GAUGE, "Memory asked for by registrations",
+                      NULL, NULL, NULL},
+};
+
+// The engine counts on its own thread; these are copies of its last turn's figures.
+static void fill(struct metrics *m, const struct admin_view *v)
+{
+    for (size_t i = 0; state_labels[i]; i++)
+        metrics_set(m, REGISTRATIONS, i, (int64_t)v->engine.states[i]);
+    metrics_set(m, BOUND, 0, (int64_t)v->engine.bound);
+    metrics_set(m, IN_FLIGHT, 0, (int64_t)v->engine.in_flight);
+    metrics_set(m, WAITING, 0, (int64_t)v->engine.waiting);
+    metrics_set(m, REQUESTS, 0, (int64_t)v->engine.requests);
+    metrics_set(m, ANSWERS, 0, (int64_t)v->engine.answers_2xx);
+    metrics_set(m, ANSWERS, 1, (int64_t)v->engine.answers_4xx);
+    metrics_set(m, ANSWERS, 2, (int64_t)v->engine.answers_5xx);
+    metrics_set(m, ANSWERS, 3, (int64_t)v->engine.answers_other);
+    metrics_set(m, TIMEOUTS, 0, (int64_t)v->engine.timeouts);
+    metrics_set(m, CHALLENGES, 0, (int64_t)v->engine.challenges);
+    metrics_set(m, PARTITIONS, 0, v->places.owned);
+    metrics_set(m, PARTITIONS, 1, v->places.loading);
+    metrics_set(m, PARTITIONS, 2, v->places.parked);
+    metrics_set(m, RECORDS, 0, (int64_t)v->places.records);
+    metrics_set(m, POISON, 0, (int64_t)v->places.poison);
+    metrics_set(m, REPORTS, 0, (int64_t)v->reports.delivered);
+    metrics_set(m, REPORTS, 1, (int64_t)v->reports.failed);
+    metrics_set(m, LEASE_FRESH_GAUGE, 0, v->lease_fresh);
+    metrics_set(m, ENGINE_BYTES, 0, (int64_t)v->engine_bytes);
+}
+
+static void reply_text(struct http_request *r, int status, const char *type, struct str body)
+{
+    http_reply_header(r, "content-type", str_of(type));
+    http_reply(r, status, body);
+}
+
+// Ready: it owns partitions and every one of them is open. A stand-by without partitions is ready once Kafka
+// was seen and its membership is as proved as it can be.
+static void readyz(const struct admin_view *v, struct http_request *r)
+{
+    bool ready = v->kafka_seen && !v->stopping && v->places.settled && v->places.loading == 0;
+    struct buf body = BUF_INIT;
+    struct json_writer w = json_writer(&body);
+    json_begin_object(&w);
+    json_kv_cstr(&w, "status", v->stopping ? "stopping" : ready ? "ready" : "not ready");
+    json_kv_cstr(&w, "kafka", v->kafka_up ? "up" : v->kafka_seen ? "degraded" : "not seen yet");
+    json_kv_bool(&w, "lease", v->lease_fresh);
+    json_kv_u64(&w, "partitions", v->places.owned);
+    json_kv_u64(&w, "loading", v->places.loading);
+    json_kv_u64(&w, "parked", v->places.parked);
+    json_end_object(&w);
+    reply_text(r, ready ? 200 : 503, "application/json", buf_str(&body));
+    buf_done(&body);
+}
+
+static void on_request(void *arg, struct http_request *r)
+{
+    struct admin *a = arg;
+    struct admin_view view = a->params.view(a->params.arg);
+    struct str path = http_path(r);
+    if (str_eq_cstr(path, "/healthz")) {
+        reply_text(r, 200, "application/json", STR_LIT("{\"status\":\"ok\"}"));
+    } else if (str_eq_cstr(path, "/readyz")) {
+        readyz(&view, r);
+    } else if (str_eq_cstr(path, "/metrics")) {
+        struct buf body = BUF_INIT;
+        fill(a->metrics, &view);
+        metrics_render(a->metrics, &body);
+        reply_text(r, 200, "text/plain; version=0.0.4; charset=utf-8", buf_str(&body));
+        buf_done(&body);
+    } else {
+        reply_text(r, 404, "application/json",
+                   STR_LIT("{\"errors\":[{\"title\":\"Not found\",\"detail\":\"There is nothing at this "
+                           "path.\",\"code\":\"404\",\"status\":\"404\"}]}"));
+    }
+}
+
+int admin_start(const struct admin_params *p, struct admin **ret, struct error *err)
+{
+    int fd;
+    int rc = http_listen(p->listen, false, &fd, NULL, err);
+    if (rc)
+        return rc;
+    struct admin *a = mem_alloc(sizeof(*a));
+    a->params = *p;
+    a->metrics = metrics_new(rows, ARRAY_LEN(rows));
+    const struct http_server_params server = {
+        .base = p->base, .listen_fd = fd, .limits = HTTP_LIMITS_DEFAULT, .arg = a, .on_request = on_request};
+    a->http = http_server_new(&server);
+    *ret = a;
+    return 0;
+}
+
+void admin_stop(struct admin *a)
+{
+    http_server_free(a->http);
+    metrics_free(a->metrics);
+    free(a);
+}

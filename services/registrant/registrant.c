@@ -1,0 +1,363 @@
+// See registrant.h. Start: keys, Kafka producer, SIP threads, places. Stop: SIP threads hand over, their last
+// reports are flushed, the groups are left, then the rest is freed.
+#include "services/registrant/registrant.h"
+
+#include "common/base/clock.h"
+#include "common/base/mem.h"
+#include "common/log/log.h"
+#include "services/registrant/admin.h"
+#include "services/registrant/shard/place.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <event2/thread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_PLACES = 64, RETENTION_DAYS = 7, TOPIC_RETRY_S = 1 };
+
+struct registrant {
+    const struct registrant_settings *settings;
+    struct event_base *base;
+    struct event *term, *interrupt, *stop_deadline, *topics_again;
+    struct key_ring *ring;
+    struct kafka_params kafka;
+    struct reporter *reporter;
+    struct workers *workers;
+    struct admin *admin;
+    char *place_names[MAX_PLACES];
+    struct place *places[MAX_PLACES]; // NULL until its topics are known
+    size_t place_count;
+    enum engine_lease lease_told;
+    uint64_t proof_told_us;
+    bool kafka_seen, kafka_up, stopping;
+};
+
+// ---- what the parts ask of the root
+
+static const char *place_of(void *arg, uint32_t shard)
+{
+    struct registrant *r = arg;
+    return r->place_names[shard >> 16];
+}
+
+static void on_report(void *arg, unsigned thread, struct sip_notice *take)
+{
+    struct registrant *r = arg;
+    reporter_send(r->reporter, thread, take);
+}
+
+static void on_closed(void *arg, uint32_t shard)
+{
+    struct registrant *r = arg;
+    if (r->places[shard >> 16])
+        place_closed(r->places[shard >> 16], shard);
+}
+
+static void on_stopped(void *arg)
+{
+    struct registrant *r = arg;
+    (void)event_base_loopbreak(r->base);
+}
+
+static void on_congestion(void *arg, bool congested)
+{
+    struct registrant *r = arg;
+    for (size_t i = 0; i < r->place_count; i++)
+        if (r->places[i])
+            place_congestion(r->places[i], congested);
+}
+
+// Fresh only while every group that gave us partitions vouches for us; the oldest proof counts.
+static void on_lease(void *arg)
+{
+    struct registrant *r = arg;
+    uint64_t now_us = clock_monotonic_us(), proof_us = UINT64_MAX;
+    bool fresh = true, any = false;
+    for (size_t i = 0; i < r->place_count; i++) {
+        if (!r->places[i] || !place_has_partitions(r->places[i]))
+            continue;
+        const struct lease *l = place_lease(r->places[i]);
+        any = true;
+        fresh = fresh && lease_is_fresh(l, now_us);
+        proof_us = l->proved_us < proof_us ? l->proved_us : proof_us;
+    }
+    enum engine_lease lease = any && fresh ? LEASE_FRESH : LEASE_EXPIRED;
+    if (lease == r->lease_told && (lease == LEASE_EXPIRED || proof_us <= r->proof_told_us))
+        return;
+    if (lease != r->lease_told)
+        log_line(lease == LEASE_FRESH ? LOG_INFO : LOG_WARNING, "registrant", 0, "lease is %s",
+                 lease == LEASE_FRESH ? "fresh" : "over: only live bindings are refreshed");
+    r->lease_told = lease;
+    r->proof_told_us = lease == LEASE_FRESH ? proof_us : r->proof_told_us;
+    workers_tell_all(r->workers,
+                     &(struct sip_command){.kind = SIP_LEASE, .lease = lease, .proved_us = proof_us});
+}
+
+static void on_kafka_health(void *arg, bool up)
+{
+    struct registrant *r = arg;
+    r->kafka_up = up;
+    r->kafka_seen = r->kafka_seen || up;
+    log_line(up ? LOG_INFO : LOG_WARNING, "registrant", 0, "Kafka is %s", up ? "reached" : "away");
+}
+
+static struct admin_view view(void *arg)
+{
+    struct registrant *r = arg;
+    struct admin_view v = {.engine = workers_stats(r->workers),
+                           .engine_bytes = workers_engine_bytes(r->workers),
+                           .reports = reporter_counts(r->reporter),
+                           .kafka_seen = r->kafka_seen,
+                           .kafka_up = r->kafka_up,
+                           .lease_fresh = r->lease_told == LEASE_FRESH,
+                           .stopping = r->stopping,
+                           .places = {.settled = true}};
+    for (size_t i = 0; i < r->place_count; i++) {
+        if (!r->places[i]) {
+            v.places.loading++; // its group is not joined yet
+            continue;
+        }
+        struct place_counts c = place_counts(r->places[i]);
+        v.places.settled = v.places.settled && c.settled;
+        v.places.owned += c.owned;
+        v.places.loading += c.loading;
+        v.places.parked += c.parked;
+        v.places.records += c.records;
+        v.places.poison += c.poison;
+    }
+    return v;
+}
+
+// ---- places: joined once their topics are known, since a group on an unknown topic waits for nothing
+
+static struct kafka_topic_settings topic_settings(const struct registrant *r, const char *place,
+                                                  const char *topic)
+{
+    const struct registrant_settings *s = r->settings;
+    int64_t partitions = s->partitions_any;
+    if (strncmp(place, "pop-", 4) == 0)
+        partitions = s->partitions_pop;
+    else if (strncmp(place, "node-", 5) == 0)
+        partitions = s->partitions_node;
+    return (struct kafka_topic_settings){.topic = topic,
+                                         .partitions = (int32_t)partitions,
+                                         .replication = (int32_t)s->kafka_replication,
+                                         .retention_ms = (int64_t)RETENTION_DAYS * 86400000};
+}
+
+static int join(struct registrant *r, size_t index, struct error *err)
+{
+    const struct registrant_settings *s = r->settings;
+    const struct place_params params = {
+        .base = r->base,
+        .kafka = r->kafka,
+        .name = r->place_names[index],
+        .index = (uint32_t)index,
+        .topic_prefix = s->topic_prefix,
+        .node = s->node,
+        .session_timeout_ms = (uint32_t)s->session_timeout_ms,
+        .snapshot_urls = s->snapshot_urls,
+        .snapshot_token = s->snapshot_token,
+        .workers = r->workers,
+        .reporter = r->reporter,
+        .arg = r,
+        .on_lease = on_lease,
+    };
+    return place_start(&params, &r->places[index], err);
+}
+
+static void on_topic(void *arg, const char *topic, int32_t partitions_or_error)
+{
+    struct registrant *r = arg;
+    if (partitions_or_error <= 0) {
+        log_limited(LOG_WARNING, "registrant", 0, "%s is not known yet (%d)", topic, partitions_or_error);
+        (void)event_add(r->topics_again, &(struct timeval){.tv_sec = TOPIC_RETRY_S});
+        return;
+    }
+    r->kafka_seen = r->kafka_up = true;
+    const char *place = strrchr(topic, '.') + 1;
+    if (strstr(topic, ".status.") || r->stopping)
+        return;
+    for (size_t i = 0; i < r->place_count; i++) {
+        struct error err = {0};
+        if (strcmp(place, r->place_names[i]) != 0 || r->places[i])
+            continue;
+        if (join(r, i, &err)) {
+            log_line(LOG_ERROR, "registrant", 0, "cannot join the group of %s: %s", place, err.text);
+            (void)event_base_loopbreak(r->base);
+        }
+    }
+}
+
+static void ensure_topics(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct registrant *r = arg;
+    static const char *const kinds[] = {"status", "changes"};
+    for (size_t i = 0; i < r->place_count && !r->stopping; i++) {
+        for (size_t k = 0; k < ARRAY_LEN(kinds) && !r->places[i]; k++) {
+            struct buf topic = BUF_INIT;
+            buf_addf(&topic, "%s.%s.%s", r->settings->topic_prefix, kinds[k], r->place_names[i]);
+            struct kafka_topic_settings t = topic_settings(r, r->place_names[i], topic.p);
+            kafka_topic_ensure(reporter_producer(r->reporter), &t, on_topic, r);
+            buf_done(&topic);
+        }
+    }
+}
+
+static bool place_name_is_good(struct str name)
+{
+    uint64_t number;
+    if (str_eq_cstr(name, "any"))
+        return true;
+    if (str_starts(name, STR_LIT("pop-")))
+        return str_to_u64(str_slice(name, 4, name.n), &number) == 0;
+    return str_starts(name, STR_LIT("node-")) && str_to_u64(str_slice(name, 5, name.n), &number) == 0;
+}
+
+static int read_places(struct registrant *r, struct error *err)
+{
+    struct str rest = str_of(r->settings->places), name;
+    while (str_split(&rest, ',', &name)) {
+        name = str_trim(name);
+        if (!place_name_is_good(name) || name.n >= REGISTRATION_PLACE_BYTES || r->place_count == MAX_PLACES)
+            return error_set(err, -EINVAL,
+                             "ROLLCALL_PLACES takes any, pop-<id>, node-<id>, comma-separated, not \"" STR_FMT
+                             "\"",
+                             STR_ARG(name));
+        r->place_names[r->place_count++] = str_dup(name);
+    }
+    return r->place_count ? 0 : error_set(err, -EINVAL, "ROLLCALL_PLACES names no place");
+}
+
+// ---- start and stop
+
+static int start_workers(struct registrant *r, struct error *err)
+{
+    const struct registrant_settings *s = r->settings;
+    struct engine_policy policy = engine_policy_default();
+    policy.rejected_retry_s = (uint32_t)s->rejected_retry_s;
+    policy.backoff_cap_s = (uint32_t)s->backoff_cap_s;
+    policy.registrar_rate = (uint32_t)s->registrar_rate;
+    policy.registrar_in_flight = (uint32_t)s->registrar_in_flight;
+    policy.max_in_flight = (uint32_t)s->max_in_flight;
+    policy.node = s->node;
+    policy.user_agent = s->user_agent;
+    const struct workers_params params = {
+        .base = r->base,
+        .count = (unsigned)s->sip_threads,
+        .thread = {.policy = policy,
+                   .ring = r->ring,
+                   .listen = s->sip_listen,
+                   .resolv_conf = s->resolv_conf,
+                   .stall_ms = (uint32_t)s->session_timeout_ms / 2,
+                   .max_queue = 8192},
+        .arg = r,
+        .on_report = on_report,
+        .on_closed = on_closed,
+        .on_stopped = on_stopped,
+        .on_congestion = on_congestion,
+    };
+    return workers_start(&params, &r->workers, err);
+}
+
+static int start_reporter(struct registrant *r, struct error *err)
+{
+    const struct registrant_settings *s = r->settings;
+    r->kafka = (struct kafka_params){
+        .base = r->base, .bootstrap = s->kafka_bootstrap, .client_id = s->node, .extra = s->kafka_extra};
+    const struct reporter_params params = {.kafka = r->kafka,
+                                           .topic_prefix = s->topic_prefix,
+                                           .node = s->node,
+                                           .arg = r,
+                                           .place_of = place_of,
+                                           .on_health = on_kafka_health};
+    return reporter_new(&params, &r->reporter, err);
+}
+
+static int start(struct registrant *r, struct error *err)
+{
+    int rc = read_places(r, err);
+    if (!rc)
+        rc = key_ring_load(r->settings->key_ring_file, &r->ring, err);
+    if (!rc)
+        rc = start_reporter(r, err);
+    if (!rc)
+        rc = start_workers(r, err);
+    if (rc)
+        return rc;
+    reporter_attach(r->reporter, r->workers);
+    const struct admin_params admin = {
+        .base = r->base, .listen = r->settings->admin_listen, .arg = r, .view = view};
+    rc = admin_start(&admin, &r->admin, err);
+    if (!rc)
+        ensure_topics(-1, 0, r);
+    return rc;
+}
+
+static void on_deadline(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct registrant *r = arg;
+    log_line(LOG_WARNING, "registrant", 0, "transactions were still in flight after ROLLCALL_DRAIN");
+    (void)event_base_loopbreak(r->base);
+}
+
+static void on_signal(evutil_socket_t number, short what, void *arg)
+{
+    (void)what;
+    struct registrant *r = arg;
+    if (r->stopping)
+        return;
+    log_line(LOG_INFO, "registrant", 0, "handing over and stopping on signal %d", (int)number);
+    r->stopping = true;
+    (void)event_add(r->stop_deadline, &(struct timeval){.tv_sec = r->settings->drain_s});
+    workers_tell_all(r->workers, &(struct sip_command){.kind = SIP_STOP});
+}
+
+static void take_down(struct registrant *r)
+{
+    uint32_t drain_ms = (uint32_t)r->settings->drain_s * 1000u;
+    reporter_free(r->reporter, drain_ms); // flushes the last reports first, so that the next owner sees them
+    for (size_t i = 0; i < r->place_count; i++)
+        if (r->places[i])
+            place_leave(r->places[i], drain_ms);
+    admin_stop(r->admin);
+    workers_free(r->workers);
+}
+
+int registrant_run(const struct registrant_settings *settings)
+{
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)evthread_use_pthreads();
+    struct registrant r = {.settings = settings, .lease_told = LEASE_EXPIRED};
+    struct error err = {0};
+    r.base = event_base_new();
+    r.term = evsignal_new(r.base, SIGTERM, on_signal, &r);
+    r.interrupt = evsignal_new(r.base, SIGINT, on_signal, &r);
+    r.stop_deadline = event_new(r.base, -1, 0, on_deadline, &r);
+    r.topics_again = event_new(r.base, -1, 0, ensure_topics, &r);
+    (void)event_add(r.term, NULL);
+    (void)event_add(r.interrupt, NULL);
+    if (start(&r, &err)) {
+        log_line(LOG_ERROR, "registrant", 0, "cannot start: %s", err.text);
+        return 1;
+    }
+    log_line(LOG_INFO, "registrant", 0, "serving %s, health on %s", settings->places, settings->admin_listen);
+    (void)event_base_dispatch(r.base);
+    int status = r.stopping ? 0 : 1;
+    take_down(&r);
+    for (size_t i = 0; i < r.place_count; i++)
+        free(r.place_names[i]);
+    struct event *events[] = {r.term, r.interrupt, r.stop_deadline, r.topics_again};
+    for (size_t i = 0; i < ARRAY_LEN(events); i++)
+        event_free(events[i]);
+    event_base_free(r.base);
+    key_ring_free(r.ring);
+    return status;
+}

@@ -1,0 +1,82 @@
+// One row a setting: name, kind, default, unit, limits and the sentence that --help prints.
+#include "services/registrant/settings.h"
+
+#include <string.h>
+
+static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL};
+static const char *const log_formats[] = {"text", "json", NULL};
+
+#define AT(member) .offset = offsetof(struct registrant_settings, member)
+
+static const struct setting table[] = {
+    {"ROLLCALL_NODE", SETTING_STRING, "registrant", NULL,
+     "This registrant's name in reports, logs and its consumer groups: unique and stable over restarts",
+     AT(node)},
+    {"ROLLCALL_PLACES", SETTING_STRING, "any", NULL,
+     "Places it sends from, comma-separated: any, pop-<id>, node-<id>", AT(places)},
+    {"ROLLCALL_KAFKA_BOOTSTRAP", SETTING_STRING, "127.0.0.1:9092", "host:port,…",
+     "Kafka brokers to start from", AT(kafka_bootstrap)},
+    {"ROLLCALL_KAFKA_EXTRA", SETTING_STRING, NULL, "name=value;…",
+     "Further librdkafka settings, for TLS and SASL", AT(kafka_extra)},
+    {"ROLLCALL_TOPIC_PREFIX", SETTING_STRING, "rollcall", NULL, "First part of every topic's name",
+     AT(topic_prefix)},
+    {"ROLLCALL_PARTITIONS_ANY", SETTING_INT, "64", "partitions", "For new topics of the place `any`",
+     AT(partitions_any), .min = 1, .max = 10000},
+    {"ROLLCALL_PARTITIONS_POP", SETTING_INT, "8", "partitions", "For new topics of a pop", AT(partitions_pop),
+     .min = 1, .max = 10000},
+    {"ROLLCALL_PARTITIONS_NODE", SETTING_INT, "1", "partitions", "For new topics of a node",
+     AT(partitions_node), .min = 1, .max = 10000},
+    {"ROLLCALL_KAFKA_REPLICATION", SETTING_INT, "-1", "replicas",
+     "For new topics; -1 takes the broker's default", AT(kafka_replication), .min = -1, .max = 16},
+    {"ROLLCALL_KAFKA_SESSION_TIMEOUT", SETTING_INT, "10000", "ms",
+     "Silent for so long, its partitions are given to another registrant", AT(session_timeout_ms),
+     .min = 1000, .max = 300000},
+    {"ROLLCALL_SNAPSHOT_URLS", SETTING_STRING, "http://127.0.0.1:8081", "URL,…",
+     "Internal listeners of the gateways, any of which gives the snapshot of a partition", AT(snapshot_urls)},
+    {"ROLLCALL_SNAPSHOT_TOKEN", SETTING_SECRET, NULL, NULL, "Bearer token of those listeners",
+     AT(snapshot_token), .required = true},
+    {"ROLLCALL_KEY_RING_FILE", SETTING_STRING, NULL, "path",
+     "Keys that open sealed secrets: lines \"<key id> <64 hex digits>\"", AT(key_ring_file),
+     .required = true},
+    {"ROLLCALL_SIP_LISTEN", SETTING_STRING, "127.0.0.1:0", "host:port",
+     "Address that REGISTERs are sent from, over UDP and TCP; port 0 takes a free one", AT(sip_listen)},
+    {"ROLLCALL_SIP_THREADS", SETTING_INT, "1", "threads",
+     "SIP threads, each with its share of the registrations", AT(sip_threads), .min = 1, .max = 64},
+    {"ROLLCALL_RESOLV_CONF", SETTING_STRING, NULL, "path",
+     "Resolver configuration in place of /etc/resolv.conf", AT(resolv_conf)},
+    {"ROLLCALL_USER_AGENT", SETTING_STRING, "Rollcall", NULL, "User-Agent of every REGISTER", AT(user_agent)},
+    {"ROLLCALL_ADMIN_LISTEN", SETTING_STRING, "127.0.0.1:8082", "host:port",
+     "Where health and metrics are served", AT(admin_listen)},
+    {"ROLLCALL_REJECTED_RETRY", SETTING_INT, "3600", "s",
+     "A rejected registration is asked for again after this time, give or take half", AT(rejected_retry_s),
+     .min = 1, .max = 604800},
+    {"ROLLCALL_BACKOFF_CAP", SETTING_INT, "1800", "s",
+     "Longest growing pause between two tries (RFC 5626 4.5)", AT(backoff_cap_s), .min = 1, .max = 86400},
+    {"ROLLCALL_REGISTRAR_RATE", SETTING_INT, "100", "requests/s",
+     "REGISTERs to one registrar, of all registrants together; 0: no limit", AT(registrar_rate), .min = 0,
+     .max = 1000000},
+    {"ROLLCALL_REGISTRAR_IN_FLIGHT", SETTING_INT, "200", "transactions",
+     "Under way to one registrar in one thread", AT(registrar_in_flight), .min = 1, .max = 2000},
+    {"ROLLCALL_MAX_IN_FLIGHT", SETTING_INT, "1000", "transactions", "Under way in one thread",
+     AT(max_in_flight), .min = 1, .max = 2000},
+    {"ROLLCALL_DRAIN", SETTING_INT, "10", "s",
+     "After SIGTERM: time for what is in flight and for the last reports", AT(drain_s), .min = 0, .max = 600},
+    {"ROLLCALL_LOG_LEVEL", SETTING_CHOICE, "info", NULL, "Most detailed lines that are logged", AT(log_level),
+     .choices = log_levels},
+    {"ROLLCALL_LOG_FORMAT", SETTING_CHOICE, "text", NULL, "Form of a log line", AT(log_format),
+     .choices = log_formats},
+};
+
+int registrant_settings_main(int argc, char **argv, struct registrant_settings *s, int *ret_exit)
+{
+    memset(s, 0, sizeof(*s));
+    return settings_main(
+        table, ARRAY_LEN(table), "rollcall-registrant",
+        "Registers at upstream registrars what the gateway publishes, and keeps it registered.", argc, argv,
+        s, ret_exit);
+}
+
+void registrant_settings_done(struct registrant_settings *s)
+{
+    settings_done(table, ARRAY_LEN(table), s);
+}

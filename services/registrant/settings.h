@@ -1,0 +1,26 @@
+// The registrant's settings, filled from the table in settings.c.
+#ifndef ROLLCALL_REGISTRANT_SETTINGS_H
+#define ROLLCALL_REGISTRANT_SETTINGS_H
+
+#include "common/config/settings.h"
+
+struct registrant_settings {
+    char *node, *places;
+    char *kafka_bootstrap, *kafka_extra, *topic_prefix;
+    int64_t partitions_any, partitions_pop, partitions_node, kafka_replication;
+    int64_t session_timeout_ms;
+    char *snapshot_urls, *snapshot_token;
+    char *key_ring_file;
+    char *sip_listen, *resolv_conf, *user_agent;
+    int64_t sip_threads;
+    char *admin_listen;
+    int64_t rejected_retry_s, backoff_cap_s, registrar_rate, registrar_in_flight, max_in_flight;
+    int64_t drain_s;
+    int log_level, log_format;
+};
+
+// As settings_main; *s is zeroed first.
+must_use int registrant_settings_main(int argc, char **argv, struct registrant_settings *s, int *ret_exit);
+void registrant_settings_done(struct registrant_settings *s);
+
+#endif

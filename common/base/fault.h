@@ -1,0 +1,25 @@
+// Places where a test stops the process dead, to see what a crash exactly there leaves behind. Compiled in
+// only with -Dfault_points=true; then ROLLCALL_FAULT_POINT names the one that is armed. Otherwise nothing is
+// left of it.
+#ifndef ROLLCALL_BASE_FAULT_H
+#define ROLLCALL_BASE_FAULT_H
+
+#if ROLLCALL_FAULT_POINTS
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static inline void fault_point(const char *name)
+{
+    const char *armed = getenv("ROLLCALL_FAULT_POINT");
+    if (armed && strcmp(armed, name) == 0)
+        _exit(137); // as after SIGKILL: no handler, no flush
+}
+#define FAULT_POINT(name) fault_point(name)
+
+#else
+#define FAULT_POINT(name) ((void)0)
+#endif
+
+#endif

@@ -1,0 +1,19 @@
+// Secrets on their way into and out of a registration. No secret leaves here in clear but to who asks for it.
+#ifndef ROLLCALL_GATEWAY_STORE_SECRETS_H
+#define ROLLCALL_GATEWAY_STORE_SECRETS_H
+
+#include "common/registration/registration.h"
+#include "common/registration/seal.h"
+
+// Seals every clear secret of r, whose id and account are final. One that equals what `before` (NULL:
+// nothing) holds sealed for the same realm takes that text, because equal configuration must give equal
+// bytes; a sealed text that r took over from another realm of `before` is sealed anew, since a seal holds for
+// its realm only. 0, or -ENOKEY, -EBADMSG for the last case.
+must_use int secrets_seal(const struct key_ring *ring, const struct registration *before,
+                          struct registration *r, struct error *err);
+
+// Clear text of credential i's secret; caller wipes and frees. -ENOENT there is none; -ENOKEY, -EBADMSG.
+must_use int secrets_open(const struct key_ring *ring, const struct registration *r, size_t i, char **ret,
+                          struct error *err);
+
+#endif

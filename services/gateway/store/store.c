@@ -1,0 +1,147 @@
+// The store's life: connections, the gate, answers on the next turn. Knows no key and no script's answer.
+#include "services/gateway/store/store.h"
+
+#include "common/base/mem.h"
+#include "services/gateway/store/internal.h"
+#include "services/gateway/store/scripts.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <stdlib.h>
+
+#define COMMAND_TIMEOUT_MS 5000
+
+uint64_t store_replication_hash(struct str replication_id)
+{
+    uint64_t hash = 1469598103934665603u; // FNV-1a
+    for (size_t i = 0; i < replication_id.n; i++)
+        hash = (hash ^ (unsigned char)replication_id.p[i]) * 1099511628211u;
+    return hash ? hash : 1;
+}
+
+static void link_up(void *arg, struct str replication_id)
+{
+    struct store_link *l = arg;
+    l->replication_hash = store_replication_hash(replication_id);
+}
+
+static void link_down(void *arg, const struct error *why)
+{
+    struct store_link *l = arg;
+    l->replication_hash = 0;
+}
+
+static int link_open(struct store_link *l, const struct store_params *p, uint32_t timeout_ms,
+                     struct error *err)
+{
+    const struct redis_params params = {
+        .base = p->base,
+        .url = p->redis_url,
+        .password = p->redis_password,
+        .command_timeout_ms = timeout_ms,
+        .arg = l,
+        .on_up = link_up,
+        .on_down = link_down,
+    };
+    return redis_new(&params, &l->redis, err);
+}
+
+static void run_turn(evutil_socket_t fd, short what, void *arg)
+{
+    struct store *s = arg;
+    struct store_laters due = STAILQ_HEAD_INITIALIZER(due);
+    STAILQ_CONCAT(&due, &s->later); // what these ask for waits for the next turn
+    struct store_later *l;
+    while ((l = STAILQ_FIRST(&due))) {
+        STAILQ_REMOVE_HEAD(&due, link);
+        l->run(l);
+    }
+}
+
+void store_run_later(struct store *s, struct store_later *l, void (*run)(struct store_later *l))
+{
+    l->run = run;
+    STAILQ_INSERT_TAIL(&s->later, l, link);
+    if (!s->closing)
+        event_active(s->turn, 0, 0);
+}
+
+int store_new(const struct store_params *p, struct store **ret, struct error *err)
+{
+    struct store *s = mem_alloc(sizeof *s);
+    s->params = *p;
+    s->source = mem_dup_cstr(p->source);
+    STAILQ_INIT(&s->later);
+    STAILQ_INIT(&s->held);
+    STAILQ_INIT(&s->committing);
+    redis_script_init(&s->write, "write", script_write());
+    redis_script_init(&s->remove, "delete", script_delete());
+    redis_script_init(&s->raise, "raise", script_raise());
+    redis_script_init(&s->object, "object", script_object());
+    s->turn = event_new(p->base, -1, 0, run_turn, s);
+
+    int rc = link_open(&s->reads, p, COMMAND_TIMEOUT_MS, err);
+    if (!rc && p->wait_replicas)
+        rc = link_open(&s->waits, p, COMMAND_TIMEOUT_MS + p->wait_timeout_ms, err);
+    if (rc) {
+        store_free(s);
+        return rc;
+    }
+    *ret = s;
+    return 0;
+}
+
+void store_free(struct store *s)
+{
+    if (!s)
+        return;
+    s->closing = true;
+    if (s->waits.redis)
+        redis_free(s->waits.redis);
+    if (s->reads.redis)
+        redis_free(s->reads.redis);
+    store_commit_close(s);
+    while (!STAILQ_EMPTY(&s->later)) // also what these answers ask for in turn
+        run_turn(-1, 0, s);
+    event_free(s->turn);
+    free(s->source);
+    free(s);
+}
+
+bool store_is_up(const struct store *s)
+{
+    return redis_is_up(s->reads.redis) && (!s->waits.redis || redis_is_up(s->waits.redis));
+}
+
+struct redis *store_writer(struct store *s)
+{
+    return s->waits.redis ? s->waits.redis : s->reads.redis;
+}
+
+int store_writable(const struct store *s, struct error *err)
+{
+    if (s->closing)
+        return error_set(err, -ENOTCONN, "the store is closing");
+    if (!store_is_up(s))
+        return error_set(err, -ENOTCONN, "Redis is away");
+    uint64_t approved = s->params.gate->approved;
+    if (s->reads.replication_hash != approved || (s->waits.redis && s->waits.replication_hash != approved))
+        return error_set(err, -EBUSY, "writes wait until what this Redis may have lost is written back");
+    return 0;
+}
+
+int store_error(struct error *ret, const struct error *from_redis)
+{
+    // What passes by itself, or once somebody repairs Redis: a client is to try again.
+    static const char *const passing[] = {"LOADING",    "READONLY",    "MISCONF",  "NOREPLICAS", "OOM",
+                                          "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY"};
+    *ret = *from_redis;
+    if (ret->code == -ETIMEDOUT)
+        ret->code = -ENOTCONN;
+    else if (ret->code != -ENOTCONN)
+        ret->code = -EIO;
+    for (size_t i = 0; ret->code == -EIO && i < ARRAY_LEN(passing); i++)
+        if (str_starts(str_of(ret->text), str_of(passing[i])))
+            ret->code = -ENOTCONN;
+    return ret->code;
+}

@@ -24,6 +24,7 @@ struct builder {
     unsigned depth, max_depth;
     const char *key; // of the value that comes next
     uint32_t key_n;
+    size_t behind; // offset after the last value, key or bracket
     int rc;
     struct error *err;
 };
@@ -38,6 +39,7 @@ static struct json *push(struct builder *b, enum json_type type)
     *v = (struct json){.key = b->key, .key_n = b->key_n, .type = (uint8_t)type};
     b->key = NULL;
     b->key_n = 0;
+    b->behind = yajl_get_bytes_consumed(b->yajl);
     return v;
 }
 
@@ -81,6 +83,7 @@ static int on_key(void *ctx, const unsigned char *text, size_t count)
     }
     b->key = json_document_text(b->document, text, count);
     b->key_n = (uint32_t)count;
+    b->behind = yajl_get_bytes_consumed(b->yajl);
     return 1;
 }
 
@@ -118,6 +121,7 @@ static int on_end(void *ctx)
     b->count = b->open + 1;
     b->open = outer;
     b->depth--;
+    b->behind = yajl_get_bytes_consumed(b->yajl);
     return 1;
 }
 
@@ -213,49 +217,56 @@ static void memory_free(void *ctx, void *memory)
     free(memory);
 }
 
-// Where yajl stands when it refuses: on the byte that does not fit, or behind the token that does not.
-enum stand { ON_BYTE, BEHIND_TOKEN };
+// Where the offence is, which yajl's own offset does not always say.
+enum place {
+    HERE,        // where yajl stands: on the byte that does not fit
+    JUST_READ,   // the byte before that
+    AFTER_VALUE, // the first byte after the last value or key
+    AFTER_COMMA, // the same, behind a comma
+};
 
 // yajl's words and ours, the first match counts.
 static const struct {
     const char *theirs, *ours;
-    enum stand stand;
+    enum place place;
 } causes[] = {
-    {"trailing garbage", "something follows the value", BEHIND_TOKEN},
-    {"probable comment", "comments are not JSON", ON_BYTE},
-    {"'\\' occurs before", "unknown escape in a string", ON_BYTE},
-    {"invalid (non-hex)", "\\u without four hexadecimal digits", ON_BYTE},
-    {"invalid character inside string", "unescaped control character in a string", ON_BYTE},
-    {"after the minus sign", "a number lacks its digits after the minus sign", ON_BYTE},
-    {"after the decimal point", "a number lacks its digits after the decimal point", ON_BYTE},
-    {"after the exponent", "a number lacks its digits after the exponent", ON_BYTE},
-    {"invalid object key", "a key must be a string", BEHIND_TOKEN},
-    {"separated by a colon", "a colon is missing", BEHIND_TOKEN},
-    {"inside map", "a comma or } is missing", BEHIND_TOKEN},
-    {"after array element", "a comma or ] is missing", BEHIND_TOKEN},
-    {"invalid string in json text", "misspelt true, false or null", ON_BYTE},
-    {"", "unexpected character", BEHIND_TOKEN},
+    {"trailing garbage", "something follows the value", AFTER_VALUE},
+    {"probable comment", "comments are not JSON", HERE},
+    {"'\\' occurs before", "unknown escape in a string", HERE},
+    {"invalid (non-hex)", "\\u without four hexadecimal digits", HERE},
+    {"invalid character inside string", "unescaped control character in a string", HERE},
+    {"after the minus sign", "a number lacks its digits after the minus sign", HERE},
+    {"after the decimal point", "a number lacks its digits after the decimal point", HERE},
+    {"after the exponent", "a number lacks its digits after the exponent", HERE},
+    {"invalid object key", "a key must be a string", AFTER_COMMA},
+    {"separated by a colon", "a colon is missing", AFTER_VALUE},
+    {"inside map", "a comma or } is missing", AFTER_VALUE},
+    {"after array element", "a comma or ] is missing", AFTER_VALUE},
+    {"invalid string in json text", "misspelt true, false or null", HERE},
+    {"", "unexpected character", JUST_READ},
 };
 
-static bool in_number_or_word(char c)
+static size_t skip_space(struct str text, size_t at)
 {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || c == '.' || c == '+' || c == '-' || c == 'E';
+    while (at < text.n && strchr(" \t\r\n", text.p[at]) && text.p[at])
+        at++;
+    return at;
 }
 
-// Index of the first byte of the token that ends before `end`.
-static size_t token_start(struct str text, size_t end)
+static size_t locate(const struct builder *b, struct str text, enum place place, size_t yajl_at)
 {
-    if (end == 0)
-        return 0;
-    size_t at = end - 1;
-    if (text.p[at] == '"') {
-        while (at > 0 && (text.p[at - 1] != '"' || (at > 1 && text.p[at - 2] == '\\')))
-            at--;
-        return at ? at - 1 : 0;
+    size_t after = skip_space(text, b->behind);
+    switch (place) {
+    case HERE:
+        break;
+    case JUST_READ:
+        return yajl_at ? yajl_at - 1 : 0;
+    case AFTER_VALUE:
+        return after;
+    case AFTER_COMMA:
+        return after < text.n && text.p[after] == ',' ? skip_space(text, after + 1) : after;
     }
-    while (at > 0 && in_number_or_word(text.p[at]) && in_number_or_word(text.p[at - 1]))
-        at--;
-    return at;
+    return yajl_at;
 }
 
 static int syntax_error(struct builder *b, struct str text, bool at_end)
@@ -268,10 +279,9 @@ static int syntax_error(struct builder *b, struct str text, bool at_end)
     yajl_free_error(b->yajl, theirs);
     if (premature)
         return error_set(b->err, -EINVAL, "the text ends too early, at byte %zu", text.n);
-    size_t at = at_end ? text.n : yajl_get_bytes_consumed(b->yajl);
-    if (causes[i].stand == BEHIND_TOKEN)
-        at = token_start(text, at);
-    return error_set(b->err, -EINVAL, "%s at byte %zu", causes[i].ours, at);
+    size_t yajl_at = at_end ? text.n : yajl_get_bytes_consumed(b->yajl);
+    return error_set(b->err, -EINVAL, "%s at byte %zu", causes[i].ours,
+                     locate(b, text, causes[i].place, yajl_at));
 }
 
 static int run_yajl(struct builder *b, struct str text)
@@ -280,6 +290,9 @@ static int run_yajl(struct builder *b, struct str text)
     b->yajl = yajl_alloc(&callbacks, &memory, b);
     (void)yajl_config(b->yajl, yajl_dont_validate_strings, 1); // json_text_check() has
     yajl_status status = yajl_parse(b->yajl, (const unsigned char *)text.p, text.n);
+    // yajl takes the beginning of a string or word behind the value for white space.
+    bool has_value = b->count > 0 && b->open == NO_CONTAINER;
+    size_t rest = has_value ? skip_space(text, b->behind) : text.n;
     bool at_end = status == yajl_status_ok; // a last number or word ends only there
     if (at_end)
         status = yajl_complete_parse(b->yajl);
@@ -288,6 +301,8 @@ static int run_yajl(struct builder *b, struct str text)
         rc = syntax_error(b, text, at_end);
     else if (status == yajl_status_client_canceled)
         rc = b->rc;
+    else if (rest < text.n)
+        rc = error_set(b->err, -EINVAL, "something follows the value at byte %zu", rest);
     yajl_free(b->yajl);
     return rc;
 }

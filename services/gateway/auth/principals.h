@@ -1,5 +1,5 @@
-// Who may use the API: one JSON file of users, accounts and password hashes for all dialects (ROLLCALL_PRINCIPALS_FILE).
-// A loaded set is immutable; a reload makes a new one and swaps it in.
+// Who may use the API: one JSON file of users, accounts and password hashes for all dialects
+// (ROLLCALL_PRINCIPALS_FILE). A loaded set is immutable; a reload makes a new one and swaps it in.
 #ifndef ROLLCALL_GATEWAY_AUTH_PRINCIPALS_H
 #define ROLLCALL_GATEWAY_AUTH_PRINCIPALS_H
 

@@ -37,7 +37,7 @@ void settings_describe(const struct setting *s, struct buf *out)
         break;
     }
     if (s->unit)
-        buf_addf(out, " (%s)", s->unit);
+        buf_addf(out, s->type == SETTING_INT ? " %s" : " (%s)", s->unit);
 }
 
 // "Takes …; default …" of a row. A secret's default is never shown either.
@@ -47,9 +47,10 @@ static void add_facts(const struct setting *s, struct buf *out)
     settings_describe(s, out);
     if (s->fallback && s->type == SETTING_SECRET)
         buf_add_cstr(out, "; default not shown");
+    else if (s->fallback && s->type == SETTING_INT && s->unit)
+        buf_addf(out, "; default %s %s", s->fallback, s->unit);
     else if (s->fallback)
-        buf_addf(out, "; default %s%s%s", s->fallback[0] ? s->fallback : "\"\"", s->unit ? " " : "",
-                 s->unit ? s->unit : "");
+        buf_addf(out, "; default %s", s->fallback[0] ? s->fallback : "\"\"");
     else
         buf_add_cstr(out, s->required ? "; required" : "; no default");
     buf_add_char(out, '.');

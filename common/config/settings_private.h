@@ -4,7 +4,7 @@
 
 #include "common/config/settings.h"
 
-// Adds what a setting takes, with its unit: "a whole number from 1 to 3600 (s)", "one of text, json".
+// Adds what a setting takes, with its unit: "a whole number from 1 to 3600 s", "text (host:port)".
 void settings_describe(const struct setting *s, struct buf *out);
 
 #endif

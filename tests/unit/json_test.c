@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 // cmocka needs the four above
 #include <cmocka.h>
 
@@ -223,6 +224,21 @@ static void finds_a_duplicate_among_many_members(void **state)
         }
         json_free(root);
     }
+    buf_done(&text);
+}
+
+// Comparing every pair of these would take 2,400,000,000 comparisons.
+static void many_members_cost_no_quadratic_time(void **state)
+{
+    (void)state;
+    struct buf text = BUF_INIT;
+    write_members(&text, 70000, "}");
+    struct json *root = NULL;
+    clock_t before = clock();
+    assert_int_equal(json_parse(buf_str(&text), NULL, &root, NULL), 0);
+    assert_true(clock() - before < 2 * CLOCKS_PER_SEC);
+    assert_int_equal(json_count(root), 70000);
+    json_free(root);
     buf_done(&text);
 }
 
@@ -444,6 +460,7 @@ int main(void)
         cmocka_unit_test(limits_hold_exactly),
         cmocka_unit_test(a_million_open_brackets_do_no_harm),
         cmocka_unit_test(finds_a_duplicate_among_many_members),
+        cmocka_unit_test(many_members_cost_no_quadratic_time),
         cmocka_unit_test(many_nested_values_keep_their_places),
         cmocka_unit_test(integers_are_exact_to_their_limits),
         cmocka_unit_test(doubles_outside_the_range_are_otherwise),

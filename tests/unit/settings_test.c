@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 struct target {
-    char *url, *name, *token;
+    char *url, *name, *note, *token;
     int64_t port, wait_s;
     bool fast;
     int format;
@@ -26,7 +26,8 @@ static const char *const formats[] = {"text", "json", NULL};
 
 static const struct setting table[] = {
     {"ROLLCALL_REDIS_URL", SETTING_STRING, NULL, NULL, "Where Redis is", AT(url), .required = true},
-    {"ROLLCALL_NAME", SETTING_STRING, NULL, NULL, "Name of this process", AT(name)},
+    {"ROLLCALL_NAME", SETTING_STRING, "here:1", "host:port", "Name of this process", AT(name)},
+    {"ROLLCALL_NOTE", SETTING_STRING, NULL, NULL, "Anything", AT(note)},
     {"ROLLCALL_TOKEN", SETTING_SECRET, "built-in", NULL, "Token of the internal listener", AT(token)},
     {"ROLLCALL_PORT", SETTING_INT, "8080", NULL, "Port of the API", AT(port), .min = 0, .max = 65535},
     {"ROLLCALL_WAIT", SETTING_INT, "-5", "s",
@@ -63,7 +64,8 @@ static void takes_defaults_where_nothing_is_set(void **state)
     (void)state;
     struct target t = loaded(ENVIRONMENT("ROLLCALL_PORT=", "UNRELATED=1", "ROLLCALLX=1"));
     assert_string_equal(t.url, "redis://r");
-    assert_null(t.name);
+    assert_string_equal(t.name, "here:1");
+    assert_null(t.note);
     assert_string_equal(t.token, "built-in");
     assert_true(t.port == 8080 && t.wait_s == -5 && !t.fast && t.format == 0);
     settings_done(table, ARRAY_LEN(table), &t);
@@ -111,7 +113,7 @@ static void bad_values_are_refused_with_what_the_setting_takes(void **state)
     assert_refused(ENVIRONMENT("ROLLCALL_PORT=80 "),
                    "ROLLCALL_PORT is \"80 \"; it takes a whole number from 0 to 65535");
     assert_refused(ENVIRONMENT("ROLLCALL_WAIT=1h\x1b"),
-                   "ROLLCALL_WAIT is \"1h?\"; it takes a whole number from -10 to 10 (s)");
+                   "ROLLCALL_WAIT is \"1h?\"; it takes a whole number from -10 to 10 s");
     assert_refused(ENVIRONMENT("ROLLCALL_FAST=maybe"),
                    "ROLLCALL_FAST is \"maybe\"; it takes true or false (also yes, no, on, off, 1, 0)");
     assert_refused(ENVIRONMENT("ROLLCALL_NAME=kept", "ROLLCALL_LOG_FORMAT=xml"),
@@ -213,6 +215,8 @@ static void help_shows_every_row_with_default_and_unit_and_no_secret(void **stat
         "  ROLLCALL_REDIS_URL   Where Redis is\n"
         "                       Takes text; required.\n"
         "  ROLLCALL_NAME        Name of this process\n"
+        "                       Takes text (host:port); default here:1.\n"
+        "  ROLLCALL_NOTE        Anything\n"
         "                       Takes text; no default.\n"
         "  ROLLCALL_TOKEN       Token of the internal listener\n"
         "                       Takes a secret, or the path of its file in ROLLCALL_TOKEN_FILE; default not "
@@ -222,7 +226,7 @@ static void help_shows_every_row_with_default_and_unit_and_no_secret(void **stat
         "  ROLLCALL_WAIT        How long to wait for something that this sentence describes in so many words "
         "that it\n"
         "                       cannot stand on one line of the help\n"
-        "                       Takes a whole number from -10 to 10 (s); default -5 s.\n"
+        "                       Takes a whole number from -10 to 10 s; default -5 s.\n"
         "  ROLLCALL_FAST        Go fast\n"
         "                       Takes true or false (also yes, no, on, off, 1, 0); default no.\n"
         "  ROLLCALL_LOG_FORMAT  Form of the log\n"

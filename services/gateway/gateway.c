@@ -84,7 +84,7 @@ static int start(struct gateway *g, struct error *err)
                                      .ring = g->ring,
                                      .principals = principals_box_new(first),
                                      .passwords = password_worker_start(),
-                                     .metrics = metrics_new(gateway_metrics, gateway_metrics_count),
+                                     .metrics = gateway_metrics_new(),
                                      .gate = &g->gate};
     rc = start_bus(g, err);
     return rc ? rc : start_loops(g, err);

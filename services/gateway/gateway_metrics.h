@@ -9,7 +9,6 @@ enum gateway_metric {
     GATEWAY_BUS_METRICS,   // first row of services/gateway/publish/bus_metrics.h
 };
 
-extern const struct metric gateway_metrics[];
-extern const size_t gateway_metrics_count;
+struct metrics *gateway_metrics_new(void);
 
 #endif

@@ -170,6 +170,8 @@ static int parse_addr_spec(struct str text, struct sip_addr *a, struct error *er
     a->params = str_slice(text, semicolon, text.n);
     if (str_has_char(a->uri_text, '?') || str_has_char(a->uri_text, ','))
         return error_set(err, -EINVAL, "a URI with \"?\" or \",\" needs angle brackets");
+    if (find_outside(a->params, '@', false) < a->params.n)
+        return error_set(err, -EINVAL, "a user with \";\" needs angle brackets");
     return 0;
 }
 

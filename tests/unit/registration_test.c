@@ -1,0 +1,551 @@
+// common/registration: the model, its JSON form, the rules for every dialect.
+#include "common/registration/registration.h"
+
+#include "common/base/mem.h"
+#include "tests/unit/examples.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+// cmocka needs the four above
+#include <cmocka.h>
+
+static void set(char **field, const char *text)
+{
+    free(*field);
+    *field = mem_dup_cstr(text);
+}
+
+// The least that passes the rules.
+static void fill(struct registration *r)
+{
+    registration_init(r);
+    r->id = 7;
+    r->account = mem_dup_cstr("acme");
+    r->domain = mem_dup_cstr("sip.example.com");
+    r->username = mem_dup_cstr("alice");
+    r->contacts[r->contact_count++] =
+        (struct contact){.uri = mem_dup_cstr("sip:alice@192.0.2.1"), .expires = REGISTRATION_UNSET};
+}
+
+static int read_text(const char *text, struct registration *r, struct error *err)
+{
+    struct json *tree cleanup(json_free_ptr) = NULL;
+    assert_int_equal(json_parse(str_of(text), &JSON_LIMITS_DEFAULT, &tree, NULL), 0);
+    return registration_read(tree, r, err);
+}
+
+static void starts_with_the_defaults_of_the_model(void **state)
+{
+    (void)state;
+    struct registration r;
+    registration_init(&r);
+    assert_true(r.enabled && !r.force_expire);
+    assert_int_equal(r.scheme, SCHEME_SIP);
+    assert_int_equal(r.transport, TRANSPORT_UDP);
+    assert_int_equal(r.retry_delay_s, 5);
+    assert_int_equal(r.retry_shape, RETRY_GROWING);
+    assert_int_equal(r.expires, REGISTRATION_UNSET);
+    assert_int_equal(r.max_attempts, REGISTRATION_UNSET);
+    assert_int_equal(r.pop, REGISTRATION_UNSET);
+    assert_int_equal(r.node, REGISTRATION_UNSET);
+    assert_int_equal(r.default_expires, 3600);
+    registration_done(&r);
+    registration_done(&r); // once more does no harm
+}
+
+static void writes_what_is_set_in_a_fixed_order(void **state)
+{
+    (void)state;
+    struct registration r;
+    struct buf out cleanup(buf_done) = BUF_INIT;
+    fill(&r);
+    registration_write(&out, &r);
+    assert_string_equal(out.p, "{\"id\":7,\"account\":\"acme\",\"enabled\":true,\"scheme\":\"sip\","
+                               "\"domain\":\"sip.example.com\",\"username\":\"alice\","
+                               "\"contacts\":[{\"uri\":\"sip:alice@192.0.2.1\"}],\"default_expires\":3600,"
+                               "\"transport\":\"udp\",\"retry_delay_s\":5,\"retry_shape\":\"growing\"}");
+    registration_done(&r);
+}
+
+static void the_example_comes_back_byte_for_byte(void **state)
+{
+    (void)state;
+    struct json *tree cleanup(json_free_ptr) = example("spec.json");
+    struct buf expected cleanup(buf_done) = BUF_INIT, out cleanup(buf_done) = BUF_INIT;
+    struct registration r;
+    struct error err = {0};
+    assert_non_null(tree);
+    json_write_value(&expected, tree);
+    if (registration_read(tree, &r, &err))
+        fail_msg("%s", err.text);
+    registration_write(&out, &r);
+    assert_string_equal(out.p, expected.p);
+    const char *field = "";
+    if (registration_check(&r, &field, &err))
+        fail_msg("%s: %s", field, err.text);
+    registration_done(&r);
+}
+
+static void reads_every_member_of_the_example(void **state)
+{
+    (void)state;
+    struct json *tree cleanup(json_free_ptr) = example("spec.json");
+    struct registration r;
+    assert_int_equal(registration_read(tree, &r, NULL), 0);
+    assert_true(r.id == 1207 && r.enabled && r.force_expire);
+    assert_string_equal(r.account, "acme");
+    assert_string_equal(r.name, "trunk-berlin");
+    assert_string_equal(r.domain, "sip.carrier.example:5070");
+    assert_string_equal(r.username, "4930123456");
+    assert_string_equal(r.display_username, "Acme Berlin");
+    assert_string_equal(r.aor, "sip:4930123456@ims.carrier.example");
+    assert_string_equal(r.from, "<sip:operator@carrier.example>");
+    assert_int_equal(r.credential_count, 2);
+    assert_string_equal(r.credentials[0].realm, "carrier.example");
+    assert_null(r.credentials[1].realm);
+    assert_null(r.credentials[1].secret);
+    assert_false(r.credentials[0].clear);
+    assert_int_equal(r.contact_count, 2);
+    assert_string_equal(r.contacts[0].q, "0.8");
+    assert_int_equal(r.contacts[0].expires, 600);
+    assert_int_equal(r.contacts[1].expires, REGISTRATION_UNSET);
+    assert_int_equal(r.expires, 900);
+    assert_int_equal(r.default_expires, 1800);
+    assert_int_equal(r.route_count, 2);
+    assert_string_equal(r.route_set[1], "sip:user@proxy.carrier.example");
+    assert_string_equal(r.registrar, "sip:192.0.2.80:5060;transport=tcp");
+    assert_int_equal(r.transport, TRANSPORT_TCP);
+    assert_string_equal(r.interface, "uplink");
+    assert_int_equal(r.retry_shape, RETRY_FIXED);
+    assert_int_equal(r.max_attempts, 20);
+    assert_true(r.pop == 3 && r.node == 12);
+    assert_string_equal(r.labels, "{\"dialect\":\"yeti\",\"schema\":1}");
+    assert_true(r.refresh_seq == 2 && r.flush_seq == 1 && r.audit_seq == 4);
+    registration_done(&r);
+}
+
+static void a_copy_owns_all_it_holds(void **state)
+{
+    (void)state;
+    struct json *tree cleanup(json_free_ptr) = example("spec.json");
+    struct buf one cleanup(buf_done) = BUF_INIT, two cleanup(buf_done) = BUF_INIT;
+    struct registration r, copy;
+    assert_int_equal(registration_read(tree, &r, NULL), 0);
+    registration_write(&one, &r);
+    registration_copy(&copy, &r);
+    registration_done(&r);
+    registration_write(&two, &copy);
+    assert_string_equal(one.p, two.p);
+    registration_done(&copy);
+}
+
+// The child must die of it: better no process than a password in Redis.
+static void a_clear_secret_is_never_written(void **state)
+{
+    (void)state;
+    struct registration r;
+    fill(&r);
+    r.credentials[r.credential_count++] =
+        (struct credential){.secret = mem_dup_cstr("hunter2"), .clear = true};
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        struct buf out = BUF_INIT;
+        struct rlimit no_core = {0, 0};
+        (void)setrlimit(RLIMIT_CORE, &no_core);
+        (void)signal(SIGABRT, SIG_DFL);
+        if (!freopen("/dev/null", "w", stderr))
+            _exit(2);
+        registration_write(&out, &r);
+        _exit(out.p && strstr(out.p, "hunter2") ? 1 : 0);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+    registration_done(&r);
+}
+
+static void reading_ignores_members_it_does_not_know(void **state)
+{
+    (void)state;
+    struct registration r;
+    assert_int_equal(
+        read_text("{\"id\":18446744073709551615,\"account\":\"a\",\"domain\":\"d\",\"later\":[1],"
+                  "\"name\":null,\"contacts\":[{\"uri\":\"sip:h\",\"new\":{}}]}",
+                  &r, NULL),
+        0);
+    assert_true(r.id == UINT64_MAX && r.contact_count == 1 && !r.name);
+    registration_done(&r);
+}
+
+struct bad {
+    const char *text, *named; // what the sentence must name
+};
+
+static void reading_names_the_member_that_is_wrong(void **state)
+{
+    static const struct bad bad[] = {
+        {"[]", "object"},
+        {"{\"account\":\"a\",\"domain\":\"d\"}", "id"},
+        {"{\"id\":1,\"domain\":\"d\"}", "account"},
+        {"{\"id\":1,\"account\":\"a\"}", "domain"},
+        {"{\"id\":\"1\",\"account\":\"a\",\"domain\":\"d\"}", "id"},
+        {"{\"id\":-1,\"account\":\"a\",\"domain\":\"d\"}", "id"},
+        {"{\"id\":1.5,\"account\":\"a\",\"domain\":\"d\"}", "id"},
+        {"{\"id\":1,\"account\":7,\"domain\":\"d\"}", "account"},
+        {"{\"id\":1,\"account\":\"a\",\"domain\":\"d\\u0000e\"}", "domain"},
+        {"{\"id\":1,\"account\":\"a\",\"domain\":\"d\",\"enabled\":1}", "enabled"},
+        {"{\"id\":1,\"account\":\"a\",\"domain\":\"d\",\"scheme\":\"tel\"}", "scheme"},
+        {"{\"id\":1,\"account\":\"a\",\"domain\":\"d\",\"transport\":\"sctp\"}", "transport"},
+        {"{\"id\":1,\"account\":\"a\",\"domain\":\"d\",\"retry_shape\":2}", "retry_shape"},
+        {"{\"id\":1,\"account\":\"a\",\"domain\":\"d\",\"expires\":\"60\"}", "expires"},
+        {"{\"id\":1,\"account\":\"a\",\"domain\":\"d\",\"expires\":99999999999999999999}", "expires"},
+        {"{\"id\":1,\"account\":\"a\",\"domain\":\"d\",\"refresh_seq\":-1}", "refresh_seq"},
+        {"{\"id\":1,\"account\":\"a\",\"domain\":\"d\",\"labels\":[]}", "labels"},
+        {"{\"id\":1,\"account\":\"a\",\"domain\":\"d\",\"contacts\":{}}", "contacts"},
+        {"{\"id\":1,\"account\":\"a\",\"domain\":\"d\",\"contacts\":[1]}", "contacts"},
+        {"{\"id\":1,\"account\":\"a\",\"domain\":\"d\",\"contacts\":[{\"uri\":\"sip:h\"},{}]}",
+         "contacts: uri"},
+        {"{\"id\":1,\"account\":\"a\",\"domain\":\"d\",\"contacts\":[{\"uri\":\"sip:h\",\"q\":1}]}",
+         "contacts: q"},
+        {"{\"id\":1,\"account\":\"a\",\"domain\":\"d\",\"contacts\":[1,2,3,4,5,6,7,8,9]}", "contacts"},
+        {"{\"id\":1,\"account\":\"a\",\"domain\":\"d\",\"credentials\":[{\"user\":[]}]}",
+         "credentials: user"},
+        {"{\"id\":1,\"account\":\"a\",\"domain\":\"d\",\"credentials\":[1,2,3,4,5,6,7,8,9]}", "credentials"},
+        {"{\"id\":1,\"account\":\"a\",\"domain\":\"d\",\"route_set\":[\"sip:h\",null]}", "route_set"},
+        {"{\"id\":1,\"account\":\"a\",\"domain\":\"d\",\"route_set\":[1,2,3,4,5,6,7,8,9]}", "route_set"},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        struct registration r;
+        struct error err = {0};
+        if (read_text(bad[i].text, &r, &err) != -EINVAL || !strstr(err.text, bad[i].named))
+            fail_msg("%s: the sentence \"%s\" should name %s", bad[i].text, err.text, bad[i].named);
+        assert_int_equal(read_text(bad[i].text, &r, NULL), -EINVAL);
+    }
+}
+
+static void reading_bounds_every_text(void **state)
+{
+    (void)state;
+    struct buf text cleanup(buf_done) = BUF_INIT;
+    struct registration r;
+    struct error err = {0};
+    buf_add_cstr(&text, "{\"id\":1,\"account\":\"a\",\"domain\":\"d\",\"username\":\"");
+    for (int i = 0; i < REGISTRATION_MAX_TEXT_BYTES; i++)
+        buf_add_char(&text, 'u');
+    size_t longest = text.n;
+    buf_add_cstr(&text, "\"}");
+    assert_int_equal(read_text(text.p, &r, &err), 0);
+    registration_done(&r);
+    text.n = longest;
+    buf_add_cstr(&text, "u\"}");
+    assert_int_equal(read_text(text.p, &r, &err), -EINVAL);
+    assert_non_null(strstr(err.text, "username"));
+}
+
+static void the_place_is_the_node_then_the_pop_then_any(void **state)
+{
+    (void)state;
+    struct registration r;
+    char place[REGISTRATION_PLACE_BYTES];
+    registration_init(&r);
+    registration_place(&r, place);
+    assert_string_equal(place, "any");
+    r.pop = 0;
+    registration_place(&r, place);
+    assert_string_equal(place, "pop-0");
+    r.node = INT64_MAX;
+    registration_place(&r, place);
+    assert_string_equal(place, "node-9223372036854775807");
+}
+
+static void the_address_of_record_is_a_uri_whatever_the_user_is(void **state)
+{
+    static const struct {
+        const char *user, *domain, *aor, *expected;
+        enum registration_scheme scheme;
+    } cases[] = {
+        {"alice", "h", NULL, "sip:alice@h", SCHEME_SIP},
+        {"user name", "h:5070", NULL, "sips:user%20name@h:5070", SCHEME_SIPS},
+        {"a@b", "2001:db8::1", NULL, "sip:a%40b@[2001:db8::1]", SCHEME_SIP},
+        {"x", "[::1]:5070", NULL, "sip:x@[::1]:5070", SCHEME_SIP},
+        {"alice", "h", "sip:bob@i", "sip:bob@i", SCHEME_SIPS},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct buf out cleanup(buf_done) = BUF_INIT;
+        struct registration r;
+        fill(&r);
+        set(&r.username, cases[i].user);
+        set(&r.domain, cases[i].domain);
+        set(&r.aor, cases[i].aor);
+        r.scheme = cases[i].scheme;
+        registration_aor(&out, &r);
+        assert_string_equal(out.p, cases[i].expected);
+        registration_done(&r);
+    }
+}
+
+static void no_lifetime_or_zero_means_the_default(void **state)
+{
+    (void)state;
+    struct registration r;
+    registration_init(&r);
+    r.default_expires = 1800;
+    assert_int_equal(registration_expires(&r), 1800);
+    r.expires = 0;
+    assert_int_equal(registration_expires(&r), 1800);
+    r.expires = -5;
+    assert_int_equal(registration_expires(&r), 1800);
+    r.expires = 90;
+    assert_int_equal(registration_expires(&r), 90);
+    r.expires = r.default_expires = REGISTRATION_UNSET;
+    assert_int_equal(registration_expires(&r), 3600);
+}
+
+// ---- rules
+
+typedef void change_fn(struct registration *r, const char *text);
+
+static void contact(struct registration *r, const char *text)
+{
+    set(&r->contacts[0].uri, text);
+}
+static void quality(struct registration *r, const char *text)
+{
+    set(&r->contacts[0].q, text);
+}
+static void domain(struct registration *r, const char *text)
+{
+    set(&r->domain, text);
+}
+static void username(struct registration *r, const char *text)
+{
+    set(&r->username, text);
+}
+static void display(struct registration *r, const char *text)
+{
+    set(&r->display_username, text);
+}
+static void aor(struct registration *r, const char *text)
+{
+    set(&r->aor, text);
+}
+static void from(struct registration *r, const char *text)
+{
+    set(&r->from, text);
+}
+static void registrar(struct registration *r, const char *text)
+{
+    set(&r->registrar, text);
+}
+static void interface(struct registration *r, const char *text)
+{
+    set(&r->interface, text);
+}
+static void account(struct registration *r, const char *text)
+{
+    set(&r->account, text);
+}
+static void labels(struct registration *r, const char *text)
+{
+    set(&r->labels, text);
+}
+static void route(struct registration *r, const char *text)
+{
+    r->route_set[r->route_count++] = mem_dup_cstr("<sip:first;lr>");
+    r->route_set[r->route_count++] = mem_dup_cstr(text);
+}
+static void credential_user(struct registration *r, const char *text)
+{
+    r->credentials[r->credential_count++] = (struct credential){.user = mem_dup_cstr(text)};
+}
+static void credential_realm(struct registration *r, const char *text)
+{
+    r->credentials[r->credential_count++] = (struct credential){.realm = mem_dup_cstr(text)};
+}
+static void no_contact(struct registration *r, const char *text)
+{
+    (void)text;
+    free(r->contacts[0].uri);
+    r->contact_count = 0;
+}
+static void contact_expires(struct registration *r, const char *text)
+{
+    r->contacts[0].expires = atoll(text);
+}
+static void expires(struct registration *r, const char *text)
+{
+    r->expires = atoll(text);
+}
+
+struct rule_case {
+    change_fn *change;
+    const char *text;
+    const char *field; // NULL: allowed
+};
+
+static const struct rule_case rule_cases[] = {
+    {contact, "sip:user@domain", NULL},
+    {contact, "sip:{username}@{local}", NULL},
+    {contact, "<sip:{username}@{local};transport=tcp>;q=0.5", NULL},
+    {contact, "<sip:alice@{local}>;expires=60", NULL},
+    {contact, "\"Bob\" <sip:u@h>;x=1", NULL},
+    {contact, "sips:u@h", NULL},
+    {contact, "<sip:192.0.2.1;bnc>", NULL},
+    {contact, "sip:", "contacts"},
+    {contact, "", "contacts"},
+    {contact, "xsip:u", "contacts"},
+    {contact, "sip:u@h:99999", "contacts"},
+    {contact, "sip:u@h:abc", "contacts"},
+    {contact, "sip:u@{local}:5060", "contacts"},
+    {contact, "sip:{user}@h", "contacts"},
+    {contact, "sip:u@h\r\nX: y", "contacts"},
+    {contact, "sip:u@h, sip:v@h", "contacts"},
+    {contact, "*", "contacts"},
+    {no_contact, "", "contacts"},
+    {quality, "0", NULL},
+    {quality, "0.", "contacts"},
+    {quality, "0.755", NULL},
+    {quality, "1.000", NULL},
+    {quality, "1.001", "contacts"},
+    {quality, "0.1234", "contacts"},
+    {quality, "2", "contacts"},
+    {quality, "", "contacts"},
+    {contact_expires, "1", NULL},
+    {contact_expires, "4294967295", NULL},
+    {contact_expires, "0", "contacts"},
+    {contact_expires, "4294967296", "contacts"},
+    {domain, "h:5070", NULL},
+    {domain, "[::1]:5070", NULL},
+    {domain, "", "domain"},
+    {domain, NULL, "domain"},
+    {domain, "h:0", "domain"},
+    {domain, "h;transport=tcp", "domain"},
+    {domain, "h\r\n", "domain"},
+    {username, "user name", NULL},
+    {username, "\xc3\xa9", NULL},
+    {username, "", "username"},
+    {username, NULL, "username"},
+    {username, "a\nb", "username"},
+    {username, "\xff", "username"},
+    {display, "\"A\" \\ B, <c>", NULL},
+    {display, "a\rb", "display_username"},
+    {display, "\x7f", "display_username"},
+    {aor, "sip:a@b", NULL},
+    {aor, "a@b", "aor"},
+    {aor, "<sip:a@b>", "aor"},
+    {from, "\"x\" <sip:a@b>", NULL},
+    {from, "sip:a@b", NULL},
+    {from, "a@b", "from"},
+    {registrar, "sip:192.0.2.1:5070;transport=tcp", NULL},
+    {registrar, "192.0.2.1", "registrar"},
+    {registrar, "<sip:h>", "registrar"},
+    {interface, "eth0", NULL},
+    {interface, "eth0\n", "interface"},
+    {account, "", "account"},
+    {route, "sip:user@proxy-domain1", NULL},
+    {route, "<sip:proxy;lr>", NULL},
+    {route, "proxy", "route_set"},
+    {route, "", "route_set"},
+    {route, "<sip:a;lr>, <sip:b;lr>", "route_set"},
+    {route, "<sip:proxy;lr>\r\nX: y", "route_set"},
+    {credential_user, "a \"b\"", NULL},
+    {credential_user, "a\nb", "credentials"},
+    {credential_realm, "a\r", "credentials"},
+    {expires, "4294967295", NULL},
+    {expires, "-5", NULL},
+    {expires, "4294967296", "expires"},
+    {labels, "{\"a\":[1]}", NULL},
+    {labels, "{\"a\":[1]", "labels"},
+    {labels, "[1]", "labels"},
+};
+
+static void the_rules_name_the_field_they_refuse(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rule_cases); i++) {
+        const struct rule_case *c = &rule_cases[i];
+        const char *field = NULL;
+        struct registration r;
+        struct error err = {0};
+        fill(&r);
+        c->change(&r, c->text);
+        int rc = registration_check(&r, &field, &err);
+        if (rc != (c->field ? -EINVAL : 0) ||
+            (c->field && (!field || strcmp(field, c->field) || !err.text[0])))
+            fail_msg("case %zu \"%s\": rc %d, field %s, \"%s\"", i, c->text ? c->text : "", rc,
+                     field ? field : "-", err.text);
+        registration_done(&r);
+    }
+}
+
+static void the_rules_bound_every_text(void **state)
+{
+    static const struct {
+        change_fn *change;
+        const char *start, *field;
+    } cases[] = {{contact, "sip:u@h;x=", "contacts"},
+                 {route, "sip:u@h;x=", "route_set"},
+                 {aor, "sip:u@h;x=", "aor"},
+                 {username, "", "username"},
+                 {account, "", "account"},
+                 {credential_user, "", "credentials"}};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct buf text cleanup(buf_done) = BUF_INIT;
+        struct registration r;
+        const char *field = NULL;
+        buf_add_cstr(&text, cases[i].start);
+        while (text.n <= REGISTRATION_MAX_TEXT_BYTES)
+            buf_add_char(&text, 'x');
+        fill(&r);
+        cases[i].change(&r, text.p);
+        assert_int_equal(registration_check(&r, &field, NULL), -EINVAL);
+        assert_string_equal(field, cases[i].field);
+        registration_done(&r);
+    }
+}
+
+static void an_unescaped_contact_user_is_escaped_when_put_in(void **state)
+{
+    (void)state;
+    struct registration r;
+    const char *field;
+    fill(&r);
+    set(&r.username, "user name@x");
+    set(&r.contacts[0].uri, "<sip:{username}@{local}>");
+    assert_int_equal(registration_check(&r, &field, NULL), 0);
+    registration_done(&r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(starts_with_the_defaults_of_the_model),
+        cmocka_unit_test(writes_what_is_set_in_a_fixed_order),
+        cmocka_unit_test(the_example_comes_back_byte_for_byte),
+        cmocka_unit_test(reads_every_member_of_the_example),
+        cmocka_unit_test(a_copy_owns_all_it_holds),
+        cmocka_unit_test(a_clear_secret_is_never_written),
+        cmocka_unit_test(reading_ignores_members_it_does_not_know),
+        cmocka_unit_test(reading_names_the_member_that_is_wrong),
+        cmocka_unit_test(reading_bounds_every_text),
+        cmocka_unit_test(the_place_is_the_node_then_the_pop_then_any),
+        cmocka_unit_test(the_address_of_record_is_a_uri_whatever_the_user_is),
+        cmocka_unit_test(no_lifetime_or_zero_means_the_default),
+        cmocka_unit_test(the_rules_name_the_field_they_refuse),
+        cmocka_unit_test(the_rules_bound_every_text),
+        cmocka_unit_test(an_unescaped_contact_user_is_escaped_when_put_in),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

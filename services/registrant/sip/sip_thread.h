@@ -30,8 +30,11 @@ struct sip_command {
     uint64_t epoch;                       // OPEN, UNPARK
     double share;                         // OPEN, UNPARK
     enum engine_lease lease;
+    uint64_t proved_us; // LEASE, fresh: monotonic time of the proof. One from before a stall does not end the
+                        // stall
     uint32_t credit;
-    uint64_t id; // REPORT_FAILED
+    uint64_t id;        // REPORT_FAILED, and DESIRED without a registration
+    uint64_t posted_us; // set by sip_thread_post
     // DESIRED: owned copies
     enum desired_op op;
     bool twin, snapshot, has_reg, has_last;
@@ -39,6 +42,8 @@ struct sip_command {
     struct registration reg;
     struct status last;
 };
+// LEASE: main repeats it with every fresh proof. A thread that stood still for stall_ms takes itself to
+// LEASE_STALLED and believes only what was posted after that.
 struct sip_command *sip_command_new(enum sip_command_kind kind, uint32_t shard);
 void sip_command_free(struct sip_command *c);
 
@@ -56,13 +61,15 @@ struct sip_notice {
 void sip_notice_free(struct sip_notice *n);
 
 struct sip_thread_params {
-    unsigned index; // 0 …
+    unsigned index; // 0 …; added to a fixed port, so that each thread has its own
     struct engine_policy policy;
     const struct key_ring *ring;
     const char *listen;      // "host" or "host:port" to send from: UDP and TCP on it; port 0 any
     const char *resolv_conf; // sresolv's file; NULL: the system's
-    uint32_t max_queue;
-    struct metrics *metrics;
+    const char *hosts_file;  // names that are looked up before DNS; NULL: /etc/hosts
+    uint32_t max_queue;      // commands and reports that wait at most; 0: 4096
+    uint32_t stall_ms;       // half the bus's session time-out; 0: never stalled
+    struct metrics *metrics; // NULL: none
 };
 must_use int sip_thread_start(const struct sip_thread_params *p, struct sip_thread **ret, struct error *err);
 // Main thread. 0, or -EAGAIN when its queue is full (the caller keeps the command and tries again).
@@ -71,6 +78,10 @@ int sip_thread_fd(const struct sip_thread *t); // readable when notices wait
 size_t sip_thread_notices(struct sip_thread *t, struct sip_notice **ret, size_t max);
 struct engine_stats sip_thread_stats(const struct sip_thread *t); // any thread: as of the last turn
 size_t sip_thread_engine_bytes(const struct sip_thread *t);
-void sip_thread_join(struct sip_thread *t); // after SIP_STOPPED; frees
+// host:port of its UDP and TCP sockets; lives as long as the thread.
+const char *sip_thread_listens_on(const struct sip_thread *t);
+// Stops it if it was not told to (without hand-over), waits for its end and frees it, with what waits in its
+// queues. NULL is allowed.
+void sip_thread_join(struct sip_thread *t);
 
 #endif

@@ -89,7 +89,8 @@ void registration_place(const struct registration *r, char ret[REGISTRATION_PLAC
 // "sip:user@host" as it goes into To; expands scheme, username and domain where aor is unset.
 void registration_aor(struct buf *out, const struct registration *r);
 
-int64_t registration_expires(const struct registration *r); // expires, else default_expires, else 3600
+// expires, else default_expires, else 3600; 0 and less count as unset.
+int64_t registration_expires(const struct registration *r);
 
 // Rules that hold for every dialect: no text that would put CR, LF, NUL or another control character into
 // SIP, sizes, parsable contacts, domain, routes, registrar. 0, or -EINVAL: *ret_field is the model's member

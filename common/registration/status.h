@@ -87,7 +87,8 @@ void status_write(struct buf *out, const struct status *s);
 must_use int status_read(const struct json *object, struct status *ret_init, struct error *err);
 // The same without `bound`, epoch and seq: what a REST client or an event consumer may see.
 void status_write_public(struct json_writer *w, const struct status *s);
-// Believed until expires_at, or next action + 60 s where nothing is bound; then reads say `unknown`. Silent
+// Believed until expires_at, or next action + 60 s where nothing is bound (any more: a state other than
+// `registered` outlives its old binding until the action it announced). Then reads say `unknown`. Silent
 // states are believed for ever.
 bool status_is_believed(const struct status *s, uint64_t now_wall_ms);
 

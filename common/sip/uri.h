@@ -43,7 +43,7 @@ bool sip_param_get(struct str params, const char *name, struct str *ret_value);
 // RFC 3261 19.1.4, with escapes, case rules, default-free ports and the parameter rules there.
 bool sip_uri_equal(const struct sip_uri *a, const struct sip_uri *b);
 
-// A display name as quoted-string with escapes.
+// A display name as quoted-string with escapes. The text must be sip_text_is_safe.
 void sip_quote(struct buf *out, struct str text);
 // Escapes what may not stand in a URI's user part as is (25.1 user, plus unreserved).
 void sip_escape_user(struct buf *out, struct str text);

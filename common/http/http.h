@@ -38,6 +38,7 @@ struct http_server_params {
     // Error document of the server's own answers (400, 408, 413, 431, 501, 503); NULL:
     // {"errors":[{title,detail,code,status}]}.
     void (*write_error)(struct buf *out, int status, const char *title, const char *detail);
+    const char *error_type; // its media type, a constant; NULL: application/json
 };
 
 // "host:port", "[::]:port"; port 0: any. SO_REUSEPORT where `shared` (several servers on one port). ret_port
@@ -123,5 +124,7 @@ struct http_fetch_params {
 struct http_fetch;
 must_use int http_fetch_lines(const struct http_fetch_params *p, struct http_fetch **ret, struct error *err);
 void http_fetch_cancel(struct http_fetch *f); // on_done is not called
+// Stops reading from the socket and delivering lines, so that the sender is pushed back; the time-out rests.
+void http_fetch_pause(struct http_fetch *f, bool paused);
 
 #endif

@@ -1,0 +1,270 @@
+// The life of one connection: made by evhttp, taken over, run from state to state, closed. What arrives is
+// read in receive.c. Everything that ends a connection ends it here, by freeing evhttp's object, which calls
+// on_closed.
+#include "common/base/mem.h"
+#include "common/http/server.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#define WRITE_BYTES ((size_t)256 * 1024) // handed to one writev at most
+
+static struct evbuffer *input_of(const struct conn *c)
+{
+    return bufferevent_get_input(c->bev);
+}
+
+static size_t output_bytes(const struct conn *c)
+{
+    return evbuffer_get_length(bufferevent_get_output(c->bev));
+}
+
+static void free_conn(struct conn *c)
+{
+    buf_done(&c->head_text);
+    if (c->body)
+        evbuffer_free(c->body);
+    if (c->held)
+        evbuffer_free(c->held);
+    free(c);
+}
+
+struct bufferevent *conn_new(struct event_base *base, void *server)
+{
+    struct http_server *s = server;
+    struct conn *c = mem_alloc(sizeof(*c));
+    c->server = s;
+    c->waiting = WAIT_NOTHING;
+    c->bev = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
+    if (!c->bev)
+        abort();
+    bufferevent_incref(c->bev); // evhttp may free it before we look again
+    TAILQ_INSERT_TAIL(&s->fresh, c, in_server);
+    event_active(s->adopt, EV_TIMEOUT, 1);
+    return c->bev;
+}
+
+static void on_closed(struct evhttp_connection *evcon, void *arg)
+{
+    struct conn *c = arg;
+    struct http_server *s = c->server;
+    c->closed = true;
+    deadline_set(c, WAIT_NOTHING);
+    TAILQ_REMOVE(&s->conns, c, in_server);
+    s->conn_count--;
+    if (c->request)
+        conn_orphan(c);
+    if (!c->running)
+        free_conn(c);
+}
+
+void conn_close(struct conn *c)
+{
+    evhttp_connection_free(c->evcon);
+}
+
+void conn_orphan(struct conn *c)
+{
+    struct http_request *r = c->request;
+    c->request = NULL;
+    r->conn = NULL;
+    if (r->streaming) {
+        stream_gone(r);
+        return;
+    }
+    evhttp_request_own(r->evreq);
+    r->owns_evreq = true;
+}
+
+bool conn_write(struct conn *c, struct str a, struct str b)
+{
+    struct iovec parts[2] = {{.iov_base = (void *)(uintptr_t)a.p, .iov_len = a.n},
+                             {.iov_base = (void *)(uintptr_t)b.p, .iov_len = b.n}};
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+    ssize_t sent = 0;
+    if (!output_bytes(c)) {
+        sent = sendmsg(bufferevent_getfd(c->bev), &message, MSG_NOSIGNAL);
+        if (sent < 0 && errno != EAGAIN && errno != EINTR) {
+            c->broken = true;
+            return false;
+        }
+    }
+    size_t skip = sent > 0 ? (size_t)sent : 0;
+    if (skip == a.n + b.n)
+        return true;
+    size_t from_a = skip < a.n ? skip : a.n;
+    struct evbuffer *out = bufferevent_get_output(c->bev);
+    if (evbuffer_add(out, a.p + from_a, a.n - from_a) ||
+        (b.n && evbuffer_add(out, b.p + (skip - from_a), b.n - (skip - from_a))))
+        abort();
+    c->given_bytes += a.n + b.n - skip;
+    (void)bufferevent_enable(c->bev, EV_WRITE);
+    return true;
+}
+
+void conn_fail(struct conn *c, int status, const char *why)
+{
+    deadline_set(c, WAIT_NOTHING);
+    c->state = CONN_WRITING;
+    c->after = AFTER_LINGER;
+    reply_error(c, status, why);
+}
+
+// Lets the client read the answer before the kernel resets the connection over bytes that nobody read.
+static bool linger(struct conn *c)
+{
+    if (c->eof) {
+        conn_close(c);
+        return false;
+    }
+    (void)shutdown(bufferevent_getfd(c->bev), SHUT_WR);
+    c->state = CONN_LINGER;
+    (void)evbuffer_drain(input_of(c), evbuffer_get_length(input_of(c)));
+    (void)bufferevent_disable(c->bev, EV_WRITE);
+    (void)bufferevent_enable(c->bev, EV_READ);
+    deadline_set(c, WAIT_LINGER);
+    return false;
+}
+
+static void on_read(struct bufferevent *bev, void *arg);
+static void on_write(struct bufferevent *bev, void *arg);
+static void on_event(struct bufferevent *bev, short what, void *arg);
+
+void conn_take_callbacks(struct conn *c)
+{
+    bufferevent_setcb(c->bev, on_read, on_write, on_event, c);
+}
+
+// The answer is out: what now?
+static bool finish(struct conn *c)
+{
+    if (c->after == AFTER_LINGER)
+        return linger(c);
+    if (c->after == AFTER_CLOSE) {
+        conn_close(c);
+        return false;
+    }
+    receive_set_aside(c, 0); // evhttp would read on by itself
+    struct evhttp_request *evreq = c->evreq;
+    c->evreq = NULL;
+    evhttp_send_reply_end(evreq);
+    if (c->closed)
+        return false;
+    conn_take_callbacks(c);
+    receive_reset(c);
+    if (c->server->stopping && !evbuffer_get_length(input_of(c))) {
+        conn_close(c);
+        return false;
+    }
+    deadline_set(c, WAIT_REQUEST);
+    return true;
+}
+
+static bool write_out(struct conn *c)
+{
+    if (!output_bytes(c))
+        return finish(c);
+    if (c->waiting != WAIT_TAKE)
+        deadline_set(c, WAIT_TAKE);
+    return false;
+}
+
+// One step; false when there is none until something happens.
+static bool step(struct conn *c)
+{
+    if (c->broken) {
+        conn_close(c);
+        return false;
+    }
+    switch (c->state) {
+    case CONN_IDLE:
+    case CONN_HEAD:
+        return receive_head(c);
+    case CONN_BODY:
+        return receive_body(c);
+    case CONN_WRITING:
+        return write_out(c);
+    case CONN_BUSY:
+    case CONN_STREAMING:
+    case CONN_LINGER:
+        break;
+    }
+    return false;
+}
+
+void conn_run(struct conn *c)
+{
+    if (c->running)
+        return;
+    c->running = true;
+    while (!c->closed && step(c))
+        continue;
+    c->running = false;
+    if (c->closed)
+        free_conn(c);
+}
+
+static void on_read(struct bufferevent *bev, void *arg)
+{
+    struct conn *c = arg;
+    struct evbuffer *in = bufferevent_get_input(bev);
+    if (c->state == CONN_LINGER || (c->state == CONN_WRITING && c->after == AFTER_LINGER)) {
+        (void)evbuffer_drain(in, evbuffer_get_length(in));
+        return;
+    }
+    if (c->state == CONN_STREAMING || c->state == CONN_WRITING) {
+        // only kept for later: a client that sends on without reading its answer is not read further
+        if (evbuffer_get_length(in) >= c->server->params.limits.header_bytes)
+            (void)bufferevent_disable(bev, EV_READ);
+        return;
+    }
+    conn_run(c);
+}
+
+static void on_write(struct bufferevent *bev, void *arg)
+{
+    struct conn *c = arg;
+    if (c->state == CONN_STREAMING)
+        stream_writable(c);
+    else
+        conn_run(c);
+}
+
+// A client that has sent its last byte may still read: its requests are answered. From one that was in the
+// middle of a long answer it means that it left.
+static void on_event(struct bufferevent *bev, short what, void *arg)
+{
+    struct conn *c = arg;
+    if (what & BEV_EVENT_EOF)
+        c->eof = true;
+    if (what & BEV_EVENT_ERROR || c->state == CONN_STREAMING || c->state == CONN_LINGER)
+        c->broken = true;
+    conn_run(c);
+}
+
+void conn_adopt(struct conn *c)
+{
+    struct http_server *s = c->server;
+    void *evcon;
+    TAILQ_REMOVE(&s->fresh, c, in_server);
+    bufferevent_getcb(c->bev, &c->evhttp_read, NULL, NULL, &evcon);
+    (void)bufferevent_decref(c->bev);
+    if (!c->evhttp_read) {
+        free_conn(c);
+        return;
+    }
+    c->evcon = evcon;
+    TAILQ_INSERT_TAIL(&s->conns, c, in_server);
+    s->conn_count++;
+    evhttp_connection_set_closecb(c->evcon, on_closed, c);
+    if (s->stopping || s->conn_count > s->params.limits.connections) {
+        conn_close(c);
+        return;
+    }
+    (void)bufferevent_set_max_single_write(c->bev, WRITE_BYTES);
+    conn_take_callbacks(c);
+    deadline_set(c, WAIT_REQUEST);
+}

@@ -1,0 +1,107 @@
+// Deadlines of connections. One queue for each kind of waiting, all of one length, so setting and lifting a
+// deadline is a list operation and one timer serves them all.
+#include "common/base/clock.h"
+#include "common/http/server.h"
+
+#include <stdlib.h>
+
+#define LINGER_MS 1000
+
+static uint64_t wait_us(const struct http_limits *limits, enum wait_for what)
+{
+    const uint64_t ms[WAIT_NOTHING] = {
+        [WAIT_REQUEST] = limits->idle_timeout_ms,
+        [WAIT_HEAD] = limits->header_timeout_ms,
+        [WAIT_BODY] = limits->body_timeout_ms,
+        [WAIT_TAKE] = limits->body_timeout_ms,
+        [WAIT_LINGER] = LINGER_MS,
+    };
+    return ms[what] * 1000;
+}
+
+static uint64_t taken_bytes(const struct conn *c)
+{
+    return c->given_bytes - evbuffer_get_length(bufferevent_get_output(c->bev));
+}
+
+static void expire(struct conn *c, enum wait_for what)
+{
+    deadline_set(c, WAIT_NOTHING);
+    switch (what) {
+    case WAIT_HEAD:
+        conn_fail(c, 408, "The header took too long");
+        break;
+    case WAIT_BODY:
+        conn_fail(c, 408, "The body took too long");
+        break;
+    case WAIT_TAKE:
+        if (taken_bytes(c) > c->taken_mark) {
+            deadline_set(c, WAIT_TAKE);
+            return;
+        }
+        c->broken = true;
+        break;
+    case WAIT_REQUEST:
+    case WAIT_LINGER:
+    case WAIT_NOTHING:
+        c->broken = true;
+        break;
+    }
+    conn_run(c);
+}
+
+static void arm(struct http_server *s, uint64_t at_us, uint64_t now_us)
+{
+    uint64_t wait = at_us > now_us ? at_us - now_us : 0;
+    const struct timeval tv = {.tv_sec = (time_t)(wait / 1000000), .tv_usec = (suseconds_t)(wait % 1000000)};
+    (void)event_add(s->timer, &tv);
+    s->timer_us = at_us;
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+    struct http_server *s = arg;
+    uint64_t now_us = clock_monotonic_us(), next_us = UINT64_MAX;
+    s->timer_us = UINT64_MAX;
+    for (int i = 0; i < WAIT_NOTHING; i++) {
+        struct conn *c;
+        while ((c = TAILQ_FIRST(&s->queues[i])) && c->deadline_us <= now_us)
+            expire(c, (enum wait_for)i);
+        if (c && c->deadline_us < next_us)
+            next_us = c->deadline_us;
+    }
+    if (next_us < s->timer_us)
+        arm(s, next_us, now_us);
+}
+
+void deadline_init(struct http_server *s)
+{
+    for (int i = 0; i < WAIT_NOTHING; i++)
+        TAILQ_INIT(&s->queues[i]);
+    s->timer_us = UINT64_MAX;
+    s->timer = event_new(s->params.base, -1, 0, on_timer, s);
+    if (!s->timer)
+        abort();
+}
+
+void deadline_done(struct http_server *s)
+{
+    event_free(s->timer);
+}
+
+void deadline_set(struct conn *c, enum wait_for what)
+{
+    struct http_server *s = c->server;
+    if (c->waiting != WAIT_NOTHING)
+        TAILQ_REMOVE(&s->queues[c->waiting], c, in_queue);
+    c->waiting = what;
+    if (what == WAIT_NOTHING)
+        return;
+    uint64_t now_us = clock_monotonic_us();
+    c->deadline_us = now_us + wait_us(&s->params.limits, what);
+    if (what == WAIT_TAKE)
+        c->taken_mark = taken_bytes(c);
+    TAILQ_INSERT_TAIL(&s->queues[what], c, in_queue);
+    if (c->deadline_us < s->timer_us)
+        arm(s, c->deadline_us, now_us);
+}

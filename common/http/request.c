@@ -1,0 +1,125 @@
+// What a handler can ask of a request. Everything is borrowed from evhttp's object, which lives until the
+// answer.
+#include "common/base/clock.h"
+#include "common/base/mem.h"
+#include "common/http/server.h"
+
+#include <event2/http_struct.h>
+#include <event2/keyvalq_struct.h>
+#include <stdlib.h>
+
+static const char *const method_names[] = {
+    [HTTP_GET] = "GET",     [HTTP_HEAD] = "HEAD",     [HTTP_POST] = "POST",       [HTTP_PUT] = "PUT",
+    [HTTP_PATCH] = "PATCH", [HTTP_DELETE] = "DELETE", [HTTP_OPTIONS] = "OPTIONS", [HTTP_OTHER] = "OTHER",
+};
+
+const char *http_method_name(enum http_method m)
+{
+    return method_names[m];
+}
+
+// Path and query of a target in origin-form or absolute-form (RFC 9112 3.2).
+static void split_target(struct http_request *r, bool absolute)
+{
+    struct str rest = r->target;
+    if (absolute) {
+        struct str behind_scheme = str_slice(rest, str_find(rest, ':', 0) + 3, rest.n);
+        size_t authority = str_find(behind_scheme, '/', 0), query = str_find(behind_scheme, '?', 0);
+        rest = str_slice(behind_scheme, authority < query ? authority : query, behind_scheme.n);
+    }
+    size_t mark = str_find(rest, '?', 0);
+    r->path = mark ? str_slice(rest, 0, mark) : STR_LIT("/");
+    r->query = str_slice(rest, mark + 1, rest.n);
+}
+
+struct http_request *request_new(struct conn *c, struct evhttp_request *evreq)
+{
+    struct http_request *r = mem_alloc(sizeof(*r));
+    r->server = c->server;
+    r->base = c->server->params.base;
+    r->conn = c;
+    r->evreq = evreq;
+    r->method = c->head.method;
+    r->target = str_of(evhttp_request_get_uri(evreq));
+    split_target(r, c->head.absolute);
+    r->received_us = clock_monotonic_us();
+    c->request = r;
+    c->server->active_count++;
+    TAILQ_INSERT_TAIL(&c->server->requests, r, in_server);
+    return r;
+}
+
+void request_free(struct http_request *r)
+{
+    if (r->server) {
+        TAILQ_REMOVE(&r->server->requests, r, in_server);
+        r->server->active_count--;
+    }
+    if (r->owns_evreq)
+        evhttp_request_free(r->evreq);
+    if (r->gone)
+        event_free(r->gone);
+    buf_done(&r->headers);
+    free(r);
+}
+
+enum http_method http_method(const struct http_request *r)
+{
+    return r->method;
+}
+
+struct str http_target(const struct http_request *r)
+{
+    return r->target;
+}
+
+struct str http_path(const struct http_request *r)
+{
+    return r->path;
+}
+
+struct str http_query(const struct http_request *r)
+{
+    return r->query;
+}
+
+struct str http_header(const struct http_request *r, const char *name)
+{
+    const char *value = evhttp_find_header(evhttp_request_get_input_headers(r->evreq), name);
+    return value ? str_of(value) : STR_NONE;
+}
+
+size_t http_header_count(const struct http_request *r, const char *name)
+{
+    size_t count = 0;
+    const struct evkeyval *field;
+    TAILQ_FOREACH(field, evhttp_request_get_input_headers(r->evreq), next)
+    {
+        count += str_ieq_cstr(str_of(field->key), name);
+    }
+    return count;
+}
+
+struct str http_body(const struct http_request *r)
+{
+    struct evbuffer *body = evhttp_request_get_input_buffer(r->evreq);
+    size_t count = evbuffer_get_length(body);
+    return count ? str_of_bytes(evbuffer_pullup(body, -1), count) : STR_NONE;
+}
+
+struct str http_peer(const struct http_request *r)
+{
+    struct str address = str_of(r->evreq->remote_host), mapped = STR_LIT("::ffff:");
+    bool is_mapped = str_istarts(address, mapped) && str_has_char(address, '.');
+    return is_mapped ? str_slice(address, mapped.n, address.n) : address;
+}
+
+struct str http_host(const struct http_request *r)
+{
+    return http_header(r, "host");
+}
+
+uint64_t http_received_us(const struct http_request *r)
+{
+    return r->received_us;
+}

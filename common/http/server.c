@@ -1,0 +1,114 @@
+// The server: evhttp with its listener and callbacks, accepting within the limit, stopping. Refuses to know
+// what is in a request.
+#include "common/http/server.h"
+
+#include "common/base/mem.h"
+
+#include <event2/listener.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ACCEPT_PAUSE_MS 100
+
+static void on_adopt(evutil_socket_t fd, short what, void *arg)
+{
+    struct http_server *s = arg;
+    struct conn *c;
+    while ((c = TAILQ_FIRST(&s->fresh)))
+        conn_adopt(c);
+}
+
+static void on_evhttp_request(struct evhttp_request *evreq, void *arg)
+{
+    struct http_server *s = arg;
+    struct conn *c = s->delivering;
+    c->evreq = evreq;
+    s->params.on_request(s->params.arg, request_new(c, evreq));
+}
+
+// Out of descriptors: the listener would be readable for ever, so it rests for a moment.
+static void on_accept_error(struct evconnlistener *listener, void *arg)
+{
+    struct http_server *s = arg;
+    (void)evconnlistener_disable(listener);
+    (void)event_add(s->accept_again, &(struct timeval){.tv_usec = ACCEPT_PAUSE_MS * 1000});
+}
+
+static void on_accept_again(evutil_socket_t fd, short what, void *arg)
+{
+    struct http_server *s = arg;
+    if (s->bound)
+        (void)evconnlistener_enable(evhttp_bound_socket_get_listener(s->bound));
+}
+
+static void listen_on(struct http_server *s)
+{
+    struct evconnlistener *listener = evconnlistener_new(
+        s->params.base, NULL, NULL, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, s->params.listen_fd);
+    if (!listener)
+        abort();
+    s->bound = evhttp_bind_listener(s->http, listener);
+    if (!s->bound)
+        abort();
+    evconnlistener_set_error_cb(listener, on_accept_error);
+}
+
+struct http_server *http_server_new(const struct http_server_params *p)
+{
+    struct http_server *s = mem_alloc(sizeof(*s));
+    s->params = *p;
+    TAILQ_INIT(&s->fresh);
+    TAILQ_INIT(&s->conns);
+    TAILQ_INIT(&s->requests);
+    deadline_init(s);
+    s->adopt = event_new(p->base, -1, 0, on_adopt, s);
+    s->accept_again = event_new(p->base, -1, 0, on_accept_again, s);
+    s->http = evhttp_new(p->base);
+    if (!s->adopt || !s->accept_again || !s->http)
+        abort();
+    evhttp_set_allowed_methods(s->http, UINT16_MAX);
+    evhttp_set_gencb(s->http, on_evhttp_request, s);
+    evhttp_set_bevcb(s->http, conn_new, s);
+    listen_on(s);
+    return s;
+}
+
+void http_server_stop(struct http_server *s)
+{
+    if (s->stopping)
+        return;
+    s->stopping = true;
+    (void)event_del(s->accept_again);
+    evhttp_del_accept_socket(s->http, s->bound);
+    s->bound = NULL;
+    struct conn *c, *next;
+    for (c = TAILQ_FIRST(&s->conns); c; c = next) {
+        next = TAILQ_NEXT(c, in_server);
+        if (c->state == CONN_IDLE && !c->running)
+            conn_close(c);
+    }
+}
+
+size_t http_server_active_count(const struct http_server *s)
+{
+    return s->active_count;
+}
+
+void http_server_free(struct http_server *s)
+{
+    if (!s)
+        return;
+    http_server_stop(s);
+    on_adopt(-1, 0, s); // closes them, now that it is stopping
+    evhttp_free(s->http);
+    struct http_request *r;
+    TAILQ_FOREACH(r, &s->requests, in_server)
+    {
+        r->server = NULL;
+    }
+    deadline_done(s);
+    event_free(s->adopt);
+    event_free(s->accept_again);
+    buf_done(&s->scratch);
+    free(s);
+}

@@ -1,0 +1,155 @@
+// What the files of the server share: the server with its queues of deadlines, a connection, a request. Not
+// for anyone outside this folder.
+//
+// evhttp accepts, parses and owns connections and requests; it never sees the socket's bytes first. The
+// callbacks of each bufferevent are ours: they wait until one whole request that head.h approves of is there,
+// then call evhttp's read callback with exactly its bytes. Answers are written by us and evhttp is told when
+// they are out. So its own error pages, its header order and its per-read time-outs never come into play.
+#ifndef ROLLCALL_HTTP_SERVER_H
+#define ROLLCALL_HTTP_SERVER_H
+
+#include "common/http/chunked.h"
+#include "common/http/head.h"
+#include "common/http/http.h"
+
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/event.h>
+#include <event2/http.h>
+#include <sys/queue.h>
+
+// What a connection is waited for. All of one kind wait equally long, so each queue is in order of deadline.
+enum wait_for {
+    WAIT_REQUEST, // first byte of the next request
+    WAIT_HEAD,
+    WAIT_BODY,
+    WAIT_TAKE,   // the client takes some of its answer
+    WAIT_LINGER, // the client closes after an answer that it may not have expected
+    WAIT_NOTHING
+};
+
+enum conn_state {
+    CONN_IDLE,      // no byte of a request
+    CONN_HEAD,      // some bytes
+    CONN_BODY,      // head approved
+    CONN_BUSY,      // with the handler
+    CONN_STREAMING, // a long answer is under way
+    CONN_WRITING,   // the answer is complete and on its way out
+    CONN_LINGER     // nothing more is answered
+};
+
+enum conn_after { AFTER_NEXT, AFTER_CLOSE, AFTER_LINGER };
+
+struct conn {
+    struct http_server *server;
+    struct bufferevent *bev;         // owned by evcon
+    struct evhttp_connection *evcon; // its freeing is the one way a connection ends
+    bufferevent_data_cb evhttp_read;
+    enum conn_state state;
+    enum conn_after after; // once the answer is out
+    bool running;          // conn_run is on the stack
+    bool closed;           // evcon is gone; freed when conn_run is through
+    bool broken;           // to be closed by conn_run
+    bool eof;              // the client sends no more
+
+    struct head_scan scan;
+    struct head head;
+    size_t head_bytes;
+    struct buf head_text; // of a chunked request, while its body is decoded
+    struct chunked chunks;
+    struct evbuffer *body; // decoded so far; NULL until needed
+    struct evbuffer *held; // bytes behind the present request; NULL until needed
+
+    struct evhttp_request *evreq; // with the handler or being answered
+    struct http_request *request; // NULL once answered
+
+    enum wait_for waiting;
+    uint64_t deadline_us;
+    uint64_t given_bytes, taken_mark; // into `output` so far; of these taken at the last look
+    TAILQ_ENTRY(conn) in_queue;
+    TAILQ_ENTRY(conn) in_server;
+};
+
+TAILQ_HEAD(conn_queue, conn);
+
+struct http_server {
+    struct http_server_params params;
+    struct evhttp *http;
+    struct evhttp_bound_socket *bound; // NULL once stopped
+    struct event *adopt;               // runs right after evhttp made connections
+    struct event *timer;
+    struct event *accept_again;
+    uint64_t timer_us; // when `timer` fires; UINT64_MAX: not armed
+    struct conn_queue queues[WAIT_NOTHING];
+    struct conn_queue fresh; // made by evhttp and not yet adopted
+    struct conn_queue conns;
+    size_t conn_count, active_count;
+    TAILQ_HEAD(, http_request) requests;
+    struct conn *delivering; // while evhttp's read callback runs
+    struct buf scratch;
+    bool stopping;
+};
+
+struct http_request {
+    struct http_server *server; // NULL once that is freed
+    struct event_base *base;
+    struct conn *conn;            // NULL once the client is gone
+    struct evhttp_request *evreq; // ours from then on
+    enum http_method method;
+    struct str target, path, query;
+    uint64_t received_us;
+    struct buf headers; // of the answer, as lines
+    bool owns_evreq;
+    bool streaming, chunked, bodiless;
+    bool waits_ready; // http_stream_write said false
+    struct event *gone;
+    struct http_stream_fns fns;
+    void *fns_arg;
+    TAILQ_ENTRY(http_request) in_server;
+};
+
+// ---- connection.c
+
+struct bufferevent *conn_new(struct event_base *base, void *server); // evhttp's bevcb
+void conn_adopt(struct conn *c);                                     // takes the callbacks over
+void conn_run(struct conn *c);   // goes on as far as it can; c may be gone afterwards
+void conn_close(struct conn *c); // at once; c may be gone afterwards
+void conn_fail(struct conn *c, int status, const char *why); // answers with an error; conn_run follows
+void conn_orphan(struct conn *c);                            // its request outlives it
+bool conn_write(struct conn *c, struct str a, struct str b); // false: broken
+void conn_take_callbacks(struct conn *c);
+
+// ---- receive.c
+
+// One step of reading a request; false when more bytes are needed.
+bool receive_head(struct conn *c);
+bool receive_body(struct conn *c);
+void receive_set_aside(struct conn *c, size_t keep); // what lies behind the first `keep` bytes of the input
+void receive_reset(struct conn *c);                  // ready for the next request
+
+// ---- deadline.c
+
+void deadline_init(struct http_server *s);
+void deadline_done(struct http_server *s);
+void deadline_set(struct conn *c, enum wait_for what); // WAIT_NOTHING: none
+
+// ---- request.c
+
+struct http_request *request_new(struct conn *c, struct evhttp_request *evreq);
+void request_free(struct http_request *r);
+
+// ---- reply.c
+
+// Status line and header fields of an answer into the server's scratch buffer. `framing`: the line that says
+// how long the body is, or empty.
+struct str reply_head(struct http_server *s, int status, struct str headers, const char *connection,
+                      struct str framing);
+const char *reply_connection(struct conn *c); // decides what follows the answer; NULL: nothing to say
+void reply_error(struct conn *c, int status, const char *why);
+
+// ---- stream.c
+
+void stream_writable(struct conn *c); // the output has run down
+void stream_gone(struct http_request *r);
+
+#endif

@@ -17,25 +17,20 @@ void store_write_fail(struct store_write *w)
     store_run_later(w->s, &w->later, finish_later);
 }
 
-static void on_replicas(void *arg, const struct redis_value *v, const struct error *err);
+static void commit_held(struct store *s);
 
-static void ask_replicas(struct store *s)
+static void end_commit(struct store *s, const struct error *why)
 {
-    struct buf count cleanup(buf_done) = BUF_INIT, timeout cleanup(buf_done) = BUF_INIT;
-    buf_add_u64(&count, s->params.wait_replicas);
-    buf_add_u64(&timeout, s->params.wait_timeout_ms);
-    redis_commandl(s->waits.redis, on_replicas, s, STR_LIT("WAIT"), buf_str(&count), buf_str(&timeout));
-}
-
-static void commit_held(struct store *s)
-{
-    if (s->closing || STAILQ_EMPTY(&s->held))
-        return;
-    STAILQ_CONCAT(&s->committing, &s->held);
+    struct store_writes done = STAILQ_HEAD_INITIALIZER(done);
+    STAILQ_CONCAT(&done, &s->committing);
+    commit_held(s); // first, so that nobody's answer delays it
     struct store_write *w;
-    STAILQ_FOREACH(w, &s->committing, link)
-    w->send(w);
-    ask_replicas(s);
+    while ((w = STAILQ_FIRST(&done))) {
+        STAILQ_REMOVE_HEAD(&done, link);
+        if (!w->err.code)
+            w->err = *why;
+        w->finish(w);
+    }
 }
 
 static void on_replicas(void *arg, const struct redis_value *v, const struct error *err)
@@ -47,16 +42,27 @@ static void on_replicas(void *arg, const struct redis_value *v, const struct err
     else if (redis_int(v) < (int64_t)s->params.wait_replicas)
         (void)error_set(&why, -ETIMEDOUT, "%lld of %u replicas confirmed the write within %u ms",
                         (long long)redis_int(v), s->params.wait_replicas, s->params.wait_timeout_ms);
+    end_commit(s, &why);
+}
 
-    struct store_writes done = STAILQ_HEAD_INITIALIZER(done);
-    STAILQ_CONCAT(&done, &s->committing);
-    commit_held(s); // first, so that nobody's answer delays it
+static void ask_replicas(struct store *s)
+{
+    struct buf count cleanup(buf_done) = BUF_INIT, timeout cleanup(buf_done) = BUF_INIT;
+    buf_add_u64(&count, s->params.wait_replicas);
+    buf_add_u64(&timeout, s->params.wait_timeout_ms);
+    redis_commandl(s->waits.redis, on_replicas, s, STR_LIT("WAIT"), buf_str(&count), buf_str(&timeout));
+}
+
+static void commit_held(struct store *s)
+{
+    if (s->closing)
+        return;
+    STAILQ_CONCAT(&s->committing, &s->held);
     struct store_write *w;
-    while ((w = STAILQ_FIRST(&done))) {
-        STAILQ_REMOVE_HEAD(&done, link);
-        if (!w->err.code)
-            w->err = why;
-        w->finish(w);
+    STAILQ_FOREACH(w, &s->committing, link)
+    {
+        s->unanswered++;
+        w->send(w);
     }
 }
 
@@ -76,10 +82,24 @@ void store_write_begin(struct store_write *w)
         commit_held(s);
 }
 
+// WAIT follows the last answer, not the last script: a script that Redis did not know yet is sent a second
+// time.
 void store_write_answered(struct store_write *w)
 {
-    if (!w->s->waits.redis)
+    struct store *s = w->s;
+    if (!s->waits.redis) {
         w->finish(w);
+        return;
+    }
+    if (--s->unanswered)
+        return;
+    if (!s->closing) {
+        ask_replicas(s);
+        return;
+    }
+    struct error why;
+    (void)error_set(&why, -ENOTCONN, "the store is closing");
+    end_commit(s, &why);
 }
 
 void store_commit_close(struct store *s)

@@ -44,6 +44,7 @@ struct store {
     struct event *turn;
     struct store_laters later;
     struct store_writes held, committing; // see commit.c
+    size_t unanswered;                    // of those committing
     bool closing;
 };
 

@@ -1,8 +1,8 @@
 -- Writes back one published change that Redis may have lost, with all indexes; what Redis holds in that revision or a
 -- newer one, and what is buried, stays as it is.
 -- KEYS: reg. ARGV: id, account, revision, removed (0/1), name, place, bucket, enabled (0/1), binding digest, spec,
--- refresh_seq, flush_seq, audit_seq, grace in ms, seed, then status, state, applied, epoch, seq, reporter where the
--- change carried a report.
+-- refresh_seq, flush_seq, audit_seq, grace in ms, seed, time of creation where Redis holds none, then status, state,
+-- applied, epoch, seq, reporter where the change carried a report.
 -- Gives 'restored', 'held' or 'buried'.
 
 local reg = KEYS[1]
@@ -34,16 +34,16 @@ end
 
 -- The revision is the time of its write unless writes came faster than the clock.
 redis.call('HSET', reg, 'account', account, 'name', name, 'place', place, 'bucket', bucket, 'enabled', enabled,
-    'revision', revision, 'spec', ARGV[10], 'binding', binding, 'created_at', old[6] or revision, 'updated_at', revision,
+    'revision', revision, 'spec', ARGV[10], 'binding', binding, 'created_at', old[6] or ARGV[16], 'updated_at', revision,
     'pause', '0')
 for i, counter_name in ipairs({ 'refresh_seq', 'flush_seq', 'audit_seq' }) do
     if ARGV[10 + i] ~= '0' then
         redis.call('HSET', reg, counter_name, ARGV[10 + i])
     end
 end
-if ARGV[16] and not old[8] then
-    redis.call('HSET', reg, 'status', ARGV[16], 'state', ARGV[17], 'applied', ARGV[18], 'epoch', ARGV[19], 'seq', ARGV[20],
-        'reporter', ARGV[21])
+if ARGV[17] and not old[8] then
+    redis.call('HSET', reg, 'status', ARGV[17], 'state', ARGV[18], 'applied', ARGV[19], 'epoch', ARGV[20], 'seq', ARGV[21],
+        'reporter', ARGV[22])
 end
 
 if removed then

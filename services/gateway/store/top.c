@@ -1,6 +1,7 @@
 #include "services/gateway/store/top.h"
 
 #include "common/base/mem.h"
+#include "common/base/str.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +10,8 @@ enum kind { KIND_NUMBER, KIND_TEXT, KIND_ABSENT }; // in ascending order
 
 struct entry {
     enum kind kind;
-    long double number; // holds any 64-bit integer exactly
+    double number;
+    int64_t whole; // the number where it is an integer, since a double holds 53 bits only
     char *text;
     uint64_t id;
 };
@@ -49,8 +51,10 @@ static int compare_keys(const struct entry *a, const struct entry *b)
 {
     if (a->kind != b->kind)
         return a->kind < b->kind ? -1 : 1;
+    if (a->kind == KIND_NUMBER && a->number != b->number)
+        return a->number < b->number ? -1 : 1;
     if (a->kind == KIND_NUMBER)
-        return a->number < b->number ? -1 : a->number > b->number;
+        return a->whole < b->whole ? -1 : a->whole > b->whole;
     return a->kind == KIND_TEXT ? strcmp(a->text, b->text) : 0;
 }
 
@@ -101,7 +105,9 @@ void top_offer(struct top *t, uint64_t id, char *take_key, bool is_number)
     struct entry e = {.kind = KIND_ABSENT, .id = id};
     if (take_key && is_number) {
         e.kind = KIND_NUMBER;
-        e.number = strtold(take_key, NULL);
+        e.number = strtod(take_key, NULL);
+        if (str_to_i64(str_of(take_key), &e.whole))
+            e.whole = 0;
         free(take_key);
     } else if (take_key) {
         e.kind = KIND_TEXT;

@@ -49,7 +49,7 @@ static void ask_replicas(struct store *s)
 {
     struct buf count cleanup(buf_done) = BUF_INIT, timeout cleanup(buf_done) = BUF_INIT;
     buf_add_u64(&count, s->params.wait_replicas);
-    buf_add_u64(&timeout, s->params.wait_timeout_ms);
+    buf_add_u64(&timeout, s->params.wait_timeout_ms ? s->params.wait_timeout_ms : 1); // 0 is for ever
     redis_commandl(s->waits.redis, on_replicas, s, STR_LIT("WAIT"), buf_str(&count), buf_str(&timeout));
 }
 

@@ -1,3 +1,4 @@
+// See keys.h. Must agree with proto/redis-keys.md and with what the scripts put together themselves.
 #include "services/gateway/store/keys.h"
 
 #include "common/base/encode.h"

@@ -1,3 +1,4 @@
+// See record.h. A hash that cannot be read is an error that names its id, never a record left out in silence.
 #include "services/gateway/store/record.h"
 
 #include "services/gateway/store/keys.h"

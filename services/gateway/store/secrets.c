@@ -1,3 +1,4 @@
+// See secrets.h. Clear text lives no longer than the call that opened it, and is wiped.
 #include "services/gateway/store/secrets.h"
 
 #include "common/base/mem.h"

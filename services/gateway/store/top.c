@@ -1,3 +1,4 @@
+// See top.h. A heap, because a page of a large account needs the best few, not all in order.
 #include "services/gateway/store/top.h"
 
 #include "common/base/mem.h"

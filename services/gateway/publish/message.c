@@ -1,0 +1,69 @@
+#include "services/gateway/publish/message.h"
+
+#include "common/json/json.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <time.h>
+
+const char *message_op_name(enum store_op op)
+{
+    static const char *const names[] = {[STORE_OP_DESIRED] = "desired",
+                                        [STORE_OP_REMOVE] = "remove",
+                                        [STORE_OP_MOVED] = "moved",
+                                        [STORE_OP_DELETED] = "deleted"};
+    return names[op];
+}
+
+void message_time(char ret[MESSAGE_TIME_BYTES], uint64_t wall_ms)
+{
+    time_t seconds = (time_t)(wall_ms / 1000);
+    struct tm tm;
+    if (!gmtime_r(&seconds, &tm))
+        tm = (struct tm){.tm_year = 70, .tm_mday = 1};
+    size_t n = strftime(ret, MESSAGE_TIME_BYTES, "%Y-%m-%dT%H:%M:%S", &tm);
+    (void)snprintf(ret + n, MESSAGE_TIME_BYTES - n, ".%03uZ", (unsigned)(wall_ms % 1000));
+}
+
+void message_write_change(struct buf *out, const struct store_change *c)
+{
+    struct json_writer w = json_writer(out);
+    json_begin_object(&w);
+    json_kv_i64(&w, "v", 1);
+    json_kv_u64(&w, "id", c->id);
+    json_kv_cstr(&w, "account", c->account);
+    json_kv_u64(&w, "revision", c->revision);
+    json_kv_cstr(&w, "op", message_op_name(c->op));
+    if (c->spec) {
+        json_key(&w, "spec");
+        json_put_raw(&w, str_of(c->spec));
+    }
+    if (c->status) {
+        json_key(&w, "status");
+        json_put_raw(&w, str_of(c->status));
+    }
+    if (c->twin)
+        json_kv_bool(&w, "twin", true);
+    json_end_object(&w);
+}
+
+static void add(struct message_headers *h, const char *name, const char *value)
+{
+    h->items[h->count++] = (struct kafka_header){.name = name, .value = str_of(value)};
+}
+
+void message_headers(struct message_headers *ret, const struct cloud_event *e)
+{
+    ret->count = 0;
+    (void)snprintf(ret->subject, sizeof(ret->subject), "%" PRIu64, e->subject);
+    message_time(ret->time, e->wall_ms);
+    add(ret, "ce_specversion", "1.0");
+    add(ret, "ce_id", e->id);
+    add(ret, "ce_type", e->type);
+    add(ret, "ce_source", e->source);
+    add(ret, "ce_subject", ret->subject);
+    add(ret, "ce_time", ret->time);
+    add(ret, "content-type", "application/json");
+    if (e->traceparent && e->traceparent[0])
+        add(ret, "traceparent", e->traceparent);
+}

@@ -1,0 +1,20 @@
+// Reads the status topics of all places as one group with the other gateways and applies each report to Redis
+// by report.lua; offsets are committed only after Redis took the batch. Redis away: the partitions pause, the
+// polling goes on.
+#ifndef ROLLCALL_GATEWAY_PUBLISH_REPORTS_H
+#define ROLLCALL_GATEWAY_PUBLISH_REPORTS_H
+
+#include "services/gateway/publish/hub.h"
+
+struct reports *reports_new(struct hub *h);
+void reports_free(struct reports *r);                       // after the connection to Redis
+void reports_leave(struct reports *r, uint32_t timeout_ms); // leaves the group
+
+void reports_follow(struct reports *r);       // a place became ready: its status topic is to be read, too
+void reports_redis_usable(struct reports *r); // what waits is applied, the partitions flow
+void reports_hold(struct reports *r);         // Redis went away, or the bus stops: the partitions pause
+
+// How old what was just applied was, or what still waits is. 0: all is applied.
+uint64_t reports_lag_us(const struct reports *r);
+
+#endif

@@ -1,0 +1,66 @@
+#include "services/gateway/publish/row.h"
+
+#include "common/base/mem.h"
+#include "services/gateway/publish/publisher.h"
+
+#include <string.h>
+
+bool row_read(const struct redis_value *v, struct row *ret)
+{
+    if (redis_type(v) != REDIS_ARRAY || redis_count(v) < 9)
+        return false;
+    *ret = (struct row){.id = (uint64_t)redis_int(redis_at(v, 0)),
+                        .account = redis_str(redis_at(v, 1)),
+                        .revision = (uint64_t)redis_int(redis_at(v, 2)),
+                        .place = redis_str(redis_at(v, 3)),
+                        .deleted = redis_int(redis_at(v, 4)) == 1,
+                        .spec = redis_str(redis_at(v, 5)),
+                        .status = redis_str(redis_at(v, 6)),
+                        .twin = redis_int(redis_at(v, 7)) == 1,
+                        .moved_from = redis_str(redis_at(v, 8))};
+    return ret->id && ret->account.n && ret->spec.n && ret->place.n < REGISTRATION_PLACE_BYTES;
+}
+
+static struct store_change *change_new(enum store_op op, uint64_t id, struct str account, uint64_t revision,
+                                       struct str place)
+{
+    struct store_change *c = mem_alloc(sizeof(*c));
+    c->op = op;
+    c->id = id;
+    c->revision = revision;
+    c->account = str_dup(account);
+    memcpy(c->place, place.p, place.n);
+    return c;
+}
+
+void row_publish_moved(struct hub *h, uint64_t id, struct str account, uint64_t revision, struct str place)
+{
+    if (place.n && place.n < REGISTRATION_PLACE_BYTES)
+        publisher_publish(h->publisher, change_new(STORE_OP_MOVED, id, account, revision, place));
+}
+
+void row_publish(struct hub *h, const struct row *r)
+{
+    struct str rest = r->moved_from, old;
+    while (str_split(&rest, ',', &old))
+        row_publish_moved(h, r->id, r->account, r->revision, old);
+    struct store_change *c =
+        change_new(r->deleted ? STORE_OP_REMOVE : STORE_OP_DESIRED, r->id, r->account, r->revision, r->place);
+    c->spec = str_dup(r->spec);
+    c->status = r->status.n ? str_dup(r->status) : NULL;
+    c->twin = r->deleted && r->twin;
+    publisher_publish(h->publisher, c);
+}
+
+size_t rows_publish(struct hub *h, const struct redis_value *rows)
+{
+    size_t published = 0;
+    struct row r;
+    for (size_t i = 0; i < redis_count(rows); i++) {
+        if (!row_read(redis_at(rows, i), &r))
+            continue;
+        row_publish(h, &r);
+        published++;
+    }
+    return published;
+}

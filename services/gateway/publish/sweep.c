@@ -1,0 +1,109 @@
+#include "services/gateway/publish/sweep.h"
+
+#include "common/base/mem.h"
+#include "common/base/rng.h"
+#include "common/log/log.h"
+#include "services/gateway/publish/publisher.h"
+#include "services/gateway/publish/reports.h"
+#include "services/gateway/publish/row.h"
+#include "services/gateway/store/keys.h"
+
+#include <event2/event.h>
+#include <stdlib.h>
+
+#define CLAIM_COUNT      100
+#define GAP_MS           5000 // nobody swept for so long: what is late is put off first
+#define BRAKE_UNACKED_US 2000000
+#define BRAKE_LAG_US     1000000
+
+enum sweep_brake { BRAKE_REDIS, BRAKE_KAFKA, BRAKE_UNACKNOWLEDGED, BRAKE_LAG, BRAKE_NONE };
+
+struct sweep_shard {
+    struct sweep *sweep;
+    unsigned shard;
+    bool claiming; // a script is under way
+};
+
+struct sweep {
+    struct hub *hub;
+    struct event *turn;
+    struct rng rng;
+    struct sweep_shard shards[STORE_SHARDS];
+};
+
+static enum sweep_brake brake(const struct hub *h)
+{
+    if (!hub_redis_usable(h))
+        return BRAKE_REDIS;
+    if (!h->kafka_up || h->stopping)
+        return BRAKE_KAFKA;
+    if (publisher_oldest_age_us(h->publisher) > BRAKE_UNACKED_US)
+        return BRAKE_UNACKNOWLEDGED;
+    return reports_lag_us(h->reports) > BRAKE_LAG_US ? BRAKE_LAG : BRAKE_NONE;
+}
+
+static void claim(struct sweep_shard *s);
+
+static void on_claimed(void *arg, const struct redis_value *v, const struct error *err)
+{
+    struct sweep_shard *s = arg;
+    struct hub *h = s->sweep->hub;
+    s->claiming = false;
+    if (err) {
+        log_limited(LOG_WARNING, "publish", 0, "late registrations not claimed: %s", err->text);
+        return;
+    }
+    hub_count(h, BUS_SWEPT, 0, rows_publish(h, redis_at(v, 1)));
+    if (redis_int(redis_at(v, 0)) == 1 && brake(h) == BRAKE_NONE)
+        claim(s);
+}
+
+static void claim(struct sweep_shard *s)
+{
+    struct hub *h = s->sweep->hub;
+    struct buf key cleanup(buf_done) = BUF_INIT;
+    struct buf count cleanup(buf_done) = BUF_INIT, grace cleanup(buf_done) = BUF_INIT;
+    struct buf gap cleanup(buf_done) = BUF_INIT, seed cleanup(buf_done) = BUF_INIT;
+    key_shard(&key, s->shard, "due");
+    buf_add_u64(&count, CLAIM_COUNT);
+    buf_add_u64(&grace, h->params.grace_ms);
+    buf_add_u64(&gap, GAP_MS);
+    buf_add_u64(&seed, rng_below(&s->sweep->rng, 1u << 30));
+    const struct str argv[] = {buf_str(&key), buf_str(&count), buf_str(&grace), buf_str(&gap),
+                               buf_str(&seed)};
+    s->claiming = true;
+    redis_script(h->redis, &h->scripts.claim, on_claimed, s, 1, ARRAY_LEN(argv), argv);
+}
+
+static void on_turn(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    struct sweep *s = arg;
+    enum sweep_brake held_by = brake(s->hub);
+    if (held_by != BRAKE_NONE) {
+        hub_count(s->hub, BUS_BRAKED, held_by, 1);
+        return;
+    }
+    for (unsigned i = 0; i < STORE_SHARDS; i++)
+        if (!s->shards[i].claiming)
+            claim(&s->shards[i]);
+}
+
+struct sweep *sweep_new(struct hub *h)
+{
+    struct sweep *s = mem_alloc(sizeof(*s));
+    s->hub = h;
+    random_bytes(&s->rng.state, sizeof(s->rng.state));
+    for (unsigned i = 0; i < STORE_SHARDS; i++)
+        s->shards[i] = (struct sweep_shard){.sweep = s, .shard = i};
+    s->turn = event_new(h->base, -1, EV_PERSIST, on_turn, s);
+    uint32_t ms = h->params.sweep_interval_ms;
+    (void)event_add(s->turn, &(struct timeval){.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000});
+    return s;
+}
+
+void sweep_free(struct sweep *s)
+{
+    event_free(s->turn);
+    free(s);
+}

@@ -1,0 +1,17 @@
+// Finds out whether the Redis that answers may have lost writes, and if so re-reads the last ten minutes of
+// all changes topics, writes back what it lost and raises the id sequence. Until then writes are refused (the
+// gate). Without Kafka nothing can be known: it waits.
+#ifndef ROLLCALL_GATEWAY_PUBLISH_WRITEBACK_H
+#define ROLLCALL_GATEWAY_PUBLISH_WRITEBACK_H
+
+#include "services/gateway/publish/hub.h"
+
+struct writeback *writeback_new(struct hub *h);
+void writeback_free(struct writeback *w); // after the connection to Redis
+
+void writeback_redis_up(struct writeback *w, struct str replication_id); // hub_approve follows some time
+void writeback_redis_down(struct writeback *w);
+// A re-reading is under way: it cannot be stopped, and calls back.
+bool writeback_is_reading(const struct writeback *w);
+
+#endif

@@ -47,9 +47,11 @@ struct kafka_producer_params {
     // All brokers down / at least one up again.
     void (*on_health)(void *arg, bool up);
 };
+// From the loop only. NULL in any params: a callback that is not wanted (on_health, on_commit, on_fatal).
 must_use int kafka_producer_new(const struct kafka_producer_params *p, struct kafka_producer **ret,
                                 struct error *err);
-// Delivers or fails what is under way for at most timeout_ms (callbacks run), then frees.
+// Delivers or fails what is under way for at most timeout_ms (on_delivery runs), then frees. Not from within
+// a callback of this producer. kafka_topic_ensure callbacks that have not run by then never do.
 void kafka_producer_free(struct kafka_producer *p, uint32_t timeout_ms);
 // 0, -EAGAIN (queue full: nothing was accepted), -EMSGSIZE, -EINVAL. Everything is copied.
 must_use int kafka_produce(struct kafka_producer *p, const struct kafka_record *r, uint64_t token);
@@ -68,6 +70,10 @@ struct kafka_topic_settings {
 typedef void kafka_topic_fn(void *arg, const char *topic, int32_t partitions_or_error);
 void kafka_topic_ensure(struct kafka_producer *p, const struct kafka_topic_settings *s, kafka_topic_fn *fn,
                         void *arg);
+// Names of the topics that the broker has and that begin with `prefix`, on the loop; rc negative: no broker
+// answered.
+typedef void kafka_topics_fn(void *arg, int rc, const char *const *topics, size_t count);
+void kafka_topics(struct kafka_producer *p, const char *prefix, kafka_topics_fn *fn, void *arg);
 // What is known now: partitions, or 0 when it is not known. Loop thread.
 int32_t kafka_topic_partitions(struct kafka_producer *p, const char *topic);
 
@@ -91,6 +97,8 @@ struct kafka_consumer_params {
     // It is about to be taken. lost: the group already gave it away (session over). The partition stays ours
     // until kafka_consumer_release is called for it (at once when lost).
     void (*on_revoked)(void *arg, const char *topic, int32_t partition, bool lost);
+    // The group has settled: on_assigned was called for all that it newly gave us. NULL: not wanted.
+    void (*on_rebalanced)(void *arg);
     // Result of kafka_consumer_commit. sent_us: clock_monotonic_us at the time of the call that it answers.
     void (*on_commit)(void *arg, const struct error *err, uint64_t sent_us);
     void (*on_health)(void *arg, bool up);
@@ -99,6 +107,9 @@ must_use int kafka_consumer_new(const struct kafka_consumer_params *p, struct ka
                                 struct error *err);
 // Leaves the group (at most timeout_ms) and frees.
 void kafka_consumer_free(struct kafka_consumer *c, uint32_t timeout_ms);
+
+// From now on these topics in place of those it was made with; the group rebalances. 0 or a negative code.
+must_use int kafka_consumer_subscribe(struct kafka_consumer *c, const char *const *topics, size_t count);
 
 // Positions at the end as the broker says it is now, so that nothing written before is seen and nothing after
 // is missed; done(arg, 0 or negative) on the loop.

@@ -1,0 +1,108 @@
+"""Redis away, emptied; Kafka away for longer than a session; a gateway dying between Redis and Kafka."""
+import shutil
+
+import pytest
+import requests
+
+from stack import wait_for
+from world import Api
+
+WORLD = {"kamailio": False, "gateway_env": {"ROLLCALL_GRACE": "3000", "ROLLCALL_REPORT_WAIT": "3000"}}
+
+
+def bind(world, user, granted, **attributes):
+    world.registrar.grant(user, granted)
+    rid = world.api.create(**world.at_registrar(user, **attributes))
+    world.api.wait_state(rid, "registered")
+    return rid
+
+
+def test_a_gateway_killed_between_redis_and_kafka_loses_nothing(world, user):
+    doomed = world.stack.new_gateway("gateway-doomed", env={"ROLLCALL_FAULT_POINT": "after_redis_write"}).start()
+    world.stack.gateways.remove(doomed)
+    api = Api(doomed.url, world.stack.username, world.stack.password)
+    body = {"data": {"type": "registrations", "attributes": {
+        k.replace("_", "-"): v for k, v in world.at_registrar(user).items()}}}
+    with pytest.raises(requests.ConnectionError):
+        api.call("POST", "/registrations", body)
+    wait_for(lambda: not doomed.running(), 5, "the gateway to be dead")
+    world.wait_sent(user, 1, 30)
+    wait_for(lambda: world.registrar.bindings(f"{user}@127.0.0.1"), 10, "the binding")
+
+
+def test_refreshes_go_on_while_kafka_is_away_and_nothing_is_forgotten_or_sent_twice(world, user):
+    names = [f"{user}k{i}" for i in range(8)]
+    ids = {n: bind(world, n, 20, expire=60) for n in names}
+    world.stack.kafka.stop()
+    answer = requests.get(world.gateway.url + "/readyz", timeout=5)
+    marks = {n: len(world.sent(n)) for n in names}
+    late = world.api.create(**world.at_registrar(f"{user}late"))
+    # Two refreshes of each: 18 to 20 s, three session time-outs of 6 s.
+    for n in names:
+        world.wait_sent(n, marks[n] + 2, 40)
+    answer = requests.get(world.gateway.url + "/readyz", timeout=5)
+    assert answer.status_code == 200 and answer.json()["kafka"] == "degraded"
+    assert not world.sent(f"{user}late")
+    world.stack.kafka.start()
+    world.api.wait_state(late, "registered", 60)
+    for n, rid in ids.items():
+        world.api.wait_state(rid, "registered", 60)
+    wait_for(lambda: world.metric(world.registrant, "rollcall_registrant_lease_fresh") == 1, 60, "the lease")
+    for n in names:
+        good = [r for r in world.sent(n) if r["status"] == 200]
+        gaps = [b["time"] - a["time"] for a, b in zip(good, good[1:])]
+        assert all(8.9 <= g < 20 for g in gaps), f"{n} was refreshed at {gaps}"
+
+
+def test_redis_away_gives_503_and_registrants_go_on(world, user):
+    rid = bind(world, user, 20, expire=60)
+    count = len(world.sent(user))
+    world.stack.redis.stop()
+    answer = world.api.call("PUT", f"/registrations/{rid}",
+                            {"data": {"type": "registrations", "id": rid, "attributes": {"name": "x"}}})
+    assert answer.status_code == 503
+    assert int(answer.headers["retry-after"]) >= 1
+    assert answer.json()["errors"][0]["status"] == "503"
+    assert requests.get(world.gateway.url + "/readyz", timeout=5).status_code == 503
+    assert requests.get(world.gateway.url + "/healthz", timeout=5).status_code == 200
+    world.wait_sent(user, count + 1, 20)
+    world.stack.redis.start()
+    wait_for(lambda: requests.get(world.gateway.url + "/readyz", timeout=5).status_code == 200, 20, "readiness")
+    world.api.wait_state(rid, "registered")
+    world.api.update(rid, name=f"{user}-after")
+
+
+def test_an_emptied_redis_unregisters_nobody_and_gets_back_what_was_published(world, user):
+    rid = bind(world, user, 60, expire=60)
+    count = len(world.sent(user))
+    world.stack.redis.kill()
+    for path in world.stack.directory.glob("redis-aof*"):
+        shutil.rmtree(path)
+    world.stack.redis.start()
+    wait_for(lambda: requests.get(world.gateway.url + "/readyz", timeout=5).status_code == 200, 40, "readiness")
+    wait_for(lambda: world.api.call("GET", f"/registrations/{rid}").status_code == 200, 10, "the registration")
+    world.api.wait_state(rid, "registered")
+    world.wait_sent(user, count + 1, 45)
+    assert all(r["expires"] != 0 for r in world.sent(user))
+    assert world.registrar.bindings(f"{user}@127.0.0.1")
+    new = world.api.create(**world.at_registrar(f"{user}new"))
+    assert int(new) > int(rid), "an id was given twice"
+
+
+def test_the_api_says_unknown_when_all_registrants_are_dead_and_reports_ran_out(world, user):
+    rid = bind(world, user, 10, expire=10)
+    world.registrant.kill()
+    status = world.api.wait_state(rid, "unknown", 30)
+    assert status["last-report"]["state"] == "registered"
+    world.registrant.start()
+    world.api.wait_state(rid, "registered", 30)
+
+
+def test_a_gateway_told_to_stop_finishes_what_is_in_flight(world, user):
+    second = world.stack.new_gateway("gateway-2").start()
+    api = Api(second.url, world.stack.username, world.stack.password)
+    rid = api.create(**world.at_registrar(user))
+    assert second.stop() == 0
+    world.stack.gateways.remove(second)
+    world.api.wait_state(rid, "registered")
+    assert world.story(rid)[0] == "created"

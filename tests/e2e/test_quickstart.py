@@ -1,0 +1,71 @@
+"""./quickstart as a newcomer types it. Only on the embedded broker: it brings its own."""
+import os
+import pathlib
+import shlex
+import signal
+import socket
+import subprocess
+
+import pytest
+
+from stack import ROOT, wait_for
+
+HOME = ROOT / "build/quickstart"
+
+pytestmark = pytest.mark.skipif(os.environ.get("ROLLCALL_TEST_KAFKA") == "apache",
+                                reason="the quick start has its own broker, the embedded one")
+
+
+def run(*arguments, seconds=300):
+    return subprocess.run([ROOT / "quickstart", *arguments], capture_output=True, text=True, timeout=seconds, check=False)
+
+
+def test_check_sees_all_of_it_and_leaves_nothing_running():
+    done = run("--check")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "All of it was seen." in done.stdout
+    assert not (HOME / "pid").exists() and not (HOME / "env").exists()
+
+
+@pytest.fixture
+def detached():
+    done = run("--detach")
+    assert done.returncode == 0, done.stdout + done.stderr
+    yield done
+    run("--stop")
+
+
+def test_detached_it_keeps_an_env_file_and_refuses_a_second_start(detached):
+    env = dict(shlex.split(line)[0].split("=", 1) for line in (HOME / "env").read_text().splitlines())
+    assert {"GATEWAY_URL", "YETI_TOKEN", "YETI_USER", "YETI_PASSWORD", "KAFKA_BOOTSTRAP", "REDIS_URL", "REGISTRAR"} <= set(env)
+    listed = subprocess.run(["curl", "-sf", "-H", f"Authorization: Bearer {env['YETI_TOKEN']}",
+                             f"{env['GATEWAY_URL']}/api/rest/admin/registrations"], capture_output=True, text=True, check=False)
+    assert listed.returncode == 0 and '"total-count":1' in listed.stdout
+    second = run("--check")
+    assert second.returncode == 1 and "already running" in second.stderr
+    assert run("--stop").returncode == 0
+    assert not (HOME / "pid").exists() and not (HOME / "env").exists()
+    assert "Nothing is running" in run("--stop").stdout
+
+
+def test_a_stale_pid_file_is_said_and_removed(detached):
+    pid = int((HOME / "pid").read_text())
+    children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=True).stdout
+    os.kill(pid, signal.SIGKILL)
+    for child in children.split():
+        os.killpg(int(child), signal.SIGKILL)
+    wait_for(lambda: not pathlib.Path(f"/proc/{pid}").exists() or
+             "Z" in pathlib.Path(f"/proc/{pid}/stat").read_text().split()[2], 5, "the process to be gone")
+    done = run("--stop")
+    assert "gone" in done.stdout and "Nothing is running" in done.stdout
+    assert not (HOME / "pid").exists()
+
+
+def test_a_port_that_is_taken_is_named():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        s.listen()
+        port = s.getsockname()[1]
+        done = run("--check", "--gateway-port", str(port))
+    assert done.returncode == 1
+    assert f"--gateway-port {port} is taken" in done.stderr

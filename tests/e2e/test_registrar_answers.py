@@ -1,0 +1,144 @@
+"""What registrars answer, and what becomes of it, on the wire: the scriptable registrar says what Kamailio cannot be told to."""
+from stack import wait_for
+
+WORLD = {"kamailio": False}
+
+
+def test_a_challenge_is_answered_and_refreshes_are_preemptive(world, user):
+    world.registrar.grant(user, 20)
+    rid = world.api.create(**world.at_registrar(user))
+    world.api.wait_state(rid, "registered")
+    first, second = world.sent(user)[:2]
+    assert first["auth"] is None and second["auth"]
+    assert second["cseq"] == first["cseq"] + 1
+    assert second["call_id"] == first["call_id"]
+    third = world.wait_sent(user, 3, 15)[2]
+    assert third["auth"]["nonce"] == second["auth"]["nonce"]
+    assert int(third["auth"]["nc"], 16) == int(second["auth"]["nc"], 16) + 1
+    assert third["call_id"] == first["call_id"] and third["cseq"] > second["cseq"]
+    assert 9.0 <= third["time"] - second["time"] <= 11.0
+
+
+def test_sha_256_is_answered(world, user):
+    world.registrar.algorithms(user, ["SHA-256"])
+    rid = world.api.create(**world.at_registrar(user))
+    world.api.wait_state(rid, "registered")
+    assert world.sent(user)[-1]["auth"]["algorithm"] == "SHA-256"
+
+
+def test_the_topmost_supported_challenge_is_taken(world, user):
+    world.registrar.algorithms(user, ["SHA-256", "MD5"])
+    rid = world.api.create(**world.at_registrar(user))
+    world.api.wait_state(rid, "registered")
+    assert world.sent(user)[-1]["auth"]["algorithm"] == "SHA-256"
+
+
+def test_wrong_credentials_are_rejected_and_not_asked_again(world, user):
+    rid = world.api.create(**world.at_registrar(user, auth_password="wrong"))
+    status = world.api.wait_state(rid, "rejected")
+    assert status["code"] == 401
+    count = len(world.sent(user))
+    assert count == 2
+    world.api.update(rid, auth_password="secret")
+    world.api.wait_state(rid, "registered")
+
+
+def test_423_is_answered_with_the_minimum_at_once(world, user):
+    world.registrar.script(user, [{"status": 423, "headers": {"Min-Expires": "120"}}])
+    rid = world.api.create(**world.at_registrar(user))
+    world.api.wait_state(rid, "registered")
+    sent = world.sent(user)
+    assert sent[0]["expires"] == 60
+    assert sent[1]["expires"] == 120
+    assert sent[1]["time"] - sent[0]["time"] < 2
+
+
+def test_retry_after_of_a_503_lengthens_the_wait_and_is_reported(world, user):
+    world.registrar.script(user, [{"status": 503, "reason": "Maintenance", "headers": {"Retry-After": "4"}}])
+    rid = world.api.create(**world.at_registrar(user, retry_delay=1))
+    status = world.api.wait_state(rid, "retrying")
+    assert status["code"] == 503 and status["reason"] == "Maintenance"
+    assert status["retry-after"] == 4 and status["initiator"] == "remote"
+    world.api.wait_state(rid, "registered")
+    sent = world.sent(user)
+    assert sent[1]["time"] - sent[0]["time"] >= 4
+
+
+def test_403_and_404_and_603_are_rejected(world, user):
+    for code in (403, 404, 603):
+        name = f"{user}x{code}"
+        world.registrar.script(name, [{"status": code}] * 5)
+        rid = world.api.create(**world.at_registrar(name, retry_delay=1))
+        status = world.api.wait_state(rid, "rejected")
+        assert status["code"] == code
+        world.api.delete(rid)
+
+
+def test_500_is_retried_after_the_fixed_delay_until_attempts_are_used(world, user):
+    world.registrar.script(user, [{"status": 500}] * 20)
+    rid = world.api.create(**world.at_registrar(user, retry_delay=1, max_attempts=3))
+    status = world.api.wait_state(rid, "given_up")
+    assert status["attempt"] == 3
+    assert len(world.sent(user)) == 3
+    world.registrar.script(user, [])
+    world.api.update(rid, contact=f"sip:{user}-again@127.0.0.1:5090")
+    world.api.wait_state(rid, "registered")
+
+
+def test_a_302_is_followed(world, user):
+    contact = f"<sip:127.0.0.1:{world.registrar.port};transport=tcp>"
+    world.registrar.script(user, [{"status": 302, "headers": {"Contact": contact}}])
+    rid = world.api.create(**world.at_registrar(user))
+    status = world.api.wait_state(rid, "registered")
+    assert status["target"].startswith("tcp:")
+
+
+def test_silence_is_reported_as_a_local_time_out(world, user):
+    world.registrar.script(user, ["drop"] * 200)
+    rid = world.api.create(**world.at_registrar(user, retry_delay=60))
+    status = world.api.wait_state(rid, "retrying", 50)
+    assert status["code"] == 408 and status["initiator"] == "local"
+    world.registrar.script(user, [])
+
+
+def test_nobody_listening_is_reported_as_a_transport_error(world, user):
+    rid = world.api.create(**world.at_registrar(user, domain="127.0.0.1:9", retry_delay=60))
+    status = world.api.wait_state(rid, "retrying")
+    assert status["code"] == 503 and status["initiator"] == "local"
+
+
+def test_tcp_is_used_where_the_registration_says_so(world, user):
+    rid = world.api.create({"transport-protocol": {"data": {"type": "transport-protocols", "id": "2"}}},
+                           **world.at_registrar(user))
+    status = world.api.wait_state(rid, "registered")
+    assert status["target"].startswith("tcp:")
+    assert world.sent(user)[-1]["transport"] == "tcp"
+
+
+def test_a_200_without_our_contact_is_not_registered(world, user):
+    world.registrar.script(user, [{"status": 200, "headers": {"Contact": "<sip:somebody@192.0.2.9>;expires=60"}}] * 9)
+    rid = world.api.create(**world.at_registrar(user, retry_delay=60))
+    status = world.api.wait_state(rid, "retrying")
+    assert status["initiator"] == "local"
+
+
+def test_what_the_registrar_returns_is_reported(world, user):
+    world.registrar.script(user, [{"status": 200, "headers": {
+        "Contact": f"<sip:{user}@127.0.0.1:5090>;expires=60", "Service-Route": "<sip:edge.example.com;lr>",
+        "Path": "<sip:path.example.com;lr>", "P-Associated-URI": "<sip:+4930123456@example.com>"}}] * 9)
+    rid = world.api.create(**world.at_registrar(user))
+    status = world.api.wait_state(rid, "registered")
+    assert status["service-route"] == ["<sip:edge.example.com;lr>"]
+    assert status["path"] == ["<sip:path.example.com;lr>"]
+    assert status["associated-uris"] == ["<sip:+4930123456@example.com>"]
+
+
+def test_a_challenged_removal_is_answered(world, user):
+    rid = world.api.create(**world.at_registrar(user))
+    world.api.wait_state(rid, "registered")
+    world.registrar.forget_nonces()
+    world.api.delete(rid)
+    wait_for(lambda: not world.keys_of(rid) and world.grave_of(rid), 20, "the proof")
+    last = world.sent(user)[-1]
+    assert last["expires"] == 0 or last["contacts"][0]["expires"] == 0
+    assert not world.registrar.bindings(f"{user}@127.0.0.1")

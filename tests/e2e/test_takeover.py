@@ -1,0 +1,91 @@
+"""A registrant that dies, stops, is joined by another: bindings go on, nothing is sent that was not due."""
+import time
+
+from stack import wait_for
+
+WORLD = {"kamailio": False}
+
+
+def bind(world, user, granted, **attributes):
+    world.registrar.grant(user, granted)
+    rid = world.api.create(**world.at_registrar(user, **attributes))
+    world.api.wait_state(rid, "registered")
+    return rid
+
+
+def never_lapsed(world, user):
+    """Every REGISTER after the first came before the binding that it renewed had run out."""
+    sent = [r for r in world.sent(user) if r["status"] == 200]
+    return all(b["time"] - a["time"] < a["granted"] for a, b in zip(sent, sent[1:]))
+
+
+def test_a_killed_registrant_goes_on_where_it_was(world, user):
+    rid = bind(world, user, 60, expire=60)
+    late = f"{user}late"
+    bind(world, late, 600, expire=600)
+    before, before_late = world.sent(user), world.sent(late)
+    world.registrant.kill()
+    world.registrant.start()
+    after = world.wait_sent(user, len(before) + 1, 45)
+    assert len(world.sent(late)) == len(before_late), "a binding that was not due was sent again"
+    refresh = after[len(before)]
+    assert refresh["call_id"] == before[-1]["call_id"]
+    assert refresh["cseq"] > before[-1]["cseq"]
+    assert refresh["time"] - before[-1]["time"] >= 25, "the refresh was not due yet"
+    world.api.wait_state(rid, "registered")
+    assert never_lapsed(world, user)
+
+
+def test_what_was_written_while_no_registrant_lived_is_done_afterwards(world, user):
+    rid = bind(world, user, 600, expire=600)
+    gone = f"{user}gone"
+    rid_gone = bind(world, gone, 600, expire=600)
+    world.registrant.kill()
+    world.api.update(rid, contact=f"sip:{user}-moved@127.0.0.1:5090")
+    world.api.delete(rid_gone)
+    fresh = world.api.create(**world.at_registrar(f"{user}fresh"))
+    world.registrant.start()
+    wait_for(lambda: [c["uri"] for c in world.registrar.bindings(f"{user}@127.0.0.1")] ==
+             [f"sip:{user}-moved@127.0.0.1:5090"], 30, "the changed contact alone")
+    wait_for(lambda: not world.registrar.bindings(f"{gone}@127.0.0.1"), 30, "the deleted binding to go")
+    wait_for(lambda: not world.keys_of(rid_gone), 20, "the proof")
+    world.api.wait_state(fresh, "registered")
+
+
+def test_a_stopped_registrant_unregisters_nobody_and_says_so_nowhere(world, user):
+    bind(world, user, 600, expire=600)
+    count = len(world.sent(user))
+    assert world.registrant.stop() == 0
+    assert len(world.sent(user)) == count
+    assert world.registrar.bindings(f"{user}@127.0.0.1")
+    world.registrant.start()
+    time.sleep(0)
+    assert len(world.sent(user)) == count, "a hand-over cost a REGISTER"
+
+
+def test_two_registrants_share_and_one_that_stops_hands_over(world):
+    users = [f"share{i}" for i in range(16)]
+    ids = {u: bind(world, u, 60, expire=60) for u in users}
+    second = world.stack.new_registrant("registrant-2").start()
+    try:
+        wait_for(lambda: world.metric(second, "rollcall_registrant_partitions", state="owned") > 0, 60,
+                 "the second registrant to own partitions")
+        wait_for(lambda: world.metric(world.registrant, "rollcall_registrant_partitions", state="owned") > 0 and
+                 world.metric(world.registrant, "rollcall_registrant_partitions", state="loading") == 0, 60,
+                 "the first one to keep some")
+        wait_for(lambda: {world.api.status(i)["node"] for i in ids.values()} == {"registrant-1", "registrant-2"}, 60,
+                 "refreshes by both registrants", every=0.5)
+        marks = {u: len(world.sent(u)) for u in users}
+        assert second.stop() == 0
+        wait_for(lambda: {world.api.status(i)["node"] for i in ids.values()} == {"registrant-1"}, 90,
+                 "refreshes of all by the one that is left", every=0.5)
+    finally:
+        second.stop()
+        world.stack.registrants.remove(second)
+    for u in users:
+        assert all(r["expires"] != 0 for r in world.sent(u)), "something was unregistered"
+        assert never_lapsed(world, u), f"{u} lapsed"
+        # A refresh each 27 to 30 s: two at most since the stop, one more if it was due at that moment.
+        assert len(world.sent(u)) - marks[u] <= 4, "a hand-over made REGISTERs that were not due"
+        assert len({r["call_id"] for r in world.sent(u)}) == 1
+    assert all(world.api.status(i)["state"] == "registered" for i in ids.values())

@@ -1,0 +1,202 @@
+"""What an end-to-end test does to the system: REST calls, looks at the registrars, at Redis and at Kafka."""
+import json
+import uuid
+
+import confluent_kafka
+import redis
+import requests
+
+from registrar import Registrar
+from stack import Broker, wait_for
+
+MEDIA_TYPE = "application/vnd.api+json"
+
+
+class Api:
+    """The Yeti dialect of one gateway, as a tool would use it."""
+
+    def __init__(self, url, username, password):
+        self.url = url + "/api/rest/admin"
+        self.session = requests.Session()
+        answer = self.session.post(self.url + "/auth", json={"auth": {"username": username, "password": password}},
+                                   timeout=10)
+        assert answer.status_code == 201, answer.text
+        self.token = answer.json()["jwt"]
+
+    def call(self, method, path, body=None, **options):
+        headers = {"Accept": MEDIA_TYPE, "Authorization": f"Bearer {self.token}", **options.pop("headers", {})}
+        if body is not None:
+            headers.setdefault("Content-Type", MEDIA_TYPE)
+            body = json.dumps(body)
+        return self.session.request(method, self.url + path, data=body, headers=headers, timeout=options.pop("timeout", 10),
+                                    **options)
+
+    def create(self, relationships=None, **attributes):
+        data = {"type": "registrations", "attributes": {k.replace("_", "-"): v for k, v in attributes.items()}}
+        if relationships:
+            data["relationships"] = relationships
+        answer = self.call("POST", "/registrations", {"data": data})
+        assert answer.status_code == 201, answer.text
+        return answer.json()["data"]["id"]
+
+    def update(self, registration_id, relationships=None, **attributes):
+        data = {"type": "registrations", "id": registration_id,
+                "attributes": {k.replace("_", "-"): v for k, v in attributes.items()}}
+        if relationships:
+            data["relationships"] = relationships
+        answer = self.call("PUT", f"/registrations/{registration_id}", {"data": data})
+        assert answer.status_code == 200, answer.text
+        return answer.json()["data"]
+
+    def delete(self, registration_id):
+        answer = self.call("DELETE", f"/registrations/{registration_id}")
+        assert answer.status_code == 204, answer.text
+
+    def status(self, registration_id):
+        answer = self.call("GET", f"/registrations/{registration_id}/status")
+        assert answer.status_code == 200, answer.text
+        return answer.json()["data"]["attributes"]
+
+    def wait_state(self, registration_id, state, seconds=30):
+        last = {}
+
+        def there():
+            last.update(self.status(registration_id))
+            return last["state"] == state
+
+        try:
+            wait_for(there, seconds, f"state {state}", every=0.05)
+        except TimeoutError:
+            raise AssertionError(f"{registration_id} is {last}, not {state}") from None
+        return last
+
+
+class World:
+    def __init__(self, stack, kafka, registrants=1, gateways=1, kamailio=True, kamailio_options=None, registrant_env=None,
+                 gateway_env=None):
+        self.stack = stack
+        self.kafka_kind = kafka
+        self.registrant_count, self.gateway_count = registrants, gateways
+        self.with_kamailio = kamailio
+        self.kamailio_options = kamailio_options or {}
+        self.registrant_env, self.gateway_env = registrant_env or {}, gateway_env or {}
+        self.kamailio = self.registrar = None
+        self._api = None
+
+    # ---- parts
+
+    def start(self):
+        s = self.stack
+        s.start_redis()
+        self.start_kafka()
+        if self.with_kamailio:
+            self.kamailio = s.start_kamailio(**self.kamailio_options)
+        self.registrar = Registrar(port=0)
+        self.registrar.start()
+        for i in range(self.gateway_count):
+            s.new_gateway(f"gateway-{i + 1}", env=self.gateway_env).start()
+        for i in range(self.registrant_count):
+            s.new_registrant(f"registrant-{i + 1}", env=self.registrant_env).start()
+
+    def start_kafka(self):
+        if self.kafka_kind == "apache":
+            from kafka import Kafka
+            self.stack.kafka = self.stack.add(Kafka(self.stack.directory))
+        else:
+            self.stack.kafka = self.stack.add(Broker(self.stack.directory, self.stack.build))
+        self.stack.kafka.start()
+
+    def stop(self):
+        if self.registrar:
+            self.registrar.stop()
+        self.stack.stop()
+
+    @property
+    def gateway(self):
+        return self.stack.gateways[0]
+
+    @property
+    def registrant(self):
+        return self.stack.registrants[0]
+
+    @property
+    def api(self):
+        if self._api is None:
+            self._api = Api(self.gateway.url, self.stack.username, self.stack.password)
+        return self._api
+
+    # ---- registrations
+
+    def at_kamailio(self, user, **attributes):
+        """Attributes of a registration of that user at Kamailio."""
+        return {"name": attributes.pop("name", f"{user}-{uuid.uuid4().hex[:6]}"), "domain": self.kamailio.address,
+                "username": user, "auth_user": user, "auth_password": self.stack.sip_password,
+                "contact": f"sip:{user}@127.0.0.1:5090", "expire": 60, **attributes}
+
+    def at_registrar(self, user, **attributes):
+        """The same at the scriptable registrar."""
+        return {"name": attributes.pop("name", f"{user}-{uuid.uuid4().hex[:6]}"),
+                "domain": f"127.0.0.1:{self.registrar.port}", "username": user, "auth_user": user,
+                "auth_password": "secret", "contact": f"sip:{user}@127.0.0.1:5090", "expire": 60, **attributes}
+
+    def kamailio_contacts(self, user):
+        return [b["Address"] for b in self.kamailio.bindings(f"{user}@127.0.0.1")]
+
+    def sent(self, user):
+        """The REGISTERs of that user that the scriptable registrar saw, oldest first."""
+        return [r for r in self.registrar.journal if r["user"] == user]
+
+    def wait_sent(self, user, count, seconds=20):
+        wait_for(lambda: len(self.sent(user)) >= count, seconds, f"{count} REGISTERs of {user}, not {len(self.sent(user))}")
+        return self.sent(user)
+
+    # ---- Redis and Kafka
+
+    @property
+    def redis(self):
+        return redis.Redis(port=self.stack.redis.port, decode_responses=True)
+
+    def keys_of(self, registration_id):
+        return list(self.redis.scan_iter(f"rc:*:reg:{registration_id}"))
+
+    def grave_of(self, registration_id):
+        return any(self.redis.zscore(key, registration_id) is not None for key in self.redis.scan_iter("rc:*:gone"))
+
+    def records(self, topic, key=None):
+        """All records of a topic as (key, headers, value), read from its beginning to its present end."""
+        consumer = confluent_kafka.Consumer({"bootstrap.servers": self.stack.kafka.bootstrap, "group.id": uuid.uuid4().hex,
+                                             "enable.auto.commit": False, "fetch.wait.max.ms": 10,
+                                             "auto.offset.reset": "earliest", "enable.partition.eof": True})
+        try:
+            metadata = consumer.list_topics(topic, timeout=10)
+            parts = [confluent_kafka.TopicPartition(topic, p, confluent_kafka.OFFSET_BEGINNING)
+                     for p in metadata.topics[topic].partitions]
+            consumer.assign(parts)
+            open_parts, found = {p.partition for p in parts}, []
+            while open_parts:
+                message = consumer.poll(10)
+                assert message is not None, f"no answer from {topic}"
+                if message.error():
+                    assert message.error().code() == confluent_kafka.KafkaError._PARTITION_EOF, message.error()
+                    open_parts.discard(message.partition())
+                    continue
+                if key is None or message.key() == str(key).encode():
+                    headers = {k: v.decode() for k, v in message.headers() or []}
+                    found.append((message.key().decode(), headers, json.loads(message.value())))
+            return found
+        finally:
+            consumer.close()
+
+    def story(self, registration_id):
+        """What the events of a registration are called, in order."""
+        return [h["ce_type"].rpartition(".")[2] for _, h, _ in self.records("rollcall.events", registration_id)]
+
+    def metric(self, part, name, **labels):
+        text = requests.get(part.url + "/metrics", timeout=5).text
+        want = name + ("{" + ",".join(f'{k}="{v}"' for k, v in labels.items()) + "}" if labels else "")
+        for line in text.splitlines():
+            if line.rpartition(" ")[0] == want:
+                return float(line.rpartition(" ")[2])
+        raise KeyError(want)
+
+

@@ -125,10 +125,10 @@ static void begin_drain(evutil_socket_t fd, short what, void *arg)
 
 static void close_all(struct loop *l)
 {
+    store_free(l->store); // answers what still waits for Redis, through the dialects and the server below
+    password_client_free(l->passwords);
     http_server_free(l->http);
     yeti_free(l->yeti);
-    password_client_free(l->passwords);
-    store_free(l->store);
     event_free(l->drain_check);
     event_free(l->wake);
     event_base_free(l->base);

@@ -1,0 +1,256 @@
+// common/http: what the server refuses, and when it gives up.
+#include "tests/unit/http_app.h"
+
+// ---- refusals
+
+static void refused(struct http_limits l, const char *text, int status)
+{
+    struct app a;
+    struct client c;
+    app_init(&a, l);
+    client_connect(&c, &a.f);
+    client_say(&c, text);
+    expect_refusal(&c, status);
+    assert_int_equal(a.requests, 0);
+    client_close(&c);
+    app_done(&a);
+}
+
+static void bad_requests_get_a_json_answer_and_never_reach_the_handler(void **state)
+{
+    static const struct {
+        int status;
+        const char *text;
+    } cases[] = {
+        {400, "GET / HTTP/1.1\r\n\r\n"},
+        {400, "\x16\x03\x01\r\n\x01\n"},
+        {400, "GET / HTTP/1.1\nHost: x\n\n"},
+        {400, "GET /%00 HTTP/1.1\r\nHost: x\r\n\r\n"},
+        {400, "GET //a:b/ HTTP/1.1\r\nHost: x\r\n\r\n"},
+        {400, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello"},
+        {400,
+         "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"},
+        {400, "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"},
+        {417, "POST / HTTP/1.1\r\nHost: x\r\nExpect: more\r\nContent-Length: 1\r\n\r\n"},
+        {501, "BREW / HTTP/1.1\r\nHost: x\r\n\r\n"},
+        {505, "GET / HTTP/3.0\r\nHost: x\r\n\r\n"},
+        {413, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2000001\r\n\r\n"},
+        {413, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999\r\n\r\n"},
+        {413, "POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2000001\r\n\r\n"},
+        {413, "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1e8481\r\n"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+        refused(app_limits(), cases[i].text, cases[i].status);
+}
+
+static void a_header_past_the_limit_is_refused_whole_or_not(void **state)
+{
+    struct buf text = BUF_INIT;
+    buf_add_cstr(&text, "GET / HTTP/1.1\r\nHost: x\r\nA: ");
+    while (text.n < 1001)
+        buf_add_char(&text, 'a');
+    refused(app_limits(), text.p, 431);
+    buf_add_cstr(&text, "\r\n\r\n");
+    refused(app_limits(), text.p, 431);
+    buf_done(&text);
+}
+
+static void a_chunked_body_past_the_limit_is_refused_however_it_is_cut(void **state)
+{
+    struct http_limits l = app_limits();
+    l.body_bytes = 100;
+    struct buf text = BUF_INIT;
+    buf_add_cstr(&text, "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n");
+    for (int i = 0; i < 101; i++)
+        buf_add_cstr(&text, "1\r\nx\r\n");
+    refused(l, text.p, 413);
+    buf_done(&text);
+}
+
+static void an_upload_past_the_limit_reads_its_refusal_while_it_sends(void **state)
+{
+    struct app a;
+    struct client c;
+    app_init(&a, app_limits());
+    client_connect(&c, &a.f);
+    client_say(&c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3000000\r\n\r\n");
+    struct buf body = BUF_INIT;
+    for (int i = 0; i < 3000000; i++)
+        buf_add_char(&body, 'x');
+    client_send(&c, buf_str(&body));
+    expect_refusal(&c, 413);
+    buf_done(&body);
+    client_close(&c);
+    app_done(&a);
+}
+
+static void what_follows_a_bad_request_is_not_read(void **state)
+{
+    struct app a;
+    struct client c;
+    app_init(&a, app_limits());
+    client_connect(&c, &a.f);
+    client_say(&c, GET("/") "GET / HTTP/1.1\r\n\r\n" GET("/"));
+    WAIT_UNTIL(&a.f, c.closed);
+    assert_int_equal(a.requests, 1);
+    assert_true(str_starts(buf_str(&c.got), STR_LIT(OK_EMPTY "HTTP/1.1 400 Bad Request\r\n")));
+    client_close(&c);
+    app_done(&a);
+}
+
+static void write_plain(struct buf *out, int status, const char *title, const char *detail)
+{
+    buf_addf(out, "%d %s", status, title);
+}
+
+static void refusals_take_the_form_that_the_caller_wants(void **state)
+{
+    struct app a;
+    struct client c;
+    struct error err;
+    int fd;
+    app_init(&a, app_limits());
+    http_server_free(a.f.server);
+    assert_int_equal(http_listen("127.0.0.1:0", false, &fd, &a.f.port, &err), 0);
+    a.f.server = http_server_new(&(struct http_server_params){.base = a.f.base,
+                                                              .listen_fd = fd,
+                                                              .limits = app_limits(),
+                                                              .arg = &a,
+                                                              .on_request = app_request,
+                                                              .write_error = write_plain,
+                                                              .error_type = "text/x-own"});
+    client_connect(&c, &a.f);
+    client_say(&c, "GET / HTTP/1.1\r\n\r\n");
+    expect_text(&c, "HTTP/1.1 400 Bad Request\r\ncontent-type: text/x-own\r\nconnection: close\r\n"
+                    "content-length: 15\r\n\r\n400 Bad Request");
+    client_close(&c);
+    app_done(&a);
+}
+
+// ---- time
+
+// Sends `text` and then a byte at every turn, until the server closes.
+static void drip(struct http_limits l, const char *text, const char *byte, int status)
+{
+    struct app a;
+    struct client c;
+    app_init(&a, l);
+    client_connect(&c, &a.f);
+    client_say(&c, text);
+    struct event *tick = event_new(a.f.base, -1, EV_PERSIST, fixture_late, &(struct fixture){.late = false});
+    (void)event_add(tick, &(struct timeval){.tv_usec = 5000});
+    begin_wait(&a.f);
+    while (!c.closed && !a.f.late) {
+        (void)send(c.fd, byte, c.got.n ? 0 : 1, MSG_NOSIGNAL);
+        (void)event_base_loop(a.f.base, EVLOOP_ONCE);
+    }
+    event_free(tick);
+    assert_false(a.f.late);
+    expect_refusal(&c, status);
+    assert_int_equal(a.requests, 0);
+    client_close(&c);
+    app_done(&a);
+}
+
+static void a_header_that_drips_is_given_up(void **state)
+{
+    struct http_limits l = app_limits();
+    l.header_bytes = 100000;
+    l.header_timeout_ms = 60;
+    drip(l, "GET / HTTP/1.1\r\nHost: x\r\nA: ", "a", 408);
+    drip(l, "G", "E", 408);
+}
+
+static void a_body_that_drips_is_given_up(void **state)
+{
+    struct http_limits l = app_limits();
+    l.body_timeout_ms = 60;
+    drip(l, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n", "a", 408);
+    drip(l, "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nf4240\r\n", "a", 408);
+}
+
+static void an_idle_connection_is_closed_without_a_word(void **state)
+{
+    struct http_limits l = app_limits();
+    l.idle_timeout_ms = 40;
+    struct app a;
+    struct client never, once;
+    app_init(&a, l);
+    client_connect(&never, &a.f);
+    client_connect(&once, &a.f);
+    client_say(&once, GET("/"));
+    WAIT_UNTIL(&a.f, never.closed && once.closed);
+    assert_int_equal(never.got.n, 0);
+    expect_text(&once, OK_EMPTY);
+    assert_false(never.reset || once.reset);
+    client_close(&never);
+    client_close(&once);
+    app_done(&a);
+}
+
+static void a_waiting_request_is_not_hurried(void **state)
+{
+    struct http_limits l = app_limits();
+    l.idle_timeout_ms = l.header_timeout_ms = l.body_timeout_ms = 20;
+    struct app a;
+    struct client waits, idles;
+    app_init(&a, l);
+    client_connect(&waits, &a.f);
+    client_say(&waits, GET("/later"));
+    WAIT_UNTIL(&a.f, a.waiting_count == 1);
+    for (int i = 0; i < 3; i++) { // three idle time-outs pass, one after the other
+        client_connect(&idles, &a.f);
+        WAIT_UNTIL(&a.f, idles.closed);
+        client_close(&idles);
+    }
+    assert_false(waits.closed);
+    http_reply(a.waiting[0], 200, STR_NONE);
+    expect_text(&waits, "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+    client_close(&waits);
+    app_done(&a);
+}
+
+static void a_client_that_takes_nothing_is_dropped(void **state)
+{
+    struct http_limits l = app_limits();
+    l.body_timeout_ms = 50;
+    struct app a;
+    struct client c;
+    app_init(&a, l);
+    client_connect(&c, &a.f);
+    (void)event_del(c.readable);
+    for (int i = 0; i < 8; i++)
+        client_say(&c, GET("/big"));
+    // what is left of the answers would come in the end, were the connection not gone
+    for (int i = 0; i < 3; i++) {
+        struct client idle;
+        l.idle_timeout_ms = 50;
+        client_connect(&idle, &a.f);
+        client_say(&idle, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n");
+        WAIT_UNTIL(&a.f, idle.closed);
+        client_close(&idle);
+    }
+    (void)event_add(c.readable, NULL);
+    WAIT_UNTIL(&a.f, c.closed);
+    assert_true(c.got.n < 7900000);
+    client_close(&c);
+    app_done(&a);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(bad_requests_get_a_json_answer_and_never_reach_the_handler),
+        cmocka_unit_test(a_header_past_the_limit_is_refused_whole_or_not),
+        cmocka_unit_test(a_chunked_body_past_the_limit_is_refused_however_it_is_cut),
+        cmocka_unit_test(an_upload_past_the_limit_reads_its_refusal_while_it_sends),
+        cmocka_unit_test(what_follows_a_bad_request_is_not_read),
+        cmocka_unit_test(refusals_take_the_form_that_the_caller_wants),
+        cmocka_unit_test(a_header_that_drips_is_given_up),
+        cmocka_unit_test(a_body_that_drips_is_given_up),
+        cmocka_unit_test(an_idle_connection_is_closed_without_a_word),
+        cmocka_unit_test(a_waiting_request_is_not_hurried),
+        cmocka_unit_test(a_client_that_takes_nothing_is_dropped),
+    };
+    return cmocka_run_group_tests_name("http_limits", tests, NULL, NULL);
+}

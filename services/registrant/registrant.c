@@ -32,7 +32,7 @@ struct registrant {
     size_t place_count;
     enum engine_lease lease_told;
     uint64_t proof_told_us;
-    bool kafka_seen, kafka_up, stopping;
+    bool kafka_seen, kafka_up, stopping, failed;
 };
 
 // ---- what the parts ask of the root
@@ -94,6 +94,17 @@ static void on_lease(void *arg)
     r->proof_told_us = lease == LEASE_FRESH ? proof_us : r->proof_told_us;
     workers_tell_all(r->workers,
                      &(struct sip_command){.kind = SIP_LEASE, .lease = lease, .proved_us = proof_us});
+}
+
+static void hand_over(struct registrant *r);
+
+// Two processes of one name: the newer one has our partitions. Crash-only, but with the last reports said.
+static void on_fatal(void *arg)
+{
+    struct registrant *r = arg;
+    log_line(LOG_ERROR, "registrant", 0, "is ROLLCALL_NODE %s used twice? stopping", r->settings->node);
+    r->failed = true;
+    hand_over(r);
 }
 
 static void on_kafka_health(void *arg, bool up)
@@ -165,6 +176,7 @@ static int join(struct registrant *r, size_t index, struct error *err)
         .reporter = r->reporter,
         .arg = r,
         .on_lease = on_lease,
+        .on_fatal = on_fatal,
     };
     return place_start(&params, &r->places[index], err);
 }
@@ -308,16 +320,21 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
     (void)event_base_loopbreak(r->base);
 }
 
+static void hand_over(struct registrant *r)
+{
+    if (r->stopping)
+        return;
+    r->stopping = true;
+    (void)event_add(r->stop_deadline, &(struct timeval){.tv_sec = r->settings->drain_s});
+    workers_tell_all(r->workers, &(struct sip_command){.kind = SIP_STOP});
+}
+
 static void on_signal(evutil_socket_t number, short what, void *arg)
 {
     (void)what;
     struct registrant *r = arg;
-    if (r->stopping)
-        return;
     log_line(LOG_INFO, "registrant", 0, "handing over and stopping on signal %d", (int)number);
-    r->stopping = true;
-    (void)event_add(r->stop_deadline, &(struct timeval){.tv_sec = r->settings->drain_s});
-    workers_tell_all(r->workers, &(struct sip_command){.kind = SIP_STOP});
+    hand_over(r);
 }
 
 static void take_down(struct registrant *r)
@@ -350,7 +367,7 @@ int registrant_run(const struct registrant_settings *settings)
     }
     log_line(LOG_INFO, "registrant", 0, "serving %s, health on %s", settings->places, settings->admin_listen);
     (void)event_base_dispatch(r.base);
-    int status = r.stopping ? 0 : 1;
+    int status = r.stopping && !r.failed ? 0 : 1;
     take_down(&r);
     for (size_t i = 0; i < r.place_count; i++)
         free(r.place_names[i]);

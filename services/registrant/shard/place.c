@@ -396,6 +396,14 @@ static void on_health(void *arg, bool up)
              up ? "reached" : "away", place->params.name);
 }
 
+static void on_fatal(void *arg, const struct error *why)
+{
+    struct place *place = arg;
+    log_line(LOG_ERROR, "shard", 0, "the group of %s will not have us any more: %s", place->params.name,
+             why->text);
+    place->params.on_fatal(place->params.arg);
+}
+
 // ---- start and end
 
 int place_start(const struct place_params *params, struct place **ret, struct error *err)
@@ -423,6 +431,7 @@ int place_start(const struct place_params *params, struct place **ret, struct er
         .on_rebalanced = on_rebalanced,
         .on_commit = on_commit,
         .on_health = on_health,
+        .on_fatal = on_fatal,
     };
     int rc = kafka_consumer_new(&consumer, &p->consumer, err);
     buf_done(&group);

@@ -3,6 +3,8 @@
 
 #include "common/sip/chars.h"
 
+#include <string.h>
+
 // Bytes of the UTF-8 character at the start of s (RFC 3629: no overlong form, no surrogate), or 0.
 static size_t utf8_char(struct str s)
 {
@@ -20,8 +22,24 @@ static size_t utf8_char(struct str s)
     return overlong || beyond ? 0 : more + 1;
 }
 
+// How many bytes at the start, in steps of eight, are printable ASCII: nearly all text that is ever checked.
+static size_t printable_words(struct str text)
+{
+    const uint64_t ones = 0x0101010101010101u, highs = 0x8080808080808080u;
+    size_t n = 0;
+    for (uint64_t word; n + sizeof(word) <= text.n; n += sizeof(word)) {
+        memcpy(&word, text.p + n, sizeof(word));
+        uint64_t below_space = (word - ones * ' ') & ~word, is_delete = (word ^ ones * 0x7f) - ones;
+        if ((word | below_space | is_delete) & highs)
+            break;
+    }
+    return n;
+}
+
 bool sip_text_is_safe(struct str text)
 {
+    size_t checked = printable_words(text);
+    text = str_slice(text, checked, text.n);
     while (text.n) {
         unsigned char c = (unsigned char)text.p[0];
         size_t bytes = utf8_char(text);

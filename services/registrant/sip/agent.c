@@ -16,6 +16,7 @@
 #define SOCKET_BYTES     (8u << 20)
 #define STREAM_QUEUE     1000 // messages that wait for one connection; the most that sofia takes
 #define MAX_MESSAGE      65535
+#define MESSAGE_HEAP     3072       // beside each message, so that reading its headers is one allocation
 #define ACCEPT_ANY_ERROR (1u << 30) // a bit that no header has: a bad header alone does not discard an answer
 
 static void discard_log(void *stream, char const *fmt, va_list ap)
@@ -60,10 +61,10 @@ static int add_transports(struct agent *a, const char *listen, struct error *err
     return 0;
 }
 
-static char *hostport_of(const tp_name_t *name)
+static char *address_of(const tp_name_t *name)
 {
     struct buf b = BUF_INIT;
-    buf_addf(&b, "%s:%s", name->tpn_canon, name->tpn_port);
+    buf_addf(&b, "%s:%s:%s", name->tpn_proto, name->tpn_canon, name->tpn_port);
     return buf_steal(&b);
 }
 
@@ -75,7 +76,7 @@ static int note_transports(struct agent *a, struct error *err)
                       : strcasecmp(name->tpn_proto, "tcp") == 0 ? &a->tcp
                                                                 : NULL;
         if (kept && !*kept)
-            *kept = hostport_of(name);
+            *kept = address_of(name);
     }
     if (!a->udp || !a->tcp)
         return error_set(err, -EPROTONOSUPPORT, "the SIP stack opened no %s socket", a->udp ? "TCP" : "UDP");
@@ -84,13 +85,14 @@ static int note_transports(struct agent *a, struct error *err)
 
 struct str agent_hostport(const struct agent *a, enum registration_transport transport, struct str interface)
 {
+    static const size_t prefix = sizeof("udp:") - 1;
     if (interface.n)
         return STR_NONE;
     switch (transport) {
     case TRANSPORT_UDP:
-        return str_of(a->udp);
+        return str_of(a->udp + prefix);
     case TRANSPORT_TCP:
-        return str_of(a->tcp);
+        return str_of(a->tcp + prefix);
     case TRANSPORT_TLS:
     case TRANSPORT_WS:
         break;
@@ -110,8 +112,8 @@ static int open_stack(struct agent *a, const struct agent_params *p, struct erro
     a->nta = nta_agent_create(a->root, (url_string_t *)-1, incoming_message, a, NTATAG_UA(0),
                               NTATAG_CLIENT_RPORT(1), NTATAG_TCP_RPORT(1), NTATAG_SERVER_RPORT(1),
                               NTATAG_SIP_T4(TIMER_K_MS), NTATAG_SIP_T1X64(timeout_ms), NTATAG_TIMEOUT_408(1),
-                              NTATAG_MAXSIZE(MAX_MESSAGE), NTATAG_BAD_RESP_MASK(ACCEPT_ANY_ERROR),
-                              NTATAG_SIPFLAGS(MSG_DO_EXTRACT_COPY),
+                              NTATAG_PRELOAD(MESSAGE_HEAP), NTATAG_MAXSIZE(MAX_MESSAGE),
+                              NTATAG_BAD_RESP_MASK(ACCEPT_ANY_ERROR), NTATAG_SIPFLAGS(MSG_DO_EXTRACT_COPY),
                               TAG_IF(p->resolv_conf, SRESTAG_RESOLV_CONF(p->resolv_conf)), TAG_END());
     if (!a->nta)
         return error_set(err, -ENOMEM, "cannot create the SIP transaction layer");

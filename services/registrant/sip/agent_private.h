@@ -6,6 +6,7 @@
 #include "services/registrant/sip/hosts.h"
 #include "services/registrant/sip/sofia.h"
 
+#include <netinet/in.h>
 #include <sys/queue.h>
 
 LIST_HEAD(transaction_list, transaction);
@@ -20,14 +21,22 @@ struct agent_watch {
     su_wait_t wait[1];
 };
 
+// Nearly every answer comes from where the one before it came from: its text is kept.
+struct target {
+    su_sockaddr_t address;
+    bool tcp;
+    size_t bytes;
+    char text[INET6_ADDRSTRLEN + 16];
+};
+
 struct agent {
     su_root_t *root;
     nta_agent_t *nta;
     struct hosts *hosts;
     char *user_agent;
     int family;      // of the listen address
-    char *udp, *tcp; // host:port as in Via; NULL: no such transport
-    bool udp_ok, tcp_ok;
+    char *udp, *tcp; // "udp:host:port" as in Via; NULL: no such transport
+    struct target last_target;
     void (*answered)(void *arg, uint64_t token, const struct sip_answer *answer);
     void *arg;
     struct agent_watch watches[AGENT_MAX_WATCHES];

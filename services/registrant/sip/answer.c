@@ -183,7 +183,7 @@ static void take_line(struct sip_answer *a, msg_t *response, struct str line)
     size_t colon = str_find(line, ':', 0);
     struct str name = str_trim(str_slice(line, 0, colon));
     for (size_t i = 0; i < ARRAY_LEN(headers); i++) {
-        if (!str_ieq(name, headers[i].name))
+        if (name.n != headers[i].name.n || !str_ieq(name, headers[i].name))
             continue;
         struct str value = unfold(response, str_trim(str_slice(line, colon + 1, line.n)));
         if (sip_text_is_safe(value))

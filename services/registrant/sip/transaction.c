@@ -16,7 +16,6 @@
 #define DATAGRAM_BYTES 1300
 #define VIA_BYTES      150
 #define MAX_DATAGRAM   65507
-#define ADDRESS_BYTES  (INET6_ADDRSTRLEN + 16)
 
 struct transaction {
     struct agent *agent;
@@ -49,37 +48,38 @@ void transactions_drop_all(struct agent *a)
 
 // ---- answers
 
-// "udp:192.0.2.1:5060" of where the request went.
-static struct str target_of(nta_outgoing_t *orq, const char *transport, char text[ADDRESS_BYTES])
+// "udp:192.0.2.1:5060" of where the request went; empty when it went nowhere.
+static struct str target_of(struct agent *a, nta_outgoing_t *orq, bool tcp)
 {
     msg_t *request = nta_outgoing_getrequest(orq);
     if (!request)
         return STR_NONE;
-    const su_sockaddr_t *to = msg_addr(request);
+    struct target *kept = &a->last_target;
+    su_sockaddr_t to = *msg_addr(request);
     char ip[INET6_ADDRSTRLEN];
-    int n = 0;
-    if (to->su_family == AF_INET && inet_ntop(AF_INET, &to->su_sin.sin_addr, ip, sizeof(ip)))
-        n = snprintf(text, ADDRESS_BYTES, "%s:%s:%u", transport, ip, ntohs(to->su_port));
-    else if (to->su_family == AF_INET6 && inet_ntop(AF_INET6, &to->su_sin6.sin6_addr, ip, sizeof(ip)))
-        n = snprintf(text, ADDRESS_BYTES, "%s:[%s]:%u", transport, ip, ntohs(to->su_port));
     msg_destroy(request);
-    return str_of_bytes(text, (size_t)n);
+    if (kept->bytes && kept->tcp == tcp && memcmp(&kept->address, &to, sizeof(to)) == 0)
+        return str_of_bytes(kept->text, kept->bytes);
+    *kept = (struct target){.address = to, .tcp = tcp};
+    const char *open = to.su_family == AF_INET6 ? "[" : "", *close = *open ? "]" : "";
+    if ((to.su_family == AF_INET && inet_ntop(AF_INET, &to.su_sin.sin_addr, ip, sizeof(ip))) ||
+        (to.su_family == AF_INET6 && inet_ntop(AF_INET6, &to.su_sin6.sin6_addr, ip, sizeof(ip))))
+        kept->bytes = (size_t)snprintf(kept->text, sizeof(kept->text), "%s:%s%s%s:%u", tcp ? "tcp" : "udp",
+                                       open, ip, close, ntohs(to.su_port));
+    return str_of_bytes(kept->text, kept->bytes);
 }
 
 static void deliver(struct transaction *t, struct sip_answer *answer)
 {
     struct agent *a = t->agent;
-    char target[ADDRESS_BYTES], local[ADDRESS_BYTES + 8];
     tport_t *tp = nta_outgoing_transport(t->orq);
     if (tp) {
         bool tcp = tport_is_reliable(tp);
-        int n = snprintf(local, sizeof(local), "%s:%s", tcp ? "tcp" : "udp", tcp ? a->tcp : a->udp);
-        answer->target = target_of(t->orq, tcp ? "tcp" : "udp", target);
-        answer->local_address = str_of_bytes(local, (size_t)n);
+        answer->target = target_of(a, t->orq, tcp);
+        answer->local_address = str_of(tcp ? a->tcp : a->udp);
         tport_unref(tp);
     }
-    uint64_t token = t->token;
-    a->answered(a->arg, token, answer);
+    a->answered(a->arg, t->token, answer);
 }
 
 static int start(struct transaction *t, const char *text, size_t bytes, const char *route, unsigned mtu);
@@ -198,7 +198,8 @@ int agent_send(struct agent *a, const struct sip_request *request, uint64_t toke
         return rc;
     bool tcp = strcmp(to.transport, "tcp") == 0;
     buf_clear(&a->text);
-    rc = request_text(request, str_of(tcp ? a->tcp : a->udp), a->user_agent, &a->text);
+    rc = request_text(request, agent_hostport(a, tcp ? TRANSPORT_TCP : TRANSPORT_UDP, STR_NONE),
+                      a->user_agent, &a->text);
     if (rc)
         return rc;
     bool too_large = !tcp && a->text.n + VIA_BYTES > DATAGRAM_BYTES;

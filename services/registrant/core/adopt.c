@@ -1,0 +1,143 @@
+// Continues from a report: of a former owner, of this process before it was started anew, or of what was
+// reported of a buried id.
+#include "services/registrant/core/machine.h"
+#include "services/registrant/core/schedule.h"
+
+static int64_t mono_of(uint64_t wall_ms, struct moment now)
+{
+    return ms_of(now) + ((int64_t)wall_ms - (int64_t)now.wall_ms);
+}
+
+// After a death a nonce may have been used by a request that nobody knows of: only a clean hand-over, or a
+// next action that still lies ahead, says that its count is right.
+static void adopt_nonces(struct engine *e, struct entry *r, const struct status *last, struct moment now)
+{
+    if (!last->handover && last->next_at_wall_ms <= now.wall_ms)
+        return;
+    const struct status_bound *b = &last->bound;
+    for (size_t i = 0; i < b->nonce_count; i++) {
+        const struct status_nonce *n = &b->nonces[i];
+        struct digest_challenge c = {.realm = str_of(n->realm),
+                                     .nonce = str_of(n->nonce),
+                                     .opaque = n->opaque ? str_of(n->opaque) : STR_NONE,
+                                     .algorithm = digest_algorithm_of(str_of(n->algorithm)),
+                                     .algorithm_given = n->algorithm != NULL,
+                                     .proxy = n->proxy};
+        c.qop = !n->qop                                    ? QOP_NONE
+                : str_ieq_cstr(str_of(n->qop), "auth")     ? QOP_AUTH
+                : str_ieq_cstr(str_of(n->qop), "auth-int") ? QOP_AUTH_INT
+                                                           : QOP_UNKNOWN;
+        if (!n->realm || !n->nonce || c.algorithm == DIGEST_UNKNOWN || c.qop == QOP_UNKNOWN)
+            continue;
+        uint64_t since = b->last_sent_wall_ms ? b->last_sent_wall_ms : now.wall_ms;
+        (void)nonces_put(e->home.texts, &r->nonces, &c, n->nc, mono_of(since, now));
+    }
+    e->bytes += r->nonces ? r->nonces->bytes : 0;
+}
+
+static void adopt_binding(struct engine *e, struct entry *r, const struct status *last, struct moment now)
+{
+    const struct status_bound *b = &last->bound;
+    if (!b->last_sent_wall_ms) // nothing may be bound
+        return;
+    r->last_bind_ms = mono_of(b->last_sent_wall_ms, now);
+    struct spec *bound = spec_new(&e->home, &b->sent);
+    if (bound->has_local) { // a report holds addresses, not {local}; without one nothing can be removed
+        spec_put(&e->home, &bound);
+        return;
+    }
+    entry_set_bound(e, r, bound, STR_NONE);
+    r->asked_s = b->asked_s;
+    r->granted_s = b->granted_s;
+    r->bound_revision = b->revision;
+    if (b->asked_s > r->bound->expires_s)
+        r->floor_s = b->asked_s;
+    if (b->expires_at_wall_ms) {
+        r->was_bound = true;
+        r->expires_ms = mono_of(b->expires_at_wall_ms, now);
+        r->refresh_ms = last->state == STATE_REGISTERED && last->next_at_wall_ms
+                            ? mono_of(last->next_at_wall_ms, now)
+                            : r->last_bind_ms + (int64_t)schedule_refresh_ms(b->granted_s, &e->rng);
+    }
+    entry_count_need(e, r);
+}
+
+static void adopt_failures(struct entry *r, const struct status *last, struct moment now)
+{
+    r->attempts = last->attempt;
+    r->rejected = last->state == STATE_REJECTED;
+    r->given_up = last->state == STATE_GIVEN_UP;
+    if (r->attempts)
+        r->retry_ms = last->next_at_wall_ms ? mono_of(last->next_at_wall_ms, now) : ms_of(now);
+}
+
+static void adopt_lists(struct engine *e, struct entry *r, const struct status *last)
+{
+    struct sip_answer shown = {.warning = str_of(last->warning)};
+    for (size_t i = 0; i < last->contacts.count; i++)
+        shown.contacts[shown.contact_count++].text = str_of(last->contacts.items[i]);
+    for (size_t i = 0; i < last->service_route.count; i++)
+        shown.service_routes[shown.service_route_count++] = str_of(last->service_route.items[i]);
+    for (size_t i = 0; i < last->path.count; i++)
+        shown.paths[shown.path_count++] = str_of(last->path.items[i]);
+    for (size_t i = 0; i < last->associated.count; i++)
+        shown.associated[shown.associated_count++] = str_of(last->associated.items[i]);
+    entry_set_shown(e, r, &shown);
+}
+
+static void adopt_cause(struct engine *e, struct entry *r, const struct status *last)
+{
+    r->code = last->code > 0 && last->code < 1000 ? (uint16_t)last->code : 0;
+    intern_set(e->home.texts, &r->reason, str_of(last->reason));
+    intern_set(e->home.texts, &r->target, str_of(last->target));
+    intern_set(e->home.texts, &r->local, str_of(last->local));
+    r->by_local = last->by_local;
+    r->rtt_us = last->rtt_us;
+    r->retry_after_s =
+        last->retry_after_s > 0 && last->retry_after_s <= UINT32_MAX ? (uint32_t)last->retry_after_s : 0;
+    if (last->refresh_acted || last->flush_acted || last->audit_acted) {
+        struct extra *x = entry_extra(e, r);
+        x->refresh_acted = last->refresh_acted;
+        x->flush_acted = x->flush_emptied = last->flush_acted;
+        x->audit_acted = last->audit_acted;
+    }
+}
+
+// Failures of another specification than the one wanted now do not count against it.
+static bool is_same_as_reported(struct engine *e, const struct entry *r, const struct status *last)
+{
+    if (last->revision == r->revision)
+        return true;
+    if (!last->has_bound || !r->want)
+        return false;
+    struct spec *sent = spec_new(&e->home, &last->bound.sent);
+    const struct seal_context context = entry_seal_context(r);
+    bool same =
+        spec_compare(r->want, entry_local(e, r->want), sent, STR_NONE, e->ring, &context) == SPEC_SAME;
+    spec_put(&e->home, &sent);
+    return same;
+}
+
+void entry_adopt(struct engine *e, struct entry *r, const struct status *last, struct moment now)
+{
+    r->adopted = true;
+    adopt_cause(e, r, last);
+    adopt_lists(e, r, last);
+    if (last->has_bound) {
+        const struct status_bound *b = &last->bound;
+        r->ever_sent = true;
+        r->cseq = b->cseq;
+        if (b->call_id && b->from_tag)
+            entry_set_names(e, r, str_of(b->call_id), str_of(b->from_tag));
+        adopt_nonces(e, r, last, now);
+        adopt_binding(e, r, last, now);
+    }
+    if (is_same_as_reported(e, r, last)) {
+        adopt_failures(r, last, now);
+        e->stats.states[r->state]--;
+        r->state = (uint8_t)last->state;
+        e->stats.states[r->state]++;
+        r->since_wall_ms = last->since_wall_ms;
+    }
+    entry_compare(e, r);
+}

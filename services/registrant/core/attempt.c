@@ -1,0 +1,215 @@
+// Attempts: from the first REGISTER to a verdict. Holds the slots of what is in flight; a token names slot
+// and generation, so that an answer to an earlier request finds nobody (registrants.md: late answers).
+#include "services/registrant/core/entry.h"
+
+#include "common/base/mem.h"
+#include "services/registrant/core/schedule.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define SUSPECT_AFTER_US UINT64_C(4000000)
+#define LOST_AFTER_S     8 // beyond the transaction's time-out: its end was never told
+
+struct flight *flight_of(const struct engine *e, const struct entry *r)
+{
+    return r->flight ? e->flights[r->flight - 1] : NULL;
+}
+
+static struct flight *take_slot(struct engine *e)
+{
+    if (e->free_flight_count)
+        return e->flights[e->free_flights[--e->free_flight_count]];
+    size_t count = e->flight_count + 1;
+    e->flights = mem_resize(e->flights, count, sizeof(*e->flights));
+    e->free_flights = mem_resize(e->free_flights, count, sizeof(*e->free_flights));
+    struct flight *f = mem_alloc(sizeof(*f));
+    f->index = (uint32_t)e->flight_count;
+    e->flights[e->flight_count++] = f;
+    return f;
+}
+
+void flight_begin(struct engine *e, struct entry *r, enum flight_kind kind, struct moment now)
+{
+    struct flight *f = take_slot(e);
+    uint32_t index = f->index, generation = f->generation;
+    *f = (struct flight){.index = index, .generation = generation, .entry = r, .kind = (uint8_t)kind};
+    f->timer.kind = TIMER_FLIGHT;
+    f->spec = spec_ref(kind == FLIGHT_BIND ? r->want : r->bound);
+    struct str local = kind == FLIGHT_BIND ? entry_local(e, r->want) : interned_str(r->bound_local);
+    intern_set(e->home.texts, &f->local, local);
+    f->revision = r->revision;
+    f->continues = kind == FLIGHT_BIND && r->bound && r->differs == SPEC_SAME && r->expires_ms > ms_of(now);
+    if (r->extra) {
+        f->refresh_wanted = r->extra->refresh_wanted;
+        f->flush_wanted = r->extra->flush_wanted;
+        f->audit_wanted = r->extra->audit_wanted;
+    }
+    r->flight = index + 1;
+    e->shards[r->shard]->flights++;
+    e->stats.in_flight++;
+    pacer_sent(e->home.pacer, f->spec->target, r->id, &f->ticket, now.us);
+    flight_send(e, f, false, now);
+}
+
+void flight_send(struct engine *e, struct flight *f, bool again, struct moment now)
+{
+    struct entry *r = f->entry;
+    struct error err = {0};
+    if (again)
+        pacer_sent_again(e->home.pacer, &f->ticket, now.us);
+    if (f->spec->has_local && !f->local && f->kind == FLIGHT_BIND) {
+        const struct failure why = {.reason = STR_LIT("no local address for this transport and interface"),
+                                    .by_local = true};
+        flight_fail(e, f, &why, now);
+        return;
+    }
+    f->generation++;
+    f->sent_us = now.us;
+    int rc = request_send(e, f, now, &err);
+    if (rc) {
+        const struct failure why = {.reason = str_of(err.text), .by_local = true};
+        flight_fail(e, f, &why, now);
+        return;
+    }
+    e->stats.requests++;
+    r->ever_sent = true;
+    if (f->kind == FLIGHT_UNBIND && r->removing)
+        r->removal_sent = true;
+    f->waits = true;
+    wheel_set(&e->wheel, &f->timer, now.us + SUSPECT_AFTER_US);
+}
+
+void flight_end(struct engine *e, struct flight *f, enum pacer_result result, int64_t retry_after_s,
+                struct moment now)
+{
+    struct entry *r = f->entry;
+    wheel_clear(&e->wheel, &f->timer);
+    r->flight = 0;
+    e->shards[r->shard]->flights--;
+    e->stats.in_flight--;
+    pacer_done(e->home.pacer, &f->ticket, result, retry_after_s, now.us);
+    spec_put(&e->home, &f->spec);
+    intern_put(e->home.texts, &f->local);
+    intern_put(e->home.texts, &f->redirect);
+    f->entry = NULL;
+    f->waits = false;
+    f->generation++;
+    e->free_flights[e->free_flight_count++] = f->index;
+}
+
+void flight_may_have_bound(struct engine *e, struct flight *f)
+{
+    struct entry *r = f->entry;
+    if (!f->waits || f->kind == FLIGHT_UNBIND)
+        return;
+    struct buf *lines = &e->scratch[0], *texts[2] = {&e->scratch[1], &e->scratch[2]};
+    struct contact_lines ours = {.text = texts[0]}, drop = {.text = texts[1]};
+    contacts_of(f->spec, interned_str(f->local), &ours);
+    contacts_to_drop(r, &ours, &drop);
+    buf_clear(lines);
+    for (size_t i = 0; i < drop.count; i++) {
+        buf_add_str(lines, drop.items[i]);
+        buf_add_char(lines, '\n');
+    }
+    entry_set_dropped(e, r, buf_str(lines));
+    entry_set_bound(e, r, spec_ref(f->spec), interned_str(f->local));
+    r->bound_revision = f->revision;
+    r->last_bind_ms = (int64_t)(f->sent_us / 1000);
+    r->asked_s = f->asked_s;
+    entry_count_need(e, r);
+    entry_compare(e, r);
+}
+
+void flight_abandon(struct engine *e, struct flight *f, struct moment now)
+{
+    flight_may_have_bound(e, f);
+    flight_end(e, f, PACER_DROPPED, -1, now);
+}
+
+// Commands were acted on by an attempt, whatever came of it.
+void flight_act_on_commands(struct flight *f)
+{
+    struct entry *r = f->entry;
+    struct extra *x = r->extra;
+    if (!x)
+        return;
+    if (f->kind == FLIGHT_UNBIND) {
+        if (!r->removing && r->enabled)
+            x->flush_emptied = f->flush_wanted;
+        return;
+    }
+    x->refresh_acted = f->refresh_wanted;
+    x->audit_acted = f->audit_wanted;
+    if (x->flush_emptied >= f->flush_wanted)
+        x->flush_acted = f->flush_wanted;
+}
+
+static enum pacer_result result_of(const struct sip_answer *a)
+{
+    if (!a)
+        return PACER_DROPPED;
+    if (a->local)
+        return PACER_SILENT;
+    return a->status == 503 ? PACER_UNAVAILABLE : PACER_ANSWERED;
+}
+
+static void set_cause(struct engine *e, struct entry *r, const struct failure *why)
+{
+    const struct sip_answer *a = why->answer;
+    r->code = a ? (uint16_t)a->status : 0;
+    struct str reason = why->reason.n || !a ? why->reason : a->reason;
+    intern_set(e->home.texts, &r->reason, str_slice(reason, 0, STATUS_MAX_TEXT_BYTES));
+    r->by_local = why->by_local || (a && a->local);
+    bool asks = a && a->retry_after_s > 0;
+    r->retry_after_s = !asks ? 0 : a->retry_after_s > UINT32_MAX ? UINT32_MAX : (uint32_t)a->retry_after_s;
+}
+
+void flight_fail(struct engine *e, struct flight *f, const struct failure *why, struct moment now)
+{
+    struct entry *r = f->entry;
+    const struct sip_answer *a = why->answer;
+    if (a && a->local)
+        flight_may_have_bound(e, f);
+    if (f->obsolete) { // of a revision that is no longer wanted: the new one starts at once
+        flight_end(e, f, result_of(a), a ? a->retry_after_s : -1, now);
+        entry_update(e, r, now);
+        return;
+    }
+    set_cause(e, r, why);
+    flight_act_on_commands(f);
+    r->attempts++;
+    uint64_t wait = why->slow
+                        ? schedule_slow_ms(e->policy.rejected_retry_s, &e->rng)
+                        : schedule_backoff_ms(r->retry_fixed ? RETRY_FIXED : RETRY_GROWING, r->retry_delay_s,
+                                              r->attempts, e->policy.backoff_cap_s, &e->rng);
+    int64_t asked = a ? a->retry_after_s : -1;
+    r->retry_ms = ms_of(now) + (int64_t)schedule_lengthen_ms(wait, asked, e->policy.retry_after_cap_s);
+    r->rejected = why->slow;
+    bool leaving = r->removing || !r->enabled;
+    if (!leaving && r->max_attempts && r->attempts >= r->max_attempts)
+        r->given_up = true;
+    flight_end(e, f, result_of(a), asked, now);
+    report_mark(e, r);
+    entry_update(e, r, now);
+}
+
+void flight_timer(struct engine *e, struct flight *f, struct moment now)
+{
+    uint64_t lost_us = f->sent_us + ((uint64_t)e->policy.transaction_timeout_s + LOST_AFTER_S) * 1000000;
+    if (!f->suspected || now.us < lost_us) {
+        if (!f->suspected)
+            pacer_unanswered(e->home.pacer, &f->ticket);
+        f->suspected = true;
+        wheel_set(&e->wheel, &f->timer, lost_us);
+        return;
+    }
+    uint64_t token = (uint64_t)f->generation << 32 | f->index;
+    const struct sip_answer lost = {.status = 408,
+                                    .reason = STR_LIT("Request Timeout"),
+                                    .local = true,
+                                    .retry_after_s = -1,
+                                    .min_expires_s = -1,
+                                    .expires_s = -1};
+    engine_answer(e, token, &lost, now);
+}

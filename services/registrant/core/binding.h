@@ -1,0 +1,17 @@
+// Our own bindings in the Contacts of a 2xx to REGISTER: by instance and reg-id (RFC 5626 4.2.1), else by a
+// URI parameter of our own, else by URI comparison (RFC 3261 10.2.4 and 19.1.4). Registrars rewrite hosts and
+// add parameters, and other user agents' bindings stand in the same list; the text alone is never compared.
+#ifndef ROLLCALL_REGISTRANT_CORE_BINDING_H
+#define ROLLCALL_REGISTRANT_CORE_BINDING_H
+
+#include "services/registrant/core/engine.h"
+
+// Both are Contact header values.
+bool binding_is_same(struct str ours, struct str theirs);
+
+// How many of our contacts the answer still binds, and the shortest of their lifetimes: the contact's own
+// expires, else the Expires header, else what was asked. A lifetime of 0 is not bound.
+size_t binding_count(const struct str *ours, size_t count, const struct sip_answer *answer, uint32_t asked_s,
+                     uint32_t *ret_shortest_s);
+
+#endif

@@ -1,0 +1,224 @@
+// Takes in what should be: from a snapshot, from a change, from a grave. Only compares revisions and writes
+// down what is wanted; turn.c does the rest.
+#include "services/registrant/core/machine.h"
+
+static struct str account_of(const struct desired *d)
+{
+    return str_of(d->reg ? d->reg->account : d->last ? d->last->account : "");
+}
+
+static void set_limits(struct entry *r, const struct registration *g)
+{
+    int64_t delay = g->retry_delay_s, most = g->max_attempts;
+    r->retry_delay_s = delay < 1 ? 1 : delay > UINT16_MAX ? UINT16_MAX : (uint16_t)delay;
+    r->retry_fixed = g->retry_shape == RETRY_FIXED;
+    r->max_attempts = most < 1 ? 0 : most > UINT16_MAX ? UINT16_MAX : (uint16_t)most;
+}
+
+// True when a counter was raised: a command is also a fresh start.
+static bool set_commands(struct engine *e, struct entry *r, const struct registration *g)
+{
+    if (!r->extra && !g->refresh_seq && !g->flush_seq && !g->audit_seq)
+        return false;
+    struct extra *x = entry_extra(e, r);
+    bool raised = g->refresh_seq > x->refresh_wanted && g->refresh_seq > x->refresh_acted;
+    x->refresh_wanted = g->refresh_seq;
+    x->flush_wanted = g->flush_seq;
+    x->audit_wanted = g->audit_seq;
+    return raised;
+}
+
+// Replaces the wanted specification where it differs; true when what is sent changes.
+static bool set_spec(struct engine *e, struct entry *r, const struct registration *g)
+{
+    struct spec *s = spec_new(&e->home, g);
+    const struct seal_context context = entry_seal_context(r);
+    bool changed = true;
+    if (r->want) {
+        struct str local = entry_local(e, r->want), local_now = entry_local(e, s);
+        changed = spec_compare(r->want, local, s, local_now, e->ring, &context) != SPEC_SAME;
+    }
+    bool shared = r->want && r->want == r->bound;
+    entry_set_want(e, r, s);
+    if (changed) {
+        r->floor_s = 0;
+    } else if (shared) { // sealed anew at most: one block is enough
+        struct str local = interned_str(r->bound_local);
+        struct interned *held = r->bound_local ? intern_get(e->home.texts, local) : NULL;
+        entry_set_bound(e, r, spec_ref(s), local);
+        entry_count_need(e, r);
+        intern_put(e->home.texts, &held);
+    }
+    return changed;
+}
+
+static void mark_flight_obsolete(struct engine *e, struct entry *r)
+{
+    struct flight *f = flight_of(e, r);
+    if (f)
+        f->obsolete = true;
+}
+
+// What the new revision wants, written into the entry.
+static void apply(struct engine *e, struct entry *r, const struct desired *d, bool fresh)
+{
+    const struct registration *g = d->reg;
+    bool removing = d->op != DESIRED_KEEP;
+    bool switched = r->enabled != g->enabled || r->removing != removing;
+    r->revision_unsaid = !fresh || !d->last || d->last->revision != d->revision;
+    r->moved = false;
+    r->revision = d->revision;
+    r->enabled = g->enabled;
+    r->removing = removing;
+    r->twin = d->twin;
+    set_limits(r, g);
+    bool changed = set_spec(e, r, g) || switched;
+    bool commanded = set_commands(e, r, g);
+    if (!fresh && (changed || commanded)) {
+        entry_reset(r);
+        if (changed)
+            mark_flight_obsolete(e, r);
+    }
+    if (!removing) {
+        r->proof = PROOF_NONE;
+        r->removal_sent = false;
+        r->proved_reported = false;
+    }
+    entry_compare(e, r);
+}
+
+// Nothing is known of what a former owner may have sent: take it that it was sent just now.
+static void assume_bound(struct engine *e, struct entry *r, struct moment now)
+{
+    struct spec *s = spec_ref(r->want);
+    entry_set_bound(e, r, s, entry_local(e, s));
+    r->bound_revision = r->revision;
+    r->asked_s = s->expires_s;
+    r->last_bind_ms = ms_of(now);
+    r->ever_sent = true;
+    entry_compare(e, r);
+}
+
+static void adopt_or_assume(struct engine *e, struct entry *r, const struct desired *d, struct moment now)
+{
+    if (d->last)
+        entry_adopt(e, r, d->last, now);
+    bool unknown = !d->last || (!d->last->has_bound && d->last->state != STATE_DISABLED);
+    if (d->op == DESIRED_REMOVE && unknown)
+        assume_bound(e, r, now);
+}
+
+static void begin(struct engine *e, struct shard *s, const struct desired *d, struct moment now)
+{
+    struct entry *r = entry_new(e, s, d->id, account_of(d));
+    apply(e, r, d, true);
+    adopt_or_assume(e, r, d, now);
+    if (r->extra && r->extra->refresh_wanted > r->extra->refresh_acted)
+        entry_reset(r);
+    entry_update(e, r, now);
+}
+
+static void change(struct engine *e, struct entry *r, const struct desired *d, struct moment now)
+{
+    apply(e, r, d, false);
+    entry_update(e, r, now);
+}
+
+// A snapshot's line that comes after a change of the same registration still tells what is bound.
+static void adopt_late(struct engine *e, struct shard *s, struct entry *r, const struct desired *d,
+                       struct moment now)
+{
+    if (d->snapshot && s->state == SHARD_LOADING && !r->adopted && !r->moved && d->last)
+        entry_adopt(e, r, d->last, now);
+}
+
+static void on_same_revision(struct engine *e, struct entry *r, const struct desired *d, struct moment now)
+{
+    if (d->op == DESIRED_REMOVE && d->twin && !r->twin) {
+        r->twin = true;
+        entry_update(e, r, now);
+    }
+    if (d->snapshot || r->moved)
+        return;
+    r->proved_reported = false;
+    report_mark(e, r);
+}
+
+static void bury(struct engine *e, struct shard *s, struct entry *r, const struct desired *d,
+                 struct moment now)
+{
+    if (r && r->removing) {
+        if (r->proof)
+            report_mark(e, r);
+        return;
+    }
+    if (r) {
+        mark_flight_obsolete(e, r);
+        r->removing = true;
+        entry_reset(r);
+        entry_update(e, r, now);
+        return;
+    }
+    if (!d->last)
+        return;
+    r = entry_new(e, s, d->id, account_of(d));
+    r->revision = d->last->revision;
+    r->removing = true;
+    r->retry_delay_s = 5;
+    if (d->last->has_bound) {
+        entry_set_want(e, r, spec_new(&e->home, &d->last->bound.sent));
+        entry_adopt(e, r, d->last, now);
+    }
+    entry_reset(r);
+    entry_update(e, r, now);
+}
+
+// While a snapshot is on its way, a line of it may be older than the move: a note stays until it is whole.
+static void move_away(struct engine *e, struct shard *s, struct entry *r, const struct desired *d)
+{
+    if (r && d->revision < r->revision)
+        return;
+    if (r)
+        entry_forget(e, r);
+    if (s->state != SHARD_LOADING)
+        return;
+    r = entry_new(e, s, d->id, STR_NONE);
+    r->revision = d->revision;
+    r->moved = true;
+}
+
+static void take_in(struct engine *e, struct shard *s, const struct desired *d, struct moment now)
+{
+    struct entry *r = shard_entry(s, d->id);
+    switch (d->op) {
+    case DESIRED_MOVED:
+        move_away(e, s, r, d);
+        return;
+    case DESIRED_BURIED:
+        bury(e, s, r, d, now);
+        return;
+    case DESIRED_KEEP:
+    case DESIRED_REMOVE:
+        break;
+    }
+    if (!d->reg)
+        return;
+    if (!r) {
+        begin(e, s, d, now);
+        return;
+    }
+    adopt_late(e, s, r, d, now);
+    if (d->revision == r->revision)
+        on_same_revision(e, r, d, now);
+    else if (d->revision > r->revision)
+        change(e, r, d, now);
+}
+
+void engine_desired(struct engine *e, uint32_t shard, const struct desired *d, struct moment now)
+{
+    struct shard *s = shard_find(e, shard);
+    if (!s || s->state == SHARD_CLOSING || s->state == SHARD_DRAINING)
+        return;
+    take_in(e, s, d, now);
+    engine_turn(e, now);
+}

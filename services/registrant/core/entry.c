@@ -1,0 +1,313 @@
+// The life of the parts of an engine: shards, registrations and what hangs on them. Decides nothing.
+#include "services/registrant/core/entry.h"
+
+#include "common/base/encode.h"
+#include "common/base/hash.h"
+#include "common/base/mem.h"
+#include "services/registrant/core/schedule.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define TAG_SALT UINT64_C(0x526f6c6c63616c6c)
+
+// ---- shards
+
+struct shard *shard_find(const struct engine *e, uint32_t number)
+{
+    for (size_t i = 0; i < e->shard_count; i++)
+        if (e->shards[i] && e->shards[i]->number == number)
+            return e->shards[i];
+    return NULL;
+}
+
+struct entry *shard_entry(const struct shard *s, uint64_t id)
+{
+    uint64_t *item = table_find(&s->entries, id);
+    return item ? container_of(item, struct entry, id) : NULL;
+}
+
+struct entry *shard_each(const struct shard *s, size_t *at)
+{
+    uint64_t *item = table_each(&s->entries, at);
+    return item ? container_of(item, struct entry, id) : NULL;
+}
+
+// ---- marks
+
+void marks_push(struct engine *e, struct marks *m, struct mark mark)
+{
+    if (m->count == m->size) {
+        size_t size = m->size ? m->size * 2 : 64;
+        struct mark *items = mem_array(size, sizeof(*items));
+        for (size_t i = 0; i < m->count; i++)
+            items[i] = m->items[(m->head + i) % m->size];
+        e->bytes += (size - m->size) * sizeof(*items);
+        free(m->items);
+        *m = (struct marks){.items = items, .count = m->count, .size = size};
+    }
+    m->items[(m->head + m->count++) % m->size] = mark;
+}
+
+bool marks_pop(struct marks *m, struct mark *ret)
+{
+    if (!m->count)
+        return false;
+    *ret = m->items[m->head];
+    m->head = (m->head + 1) % m->size;
+    m->count--;
+    return true;
+}
+
+void marks_done(struct marks *m)
+{
+    free(m->items);
+    *m = (struct marks){0};
+}
+
+// ---- entries
+
+struct entry *entry_new(struct engine *e, struct shard *s, uint64_t id, struct str account)
+{
+    struct entry *r = mem_alloc(sizeof(*r));
+    r->id = id;
+    r->timer.kind = TIMER_ENTRY;
+    r->account = intern_get(e->home.texts, account);
+    r->shard = s->index;
+    r->seed[0] = rng_next(&e->rng) ^ hash_u64(e->secret ^ id);
+    r->seed[1] = rng_next(&e->rng);
+    r->state = STATE_PENDING;
+    r->enabled = true;
+    table_add(&s->entries, &r->id);
+    e->bytes += sizeof(*r);
+    e->stats.states[r->state]++;
+    return r;
+}
+
+static void free_extra(struct engine *e, struct entry *r)
+{
+    if (!r->extra)
+        return;
+    e->bytes -= sizeof(*r->extra) + r->extra->bytes;
+    free(r->extra->call_id);
+    free(r->extra->dropped);
+    free(r->extra);
+    r->extra = NULL;
+}
+
+void entry_forget(struct engine *e, struct entry *r)
+{
+    struct shard *s = e->shards[r->shard];
+    struct flight *f = flight_of(e, r);
+    if (f)
+        flight_end(e, f, PACER_DROPPED, -1, (struct moment){0});
+    entry_set_want(e, r, NULL);
+    entry_set_bound(e, r, NULL, STR_NONE);
+    wheel_clear(&e->wheel, &r->timer);
+    table_remove(&s->entries, r->id);
+    if (r->dirty)
+        s->unreported--;
+    intern_put(e->home.texts, &r->account);
+    intern_put(e->home.texts, &r->reason);
+    intern_put(e->home.texts, &r->target);
+    intern_put(e->home.texts, &r->local);
+    e->bytes -= (r->nonces ? r->nonces->bytes : 0) + (r->shown ? r->shown->bytes : 0) + sizeof(*r);
+    nonces_free(e->home.texts, &r->nonces);
+    free(r->shown);
+    free_extra(e, r);
+    e->stats.states[r->state]--;
+    free(r);
+}
+
+struct extra *entry_extra(struct engine *e, struct entry *r)
+{
+    if (!r->extra) {
+        r->extra = mem_alloc(sizeof(*r->extra));
+        e->bytes += sizeof(*r->extra);
+    }
+    return r->extra;
+}
+
+struct seal_context entry_seal_context(const struct entry *r)
+{
+    return (struct seal_context){.account = interned_str(r->account), .id = r->id, .field = "password"};
+}
+
+struct str entry_local(struct engine *e, const struct spec *s)
+{
+    if (!s || !s->has_local)
+        return STR_NONE;
+    return e->ops->local_hostport(e->ops_arg, s->transport, interned_str(s->interface));
+}
+
+void entry_compare(struct engine *e, struct entry *r)
+{
+    r->differs = SPEC_SAME;
+    if (!r->want || !r->bound)
+        return;
+    const struct seal_context context = entry_seal_context(r);
+    r->differs = (uint8_t)spec_compare(r->want, entry_local(e, r->want), r->bound,
+                                       interned_str(r->bound_local), e->ring, &context);
+    if (r->differs != SPEC_SAME || r->want == r->bound || r->want->has_local != r->bound->has_local)
+        return;
+    // Read back from a report and the same: one block is enough.
+    struct spec *same = spec_ref(r->want);
+    entry_set_bound(e, r, same, entry_local(e, same));
+}
+
+void entry_stop_waiting(struct engine *e, struct entry *r)
+{
+    if (!pacer_waits(&r->item))
+        return;
+    // What waits does so at the registrar of the specification that it would send.
+    if (r->want)
+        pacer_cancel(e->home.pacer, r->want->target, &r->item);
+    if (r->bound)
+        pacer_cancel(e->home.pacer, r->bound->target, &r->item);
+}
+
+void entry_set_want(struct engine *e, struct entry *r, struct spec *take)
+{
+    entry_stop_waiting(e, r);
+    spec_put(&e->home, &r->want);
+    r->want = take;
+}
+
+void entry_count_need(struct engine *e, struct entry *r)
+{
+    bool lives = r->bound && r->granted_s && r->expires_ms;
+    if (r->need_counted && !lives) {
+        pacer_need_remove(r->bound->target, schedule_mean_refresh_ms(r->granted_s));
+        r->need_counted = false;
+        e->stats.bound--;
+    } else if (!r->need_counted && lives) {
+        pacer_need_add(r->bound->target, schedule_mean_refresh_ms(r->granted_s));
+        r->need_counted = true;
+        e->stats.bound++;
+    }
+}
+
+void entry_set_bound(struct engine *e, struct entry *r, struct spec *take, struct str local)
+{
+    entry_stop_waiting(e, r);
+    if (r->need_counted) {
+        pacer_need_remove(r->bound->target, schedule_mean_refresh_ms(r->granted_s));
+        r->need_counted = false;
+        e->stats.bound--;
+    }
+    spec_put(&e->home, &r->bound);
+    r->bound = take;
+    intern_set(e->home.texts, &r->bound_local, take && take->has_local ? local : STR_NONE);
+}
+
+void entry_set_dropped(struct engine *e, struct entry *r, struct str lines)
+{
+    if (!lines.n && (!r->extra || !r->extra->dropped))
+        return;
+    struct extra *x = entry_extra(e, r);
+    size_t before = x->dropped ? strlen(x->dropped) + 1 : 0;
+    free(x->dropped);
+    x->dropped = lines.n ? str_dup(lines) : NULL;
+    size_t after = lines.n ? lines.n + 1 : 0;
+    x->bytes += after - before;
+    e->bytes += after - before;
+}
+
+void entry_set_names(struct engine *e, struct entry *r, struct str call_id, struct str from_tag)
+{
+    struct buf ours = BUF_INIT, tag = BUF_INIT;
+    uint64_t seed[2] = {0, 0}, held[2] = {r->seed[0], r->seed[1]};
+    for (size_t i = 0; call_id.n == 32 && i < 32; i++) {
+        char c = call_id.p[i];
+        uint64_t digit = c >= '0' && c <= '9' ? (uint64_t)(c - '0') : (uint64_t)((c | 32) - 'a' + 10) & 15;
+        seed[i / 16] = seed[i / 16] << 4 | digit;
+    }
+    memcpy(r->seed, seed, sizeof(seed));
+    entry_call_id(r, &ours);
+    entry_from_tag(r, &tag);
+    if (!str_eq(buf_str(&ours), call_id) || !str_eq(buf_str(&tag), from_tag)) {
+        struct extra *x = entry_extra(e, r);
+        memcpy(r->seed, held, sizeof(held));
+        x->call_id = mem_alloc(call_id.n + from_tag.n + 2);
+        if (call_id.n)
+            memcpy(x->call_id, call_id.p, call_id.n);
+        x->from_tag = x->call_id + call_id.n + 1;
+        if (from_tag.n)
+            memcpy(x->from_tag, from_tag.p, from_tag.n);
+        x->bytes += call_id.n + from_tag.n + 2;
+        e->bytes += call_id.n + from_tag.n + 2;
+    }
+    buf_done(&ours);
+    buf_done(&tag);
+}
+
+static void add_hex(struct buf *out, uint64_t value)
+{
+    unsigned char bytes[8];
+    for (int i = 7; i >= 0; i--, value >>= 8)
+        bytes[i] = (unsigned char)value;
+    encode_hex(out, bytes, sizeof(bytes));
+}
+
+void entry_call_id(const struct entry *r, struct buf *out)
+{
+    if (r->extra && r->extra->call_id) {
+        buf_add_cstr(out, r->extra->call_id);
+        return;
+    }
+    add_hex(out, r->seed[0]);
+    add_hex(out, r->seed[1]);
+}
+
+void entry_from_tag(const struct entry *r, struct buf *out)
+{
+    if (r->extra && r->extra->call_id)
+        buf_add_cstr(out, r->extra->from_tag);
+    else
+        add_hex(out, hash_u64(hash_u64(r->seed[0] ^ TAG_SALT) ^ r->seed[1]));
+}
+
+// ---- what the registrar showed
+
+static uint8_t add_list(struct buf *out, const struct str *items, size_t count)
+{
+    uint8_t kept = 0;
+    for (size_t i = 0; i < count && i < STATUS_MAX_LIST; i++) {
+        if (!items[i].n || items[i].n > STATUS_MAX_TEXT_BYTES)
+            continue;
+        buf_add_str(out, items[i]);
+        buf_add(out, "", 1);
+        kept++;
+    }
+    return kept;
+}
+
+void entry_set_shown(struct engine *e, struct entry *r, const struct sip_answer *a)
+{
+    struct str contacts[STATUS_MAX_LIST];
+    struct shown head = {0};
+    struct buf *text = &e->scratch[0];
+    buf_clear(text);
+    for (size_t i = 0; i < a->contact_count; i++)
+        contacts[i] = a->contacts[i].text;
+    head.contacts = add_list(text, contacts, a->contact_count);
+    head.service_routes = add_list(text, a->service_routes, a->service_route_count);
+    head.paths = add_list(text, a->paths, a->path_count);
+    head.associated = add_list(text, a->associated, a->associated_count);
+    head.warning = add_list(text, &a->warning, 1) > 0;
+    size_t bytes = sizeof(head) + text->n;
+    if (r->shown && r->shown->bytes == bytes && r->shown->contacts == head.contacts &&
+        r->shown->service_routes == head.service_routes && r->shown->paths == head.paths &&
+        r->shown->associated == head.associated && memcmp(r->shown->text, text->p, text->n) == 0)
+        return;
+    e->bytes -= r->shown ? r->shown->bytes : 0;
+    free(r->shown);
+    r->shown = NULL;
+    if (!text->n)
+        return;
+    r->shown = mem_alloc(bytes);
+    *r->shown = head;
+    r->shown->bytes = (uint32_t)bytes;
+    memcpy(r->shown->text, text->p, text->n);
+    e->bytes += bytes;
+}

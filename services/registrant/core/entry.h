@@ -1,0 +1,253 @@
+// The parts of an engine, shared by the files of this folder and by nobody else. An idle registration is one
+// `entry`, one spec block, its nonces and what the registrar showed; all else exists while something is under
+// way.
+#ifndef ROLLCALL_REGISTRANT_CORE_ENTRY_H
+#define ROLLCALL_REGISTRANT_CORE_ENTRY_H
+
+#include "services/registrant/core/engine.h"
+#include "services/registrant/core/nonces.h"
+#include "services/registrant/core/pacer.h"
+#include "services/registrant/core/spec.h"
+#include "services/registrant/core/table.h"
+#include "services/registrant/core/wheel.h"
+
+enum timer_kind { TIMER_ENTRY, TIMER_FLIGHT, TIMER_TARGET, TIMER_SHARD };
+
+#define NEVER_MS             INT64_MAX
+#define PENDING_SHOWN_MS     1000  // an unsettled state is reported once it has lasted so long
+#define LAPSE_MARGIN_MS      32000 // a request may still arrive so long after its first sending (64 · T1)
+#define PROVED_KEPT_MS       30000 // a proved removal is kept so long in case its report is lost
+#define REQUEST_MAX_CONTACTS 32
+#define CSEQ_EPOCH_S         1577836800u // 2020-01-01
+
+// What most registrations never have.
+struct extra {
+    uint64_t refresh_wanted, refresh_acted;
+    uint64_t flush_wanted, flush_acted, flush_emptied; // emptied: unregistered for that flush
+    uint64_t audit_wanted, audit_acted;
+    char *call_id, *from_tag; // where they are not of our own making (from_tag in the same block)
+    char *dropped;            // contacts that may still be bound and are to go: each ended by a line feed
+    size_t bytes;
+};
+
+// What the registrar returned, as texts ended by NUL: contacts, Service-Routes, Paths, associated URIs,
+// Warning.
+struct shown {
+    uint32_t bytes;
+    uint8_t contacts, service_routes, paths, associated;
+    bool warning;
+    char text[];
+};
+
+// Times in ms are monotonic, and may be negative: before this process.
+struct entry {
+    uint64_t id; // first: what the table points to
+    struct wheel_node timer;
+    struct pacer_item item;
+    uint32_t flight;              // 1 + index; 0: none
+    struct spec *want;            // what should be
+    struct spec *bound;           // what may be bound; NULL: nothing of ours
+    struct interned *account;     //
+    struct interned *bound_local; // host:port that {local} was in `bound`
+    struct interned *reason, *target, *local;
+    struct nonces *nonces;
+    struct shown *shown;
+    struct extra *extra;
+    uint64_t revision, bound_revision;
+    uint64_t seed[2];     // Call-ID and From tag
+    int64_t last_bind_ms; // first sending of the last request that may have bound
+    int64_t expires_ms;   // end of the binding that was granted; 0: none was
+    int64_t refresh_ms, retry_ms;
+    int64_t unsettled_ms; // since when the state is one that is not reported at once; 0: it is
+    uint64_t since_wall_ms;
+    uint32_t cseq, asked_s, granted_s;
+    uint32_t floor_s; // learned from 423
+    uint32_t attempts, rtt_us, retry_after_s;
+    uint16_t retry_delay_s, max_attempts; // 0: never give up
+    uint16_t shard, code;
+    uint8_t state;   // as last settled (enum status_state)
+    uint8_t proof;   // enum status_proof
+    uint8_t differs; // enum spec_difference between want and bound
+    bool removing : 1, enabled : 1, rejected : 1, given_up : 1, retry_fixed : 1, by_local : 1, twin : 1;
+    bool removal_sent : 1, was_bound : 1, ever_sent : 1, cseq_low : 1, no_local : 1;
+    bool adopted : 1; // continues from a report
+    bool moved : 1;   // not ours any more: only a note, while its partition is loaded
+    bool revision_unsaid : 1;
+    bool dirty : 1, queued : 1, deferred : 1, handover : 1, need_counted : 1, proved_reported : 1;
+};
+
+enum flight_kind { FLIGHT_BIND, FLIGHT_REFRESH, FLIGHT_UNBIND }; // REFRESH: what is bound, as it is
+
+// One attempt: a request and what it leads to at once (challenge, redirection, longer expiry).
+struct flight {
+    struct wheel_node timer;
+    struct entry *entry; // NULL: the slot is free
+    struct spec *spec;
+    struct interned *local;
+    struct interned *redirect; // Request-URI after a 3xx
+    struct pacer_ticket ticket;
+    uint64_t sent_us; // the request that waits for its answer
+    uint64_t revision, refresh_wanted, flush_wanted, audit_wanted;
+    uint32_t index, generation;
+    uint32_t asked_s;
+    uint8_t kind, challenges, redirects;
+    uint8_t fresh;      // bit i: the request used nonce i, which came from the challenge just before it
+    uint8_t preemptive; // bit i: it used nonce i of an earlier attempt
+    bool lengthened, suspected, waits;
+    bool obsolete;  // what it sends is no longer wanted
+    bool continues; // binds what is bound and lives
+};
+
+enum shard_state { SHARD_LOADING, SHARD_OPEN, SHARD_PARKED, SHARD_CLOSING, SHARD_DRAINING };
+
+struct shard {
+    struct wheel_node timer;
+    struct table entries;
+    uint32_t number;
+    uint16_t index;
+    enum shard_state state;
+    bool dropped; // given to another: only what it touched is reported
+    uint64_t epoch;
+    double share;
+    uint32_t flights;
+    uint64_t unreported;
+    char place[REGISTRATION_PLACE_BYTES];
+};
+
+struct mark { // a registration to be reported
+    uint64_t id;
+    uint16_t shard;
+};
+
+struct marks { // a growing ring
+    struct mark *items;
+    size_t head, count, size;
+};
+
+struct engine {
+    const struct engine_ops *ops;
+    void *ops_arg;
+    struct engine_policy policy;
+    const struct key_ring *ring;
+    struct rng rng;
+    uint64_t secret;
+    struct wheel wheel;
+    struct spec_home home;
+    struct digest *digest;
+    struct shard **shards; // by index; NULL: free
+    size_t shard_count;
+    struct flight **flights;
+    size_t flight_count;
+    uint32_t *free_flights;
+    size_t free_flight_count;
+    enum engine_lease lease;
+    uint32_t credit;
+    uint64_t seq;
+    struct marks marks, deferred;
+    size_t bytes; // of entries and what hangs on them
+    struct engine_stats stats;
+    struct buf scratch[8]; // see request.c and report.c
+};
+
+static inline int64_t ms_of(struct moment now)
+{
+    return (int64_t)(now.us / 1000);
+}
+
+static inline uint64_t us_of(int64_t ms)
+{
+    return ms <= 0 ? 0 : (uint64_t)ms * 1000;
+}
+
+// ---- entry.c: life of the parts
+
+struct entry *entry_new(struct engine *e, struct shard *s, uint64_t id, struct str account);
+void entry_forget(struct engine *e, struct entry *r); // with its flight, if any; says nothing
+struct extra *entry_extra(struct engine *e, struct entry *r);
+void entry_stop_waiting(struct engine *e, struct entry *r);
+void entry_set_want(struct engine *e, struct entry *r, struct spec *take);
+void entry_set_bound(struct engine *e, struct entry *r, struct spec *take, struct str local);
+void entry_compare(struct engine *e, struct entry *r); // sets differs, from the local address as it is now
+void entry_set_dropped(struct engine *e, struct entry *r, struct str lines);
+void entry_set_shown(struct engine *e, struct entry *r, const struct sip_answer *a);
+void entry_set_names(struct engine *e, struct entry *r, struct str call_id, struct str from_tag);
+void entry_count_need(struct engine *e, struct entry *r); // tells the pacer whether it lives
+void entry_call_id(const struct entry *r, struct buf *out);
+void entry_from_tag(const struct entry *r, struct buf *out);
+struct seal_context entry_seal_context(const struct entry *r);
+struct str entry_local(struct engine *e,
+                       const struct spec *s); // what {local} is now; empty: not needed or none
+
+void marks_push(struct engine *e, struct marks *m, struct mark mark);
+bool marks_pop(struct marks *m, struct mark *ret);
+void marks_done(struct marks *m);
+
+struct shard *shard_find(const struct engine *e, uint32_t number);
+struct entry *shard_entry(const struct shard *s, uint64_t id);
+struct entry *shard_each(const struct shard *s, size_t *at);
+
+// ---- engine_shard.c
+
+void shard_forget(struct engine *e, struct shard *s, bool (*which)(const struct entry *r));
+void shard_release(struct engine *e, struct shard *s); // must be empty
+void shard_timer(struct engine *e, struct shard *s, struct moment now);
+
+// ---- attempt.c, answer.c: what is in flight
+
+struct flight *flight_of(const struct engine *e, const struct entry *r); // or NULL
+void flight_begin(struct engine *e, struct entry *r, enum flight_kind kind, struct moment now);
+void flight_send(struct engine *e, struct flight *f, bool again, struct moment now);
+// Ends the attempt without a verdict; what it may have bound is remembered where an answer is still missing.
+void flight_abandon(struct engine *e, struct flight *f, struct moment now);
+void flight_end(struct engine *e, struct flight *f, enum pacer_result result, int64_t retry_after_s,
+                struct moment now);
+void flight_timer(struct engine *e, struct flight *f, struct moment now);
+// The attempt failed: counts it, waits, marks it for a report. a: NULL for a cause of our own.
+struct failure {
+    const struct sip_answer *answer; // or NULL
+    struct str reason;               // where our own words are better than the answer's
+    bool slow;                       // rejected
+    bool by_local;
+};
+void flight_fail(struct engine *e, struct flight *f, const struct failure *why, struct moment now);
+// Commands that the attempt served are acted on, whatever came of it.
+void flight_act_on_commands(struct flight *f);
+void flight_may_have_bound(struct engine *e, struct flight *f);
+
+// ---- request.c
+
+// Contacts as header values in one buffer, with their places.
+struct contact_lines {
+    struct buf *text;
+    struct str items[REQUEST_MAX_CONTACTS];
+    size_t count;
+};
+// The contacts of a spec, without parameters of ours.
+void contacts_of(const struct spec *s, struct str local, struct contact_lines *ret);
+// What may be bound at the registrar and is not among `keep`: contacts of `bound`, and those dropped before.
+void contacts_to_drop(const struct entry *r, const struct contact_lines *keep, struct contact_lines *ret);
+bool request_has_credential(const struct spec *s, struct str realm);
+// Sends f's request. 0; -errno of the transport; -ENOKEY, -EBADMSG with a sentence when a secret cannot be
+// opened.
+must_use int request_send(struct engine *e, struct flight *f, struct moment now, struct error *err);
+
+// ---- turn.c: what is to be done now
+
+void entry_update(struct engine *e, struct entry *r, struct moment now); // plans, waits, settles
+void entry_reset(struct entry *r); // another try from scratch: attempts, back-off, rejection
+void engine_turn(struct engine *e,
+                 struct moment now); // at the end of every call: sends and reports what may go
+void shard_check(struct engine *e, struct shard *s, struct moment now); // a closing one that may be done
+
+// ---- report.c
+
+void report_mark(struct engine *e, struct entry *r);
+void report_settle(struct engine *e, struct entry *r, struct moment now); // follows the state
+void report_flush(struct engine *e, struct moment now);
+
+// ---- adopt.c
+
+// Continues from what was reported. wanted: the specification that should be, already set.
+void entry_adopt(struct engine *e, struct entry *r, const struct status *last, struct moment now);
+
+#endif

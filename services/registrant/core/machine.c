@@ -1,0 +1,122 @@
+// See machine.h.
+#include "services/registrant/core/machine.h"
+
+static bool is_flushing(const struct entry *r)
+{
+    return r->extra && r->extra->flush_wanted > r->extra->flush_acted;
+}
+
+static bool must_empty_first(const struct entry *r)
+{
+    return is_flushing(r) && r->extra->flush_emptied < r->extra->flush_wanted;
+}
+
+static bool is_commanded(const struct entry *r)
+{
+    return is_flushing(r) || (r->extra && (r->extra->refresh_wanted > r->extra->refresh_acted ||
+                                           r->extra->audit_wanted > r->extra->audit_acted));
+}
+
+static bool is_leaving(const struct entry *r)
+{
+    return r->removing || !r->enabled;
+}
+
+// Another identity is wanted than the one that is bound.
+static bool is_changing(const struct entry *r)
+{
+    return r->bound && r->differs == SPEC_IDENTITY;
+}
+
+bool machine_is_live(const struct entry *r, int64_t now_ms)
+{
+    return r->bound && r->expires_ms && r->expires_ms > now_ms;
+}
+
+int64_t machine_lapse_ms(const struct entry *r)
+{
+    uint32_t longest = r->asked_s > r->granted_s ? r->asked_s : r->granted_s;
+    return r->last_bind_ms + LAPSE_MARGIN_MS + (int64_t)longest * 1000;
+}
+
+static enum pacer_class class_of(const struct entry *r, int64_t now_ms)
+{
+    if (machine_is_live(r, now_ms) && !is_leaving(r))
+        return PACE_LIVE;
+    return r->was_bound && !is_leaving(r) ? PACE_LAPSED : PACE_NEW;
+}
+
+static int64_t later(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+// Only what keeps a binding alive may be sent.
+static struct plan plan_refresh(const struct entry *r, int64_t now_ms)
+{
+    if (is_leaving(r) || !machine_is_live(r, now_ms) || r->given_up || r->cseq_low)
+        return (struct plan){.kind = PLAN_HOLD};
+    int64_t at = r->attempts ? later(r->retry_ms, r->refresh_ms) : r->refresh_ms;
+    return (struct plan){.kind = PLAN_REFRESH, .at_ms = at, .class = PACE_LIVE};
+}
+
+static struct plan gone(enum status_proof proof)
+{
+    return (struct plan){.kind = PLAN_GONE, .proof = proof};
+}
+
+static struct plan plan_removal(const struct entry *r, enum permission permission, int64_t now_ms)
+{
+    if (!r->bound)
+        return gone(r->ever_sent ? PROOF_ANSWERED : PROOF_NEVER_SENT);
+    if (now_ms > machine_lapse_ms(r))
+        return gone(PROOF_LAPSED);
+    if (r->removing && r->twin && !r->removal_sent)
+        return gone(PROOF_TWIN);
+    // Of an identity that was never confirmed one attempt to remove is enough: the new one shall not wait an
+    // hour for what a mistyped host may hold.
+    if (is_changing(r) && !is_leaving(r) && !r->expires_ms && r->attempts)
+        return gone(PROOF_LAPSED);
+    if (permission != PERMIT_ALL)
+        return plan_refresh(r, now_ms);
+    return (struct plan){
+        .kind = PLAN_UNBIND, .at_ms = r->attempts ? r->retry_ms : now_ms, .class = class_of(r, now_ms)};
+}
+
+struct plan machine_plan(const struct entry *r, enum permission permission, int64_t now_ms)
+{
+    if (r->flight || r->proof || permission == PERMIT_NOTHING)
+        return (struct plan){.kind = PLAN_NOTHING};
+    if (r->removing || (!r->enabled && r->bound) || (r->enabled && (is_changing(r) || must_empty_first(r))))
+        return plan_removal(r, permission, now_ms);
+    if (is_leaving(r) || r->given_up)
+        return (struct plan){.kind = PLAN_NOTHING};
+    if (permission != PERMIT_ALL)
+        return plan_refresh(r, now_ms);
+    bool live = machine_is_live(r, now_ms);
+    struct plan plan = {.kind = PLAN_BIND, .class = class_of(r, now_ms)};
+    if (r->attempts)
+        plan.at_ms = r->retry_ms;
+    else if (!live || r->differs != SPEC_SAME || is_commanded(r))
+        plan.at_ms = now_ms;
+    else
+        plan.at_ms = r->refresh_ms;
+    return plan;
+}
+
+enum status_state machine_state(const struct entry *r, int64_t now_ms)
+{
+    if (r->removing)
+        return r->proof ? STATE_UNREGISTERED : STATE_UNREGISTERING;
+    if (!r->enabled)
+        return r->bound ? STATE_UNREGISTERING : STATE_DISABLED;
+    if (r->given_up)
+        return STATE_GIVEN_UP;
+    if (r->rejected)
+        return STATE_REJECTED;
+    if (r->attempts)
+        return STATE_RETRYING;
+    if (machine_is_live(r, now_ms) && r->differs == SPEC_SAME)
+        return STATE_REGISTERED;
+    return r->flight ? STATE_REGISTERING : STATE_PENDING;
+}

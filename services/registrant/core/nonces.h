@@ -1,0 +1,37 @@
+// The nonces that a registration holds, one for each realm (and 401 and 407 apart), in one small block.
+#ifndef ROLLCALL_REGISTRANT_CORE_NONCES_H
+#define ROLLCALL_REGISTRANT_CORE_NONCES_H
+
+#include "common/registration/status.h"
+#include "services/registrant/core/digest.h"
+#include "services/registrant/core/intern.h"
+
+struct nonce {
+    struct interned *realm;
+    int64_t since_ms;               // when the challenge came
+    uint32_t nc;                    // last count used
+    uint16_t nonce_n, opaque_n, at; // in text; opaque_n 0xffff: none
+    uint8_t algorithm, qop;
+    bool algorithm_given, proxy;
+};
+
+struct nonces {
+    uint32_t bytes;
+    uint32_t count;
+    struct nonce items[]; // the texts follow, each ended by NUL
+};
+
+#define NONCE_MAX_BYTES 4096 // what a registrar sends is clamped: a longer one is not kept
+
+struct str nonce_text(const struct nonces *n, size_t i);
+struct str nonce_opaque(const struct nonces *n, size_t i); // p NULL: none
+
+// Puts the challenge in place of the one of its realm, or at the end (at the place of the first when all
+// STATUS_MAX_NONCES are taken). Returns its index, or -1 when it is too long to keep.
+int nonces_put(struct intern *texts, struct nonces **n, const struct digest_challenge *c, uint32_t nc,
+               int64_t now_ms);
+// Authentication-Info nextnonce (RFC 7616 3.5) for the first realm that is not a proxy's.
+void nonces_next(struct intern *texts, struct nonces **n, struct str nextnonce, int64_t now_ms);
+void nonces_free(struct intern *texts, struct nonces **n);
+
+#endif

@@ -1,0 +1,100 @@
+// How fast each registrar may be asked: a token bucket, a cap on what is in flight, three classes of waiting
+// work, suspicion after a silence and a circuit breaker (design section 6). Knows nothing of SIP: it orders
+// waiting items and says which may go now. Pure; the wheel gives it its wake-ups.
+#ifndef ROLLCALL_REGISTRANT_CORE_PACER_H
+#define ROLLCALL_REGISTRANT_CORE_PACER_H
+
+#include "common/base/rng.h"
+#include "common/base/str.h"
+#include "services/registrant/core/wheel.h"
+
+struct pacer;
+struct pacer_target; // one registrar: where to send, and by which transport
+
+enum pacer_class {
+    PACE_LIVE,   // a binding that lives: the one that ends first goes first
+    PACE_LAPSED, // was bound: in order of asking
+    PACE_NEW,    // everything else: in order of asking
+};
+
+enum pacer_result {
+    PACER_ANSWERED,    // something was received
+    PACER_UNAVAILABLE, // 503 was received
+    PACER_SILENT,      // nothing was received
+    PACER_DROPPED,     // nobody waits for it any more
+};
+
+struct pacer_params {
+    struct wheel *wheel;     // outlives the pacer
+    uint8_t wheel_kind;      // of the timers that pacer_wake takes
+    uint32_t max_in_flight;  // all targets together
+    uint32_t rate;           // a second to one target before the share; 0: no limit
+    uint32_t target_flights; // in flight to one target
+    uint32_t retry_after_cap_s;
+    uint64_t seed;
+};
+
+// In what waits; all zero is "not waiting".
+struct pacer_item {
+    uint32_t heap_at; // 1 + index
+};
+
+// In what is in flight.
+struct pacer_ticket {
+    struct pacer_target *target;
+    uint64_t id; // registration, for the breaker's "of at least three registrations"
+    bool probe;  // sent while the target was suspect
+};
+
+struct pacer *pacer_new(const struct pacer_params *p);
+void pacer_free(struct pacer *p); // all targets must have been given back
+
+// owned / all partitions of the place, divided by the SIP threads: 0 … 1.
+void pacer_set_share(struct pacer *p, double share);
+
+struct pacer_target *pacer_target_get(struct pacer *p, struct str key); // a reference for the caller
+struct pacer_target *pacer_target_ref(struct pacer_target *t);
+void pacer_target_put(struct pacer *p, struct pacer_target **t);
+
+// What live refreshes at this target need: each adds its mean interval and takes the same away later.
+void pacer_need_add(struct pacer_target *t, uint64_t interval_ms);
+void pacer_need_remove(struct pacer_target *t, uint64_t interval_ms);
+
+// Waits, or waits anew with another class. order: for PACE_LIVE the end of the binding; others are in order
+// of asking.
+void pacer_wait(struct pacer *p, struct pacer_target *t, struct pacer_item *item, enum pacer_class class,
+                uint64_t order, uint64_t now_us);
+// Harmless when it waits elsewhere or nowhere.
+void pacer_cancel(struct pacer *p, struct pacer_target *t, struct pacer_item *item);
+bool pacer_waits(const struct pacer_item *item);
+// Does it wait at that target, as that class?
+bool pacer_waits_as(const struct pacer_target *t, const struct pacer_item *item, enum pacer_class class);
+
+// The next item that may go now, no longer waiting; or NULL. The caller sends it (pacer_sent) or not.
+struct pacer_item *pacer_next(struct pacer *p, uint64_t now_us);
+
+void pacer_sent(struct pacer *p, struct pacer_target *t, uint64_t id, struct pacer_ticket *ret_ticket,
+                uint64_t now_us);
+// The same work sends again (a challenge was answered): takes from the bucket, never waits.
+void pacer_sent_again(struct pacer *p, struct pacer_ticket *ticket, uint64_t now_us);
+// Nothing came for 4 s: the target is suspect until it answers.
+void pacer_unanswered(struct pacer *p, struct pacer_ticket *ticket);
+// Something was received, though the work goes on (a challenge).
+void pacer_heard(struct pacer *p, struct pacer_ticket *ticket, uint64_t now_us);
+// The work is over. retry_after_s: of a 503, or -1.
+void pacer_done(struct pacer *p, struct pacer_ticket *ticket, enum pacer_result result, int64_t retry_after_s,
+                uint64_t now_us);
+
+// A timer of kind wheel_kind expired.
+void pacer_wake(struct pacer *p, struct wheel_node *node, uint64_t now_us);
+
+// A learned property of the registrar: the age at which it refuses nonces, in ms; UINT64_MAX while unknown.
+uint64_t pacer_nonce_age_ms(const struct pacer_target *t, uint64_t now_us);
+void pacer_nonce_refused(struct pacer_target *t, uint64_t age_ms, uint64_t now_us);
+
+uint32_t pacer_in_flight(const struct pacer *p);
+uint64_t pacer_waiting(const struct pacer *p);
+uint64_t pacer_raised(const struct pacer *p); // targets whose rate was raised for their live refreshes
+size_t pacer_bytes(const struct pacer *p);
+
+#endif

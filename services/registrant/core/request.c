@@ -1,0 +1,315 @@
+// Puts one REGISTER of an attempt together: Contacts, credentials, Request-URI. What it needs of text lives
+// in the engine's scratch buffers until the call that sends it returns.
+#include "services/registrant/core/entry.h"
+
+#include "common/base/encode.h"
+#include "common/base/hash.h"
+#include "common/base/mem.h"
+#include "services/registrant/core/binding.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum { HEAD, CONTACTS, OWN, DROP, CREDENTIALS, SECRET, MISC };
+
+// Texts in a growing buffer: offsets until it is whole.
+struct pieces {
+    struct buf *text;
+    size_t at[REQUEST_MAX_CONTACTS + 1];
+    size_t count;
+};
+
+static struct pieces pieces_in(struct buf *text)
+{
+    buf_clear(text);
+    return (struct pieces){.text = text};
+}
+
+static void piece_end(struct pieces *p)
+{
+    p->at[++p->count] = p->text->n;
+}
+
+static struct str piece(const struct pieces *p, size_t i)
+{
+    return str_slice(buf_str(p->text), p->at[i], p->at[i + 1]);
+}
+
+// ---- Contacts
+
+void contacts_of(const struct spec *s, struct str local, struct contact_lines *ret)
+{
+    struct spec_view v;
+    struct pieces pieces = pieces_in(ret->text);
+    spec_open(s, &v);
+    for (size_t i = 0; i < v.contact_count; i++) {
+        spec_contact_text(v.contacts[i].uri, local, ret->text);
+        piece_end(&pieces);
+    }
+    ret->count = pieces.count;
+    for (size_t i = 0; i < pieces.count; i++)
+        ret->items[i] = piece(&pieces, i);
+}
+
+static bool is_among(const struct contact_lines *lines, struct str contact)
+{
+    for (size_t i = 0; lines && i < lines->count; i++)
+        if (binding_is_same(lines->items[i], contact))
+            return true;
+    return false;
+}
+
+void contacts_to_drop(const struct entry *r, const struct contact_lines *keep, struct contact_lines *ret)
+{
+    struct pieces pieces = pieces_in(ret->text);
+    struct spec_view v;
+    struct buf one = BUF_INIT;
+    if (r->bound) {
+        spec_open(r->bound, &v);
+        for (size_t i = 0; i < v.contact_count; i++) {
+            buf_clear(&one);
+            spec_contact_text(v.contacts[i].uri, interned_str(r->bound_local), &one);
+            if (is_among(keep, buf_str(&one)))
+                continue;
+            buf_add_str(ret->text, buf_str(&one));
+            piece_end(&pieces);
+        }
+    }
+    struct str rest = str_of(r->extra ? r->extra->dropped : NULL), line;
+    while (pieces.count < REQUEST_MAX_CONTACTS - REGISTRATION_MAX_CONTACTS && str_split(&rest, '\n', &line)) {
+        if (!line.n || is_among(keep, line))
+            continue;
+        buf_add_str(ret->text, line);
+        piece_end(&pieces);
+    }
+    buf_done(&one);
+    ret->count = pieces.count;
+    for (size_t i = 0; i < pieces.count; i++)
+        ret->items[i] = piece(&pieces, i);
+}
+
+static uint32_t longest_asked(const struct spec_view *v, uint32_t asked_s, uint32_t floor_s)
+{
+    uint32_t longest = asked_s;
+    for (size_t i = 0; i < v->contact_count; i++) {
+        int64_t own = v->contacts[i].expires;
+        if (own > (int64_t)longest && own <= UINT32_MAX)
+            longest = (uint32_t)own;
+    }
+    return longest > floor_s ? longest : floor_s;
+}
+
+// Header values of what is to be bound; a Contact's own expires wins over the header (RFC 3261 10.2.1.1).
+static void add_bound_contacts(const struct spec_view *v, const struct contact_lines *own, uint32_t floor_s,
+                               struct pieces *out)
+{
+    for (size_t i = 0; i < own->count; i++) {
+        buf_add_str(out->text, own->items[i]);
+        if (v->contacts[i].q.n) {
+            buf_add_cstr(out->text, ";q=");
+            buf_add_str(out->text, v->contacts[i].q);
+        }
+        int64_t expires = v->contacts[i].expires;
+        if (expires >= 0) {
+            buf_add_cstr(out->text, ";expires=");
+            buf_add_u64(out->text, (uint64_t)(expires > (int64_t)floor_s ? expires : (int64_t)floor_s));
+        }
+        piece_end(out);
+    }
+}
+
+static void add_dropped_contacts(const struct contact_lines *drop, struct pieces *out)
+{
+    for (size_t i = 0; i < drop->count && out->count < REQUEST_MAX_CONTACTS; i++) {
+        buf_add_str(out->text, drop->items[i]);
+        buf_add_cstr(out->text, ";expires=0");
+        piece_end(out);
+    }
+}
+
+static void build_contacts(struct engine *e, struct flight *f, const struct spec_view *v, struct pieces *out)
+{
+    struct entry *r = f->entry;
+    struct contact_lines own = {.text = &e->scratch[OWN]}, drop = {.text = &e->scratch[DROP]};
+    if (f->kind == FLIGHT_UNBIND) {
+        contacts_to_drop(r, NULL, &drop);
+        add_dropped_contacts(&drop, out);
+        return;
+    }
+    contacts_of(f->spec, interned_str(f->local), &own);
+    add_bound_contacts(v, &own, r->floor_s, out);
+    if (!r->bound || (r->bound == f->spec && str_eq(interned_str(r->bound_local), interned_str(f->local)) &&
+                      !(r->extra && r->extra->dropped)))
+        return;
+    contacts_to_drop(r, &own, &drop);
+    add_dropped_contacts(&drop, out);
+}
+
+// ---- credentials
+
+// The credential for a realm: one that names it, else one for any.
+static int find_credential(const struct spec_view *v, struct str realm)
+{
+    int any = -1;
+    for (size_t i = 0; i < v->credential_count; i++) {
+        if (!v->credentials[i].secret.p)
+            continue;
+        if (!v->credentials[i].realm.p && any < 0)
+            any = (int)i;
+        if (v->credentials[i].realm.p && str_eq(v->credentials[i].realm, realm))
+            return (int)i;
+    }
+    return any;
+}
+
+bool request_has_credential(const struct spec *s, struct str realm)
+{
+    struct spec_view v;
+    spec_open(s, &v);
+    return find_credential(&v, realm) >= 0;
+}
+
+// The same for one nonce at all its uses, as -sess wants it (RFC 7616 3.4.2); unlike for another nonce.
+static struct str make_cnonce(const struct engine *e, const struct entry *r, struct str nonce, char ret[16])
+{
+    uint64_t mix = hash_u64(e->secret ^ r->seed[1]) ^ hash_murmur2(nonce);
+    mix = hash_u64(mix ^ (uint64_t)hash_crc16(nonce) << 32);
+    for (int i = 15; i >= 0; i--, mix >>= 4)
+        ret[i] = "0123456789abcdef"[mix & 15];
+    return (struct str){.p = ret, .n = 16};
+}
+
+static int add_authorization(struct engine *e, struct flight *f, const struct spec_view *v, size_t i,
+                             struct str uri, struct pieces *out, struct error *err)
+{
+    struct entry *r = f->entry;
+    struct nonce *held = &r->nonces->items[i];
+    int chosen = find_credential(v, interned_str(held->realm));
+    if (chosen < 0)
+        return 0;
+    struct buf *secret = &e->scratch[SECRET];
+    struct seal_context context = entry_seal_context(r);
+    context.realm = v->credentials[chosen].realm;
+    buf_clear(secret);
+    int rc = seal_open(e->ring, &context, v->credentials[chosen].secret, secret, err);
+    if (rc)
+        return rc;
+    char cnonce[16];
+    struct str nonce = nonce_text(r->nonces, i);
+    const struct digest_input in = {
+        .algorithm = held->algorithm,
+        .algorithm_given = held->algorithm_given,
+        .qop = held->qop,
+        .proxy = held->proxy,
+        .user = v->credentials[chosen].user.p ? v->credentials[chosen].user : v->username,
+        .password = buf_str(secret),
+        .realm = interned_str(held->realm),
+        .nonce = nonce,
+        .opaque = nonce_opaque(r->nonces, i),
+        .method = STR_LIT("REGISTER"),
+        .uri = uri,
+        .cnonce = make_cnonce(e, r, nonce, cnonce),
+        .nc = ++held->nc,
+    };
+    rc = digest_authorization(e->digest, &in, out->text);
+    mem_wipe(secret->p, secret->n);
+    if (rc)
+        return error_set(err, rc, "this OpenSSL refuses %s", digest_algorithm_name(in.algorithm));
+    piece_end(out);
+    if (!(f->fresh & 1u << i))
+        f->preemptive |= (uint8_t)(1u << i);
+    return 0;
+}
+
+// ---- the request
+
+static int add_authorizations(struct engine *e, struct flight *f, const struct spec_view *v, struct str uri,
+                              struct pieces *out, struct moment now, struct error *err)
+{
+    const struct nonces *n = f->entry->nonces;
+    uint64_t too_old = pacer_nonce_age_ms(f->ticket.target, now.us);
+    f->preemptive = 0;
+    for (size_t i = 0; n && i < n->count; i++) {
+        bool fresh = f->fresh & 1u << i;
+        int64_t age = ms_of(now) - n->items[i].since_ms;
+        if (!fresh && age >= 0 && (uint64_t)age >= too_old)
+            continue;
+        int rc = add_authorization(e, f, v, i, uri, out, err);
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
+static uint32_t next_cseq(const struct entry *r, struct moment now)
+{
+    uint64_t seconds = now.wall_ms / 1000 > CSEQ_EPOCH_S ? now.wall_ms / 1000 - CSEQ_EPOCH_S : 1;
+    uint64_t next = (uint64_t)r->cseq + 1 > seconds ? (uint64_t)r->cseq + 1 : seconds;
+    return next > INT32_MAX ? INT32_MAX : (uint32_t)next; // RFC 3261 8.1.1.5: below 2^31
+}
+
+int request_send(struct engine *e, struct flight *f, struct moment now, struct error *err)
+{
+    struct entry *r = f->entry;
+    struct spec_view v, creds;
+    spec_open(f->spec, &v);
+    // The newest credentials of the same identity: a mistyped password must not keep a binding from going.
+    bool newer = f->kind == FLIGHT_UNBIND && r->want && r->differs != SPEC_IDENTITY;
+    spec_open(newer ? r->want : f->spec, &creds);
+
+    struct pieces head = pieces_in(&e->scratch[HEAD]), contacts = pieces_in(&e->scratch[CONTACTS]),
+                  lines = pieces_in(&e->scratch[CREDENTIALS]);
+    struct buf *text = head.text;
+    if (f->redirect)
+        buf_add_str(text, interned_str(f->redirect));
+    else
+        spec_request_uri(f->spec, text);
+    piece_end(&head);
+    spec_to(f->spec, &v, text);
+    piece_end(&head);
+    struct buf *tag = &e->scratch[MISC];
+    buf_clear(tag);
+    entry_from_tag(r, tag);
+    spec_from(f->spec, &v, buf_str(tag), text);
+    piece_end(&head);
+    entry_call_id(r, text);
+    piece_end(&head);
+    if (f->redirect)
+        buf_add_str(text, interned_str(f->redirect));
+    else
+        spec_next_hop(f->spec, &v, text);
+    piece_end(&head);
+
+    int rc = add_authorizations(e, f, &creds, piece(&head, 0), &lines, now, err);
+    if (rc)
+        return rc;
+    build_contacts(e, f, &v, &contacts);
+    uint32_t asked = f->spec->expires_s > r->floor_s ? f->spec->expires_s : r->floor_s;
+    f->asked_s = f->kind == FLIGHT_UNBIND ? 0 : longest_asked(&v, asked, r->floor_s);
+
+    struct str contact_items[REQUEST_MAX_CONTACTS], line_items[STATUS_MAX_NONCES];
+    for (size_t i = 0; i < contacts.count; i++)
+        contact_items[i] = piece(&contacts, i);
+    for (size_t i = 0; i < lines.count; i++)
+        line_items[i] = piece(&lines, i);
+    r->cseq = next_cseq(r, now);
+    const struct sip_request request = {
+        .request_uri = piece(&head, 0),
+        .to = piece(&head, 1),
+        .from = piece(&head, 2),
+        .call_id = piece(&head, 3),
+        .cseq = r->cseq,
+        .contacts = contact_items,
+        .contact_count = contacts.count,
+        .expires = f->kind == FLIGHT_UNBIND ? 0 : asked,
+        .routes = f->redirect ? NULL : v.routes,
+        .route_count = f->redirect ? 0 : v.route_count,
+        .next_hop = piece(&head, 4),
+        .transport = f->spec->transport,
+        .interface = interned_str(f->spec->interface),
+        .authorizations = line_items,
+        .authorization_count = lines.count,
+    };
+    rc = e->ops->send(e->ops_arg, &request, (uint64_t)f->generation << 32 | f->index);
+    return rc < 0 ? error_set(err, rc, "the request could not be sent: %s", strerror(-rc)) : 0;
+}

@@ -1,0 +1,262 @@
+// Packing and comparing of spec.h.
+#include "services/registrant/core/spec.h"
+
+#include "common/base/mem.h"
+#include "common/sip/uri.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define ABSENT 0xffffu
+
+static void pack(struct buf *out, struct str text)
+{
+    uint16_t n = text.p ? (uint16_t)text.n : ABSENT;
+    buf_add(out, &n, sizeof(n));
+    if (text.p)
+        buf_add(out, text.p, text.n);
+    buf_add(out, "", 1);
+}
+
+static void pack_cstr(struct buf *out, const char *text)
+{
+    pack(out, text ? str_of(text) : STR_NONE);
+}
+
+static struct str unpack(const char **at)
+{
+    uint16_t n;
+    memcpy(&n, *at, sizeof(n));
+    const char *text = *at + sizeof(n);
+    *at = text + (n == ABSENT ? 0 : n) + 1;
+    return n == ABSENT ? STR_NONE : (struct str){.p = text, .n = n};
+}
+
+static void pack_all(struct buf *out, const struct registration *r)
+{
+    pack_cstr(out, r->username);
+    pack_cstr(out, r->display_username);
+    pack_cstr(out, r->aor);
+    pack_cstr(out, r->from);
+    for (size_t i = 0; i < r->credential_count; i++) {
+        pack_cstr(out, r->credentials[i].realm);
+        pack_cstr(out, r->credentials[i].user);
+        pack_cstr(out, r->credentials[i].secret);
+    }
+    for (size_t i = 0; i < r->contact_count; i++) {
+        int64_t expires = r->contacts[i].expires;
+        buf_add(out, &expires, sizeof(expires));
+        pack_cstr(out, r->contacts[i].uri);
+        pack_cstr(out, r->contacts[i].q);
+    }
+}
+
+void spec_open(const struct spec *s, struct spec_view *ret)
+{
+    const char *at = s->text;
+    ret->username = unpack(&at);
+    ret->display = unpack(&at);
+    ret->aor = unpack(&at);
+    ret->from = unpack(&at);
+    ret->credential_count = s->credential_count;
+    for (size_t i = 0; i < s->credential_count; i++) {
+        ret->credentials[i].realm = unpack(&at);
+        ret->credentials[i].user = unpack(&at);
+        ret->credentials[i].secret = unpack(&at);
+    }
+    ret->contact_count = s->contact_count;
+    for (size_t i = 0; i < s->contact_count; i++) {
+        memcpy(&ret->contacts[i].expires, at, sizeof(ret->contacts[i].expires));
+        at += sizeof(ret->contacts[i].expires);
+        ret->contacts[i].uri = unpack(&at);
+        ret->contacts[i].q = unpack(&at);
+    }
+    struct str routes = interned_str(s->routes), route;
+    ret->route_count = 0;
+    while (ret->route_count < REGISTRATION_MAX_ROUTES && str_split(&routes, '\n', &route))
+        ret->routes[ret->route_count++] = route;
+}
+
+static struct interned *intern_or_null(struct intern *texts, const char *text)
+{
+    return text && *text ? intern_get(texts, str_of(text)) : NULL;
+}
+
+static struct interned *intern_routes(struct intern *texts, const struct registration *r)
+{
+    struct buf joined = BUF_INIT;
+    for (size_t i = 0; i < r->route_count; i++) {
+        if (i)
+            buf_add_char(&joined, '\n');
+        buf_add_cstr(&joined, r->route_set[i]);
+    }
+    struct interned *routes = joined.n ? intern_get(texts, buf_str(&joined)) : NULL;
+    buf_done(&joined);
+    return routes;
+}
+
+// A registrar is its host and port, with the transport: two registrations that differ in the user part of the
+// route go to the same machine.
+static struct pacer_target *find_target(struct spec_home *home, const struct spec *s)
+{
+    struct spec_view v;
+    struct buf hop = BUF_INIT, key = BUF_INIT;
+    spec_open(s, &v);
+    spec_next_hop(s, &v, &hop);
+    struct sip_uri uri;
+    buf_addf(&key, "%s:", registration_transport_name(s->transport));
+    if (sip_uri_parse(buf_str(&hop), &uri, NULL) == 0) {
+        buf_add_str(&key, uri.host);
+        buf_addf(&key, ":%u", (unsigned)uri.port);
+    } else {
+        buf_add_str(&key, buf_str(&hop));
+    }
+    for (size_t i = 0; i < key.n; i++)
+        if (key.p[i] >= 'A' && key.p[i] <= 'Z')
+            key.p[i] = (char)(key.p[i] + 'a' - 'A');
+    struct pacer_target *t = pacer_target_get(home->pacer, buf_str(&key));
+    buf_done(&hop);
+    buf_done(&key);
+    return t;
+}
+
+struct spec *spec_new(struct spec_home *home, const struct registration *r)
+{
+    struct buf text = BUF_INIT;
+    pack_all(&text, r);
+    struct spec *s = mem_alloc(sizeof(*s) + text.n);
+    memcpy(s->text, text.p, text.n);
+    s->refs = 1;
+    s->text_bytes = (uint32_t)text.n;
+    buf_done(&text);
+    s->scheme = (uint8_t)r->scheme;
+    s->transport = (uint8_t)r->transport;
+    s->credential_count = (uint8_t)r->credential_count;
+    s->contact_count = (uint8_t)r->contact_count;
+    s->force_expire = r->force_expire;
+    int64_t expires = registration_expires(r);
+    s->expires_s = expires <= 0 ? 1 : expires > UINT32_MAX / 2 ? UINT32_MAX / 2 : (uint32_t)expires;
+    for (size_t i = 0; i < r->contact_count; i++)
+        s->has_local = s->has_local || strstr(r->contacts[i].uri, "{local}");
+    s->domain = intern_or_null(home->texts, r->domain);
+    s->registrar = intern_or_null(home->texts, r->registrar);
+    s->interface = intern_or_null(home->texts, r->interface);
+    s->routes = intern_routes(home->texts, r);
+    s->target = find_target(home, s);
+    home->bytes += sizeof(*s) + s->text_bytes;
+    return s;
+}
+
+struct spec *spec_ref(struct spec *s)
+{
+    if (s)
+        s->refs++;
+    return s;
+}
+
+void spec_put(struct spec_home *home, struct spec **s)
+{
+    struct spec *it = *s;
+    *s = NULL;
+    if (!it || --it->refs)
+        return;
+    intern_put(home->texts, &it->domain);
+    intern_put(home->texts, &it->registrar);
+    intern_put(home->texts, &it->interface);
+    intern_put(home->texts, &it->routes);
+    pacer_target_put(home->pacer, &it->target);
+    home->bytes -= sizeof(*it) + it->text_bytes;
+    free(it);
+}
+
+static bool same_texts(const struct spec *a, const struct spec *b)
+{
+    return a->credential_count == b->credential_count && a->contact_count == b->contact_count &&
+           a->text_bytes == b->text_bytes && memcmp(a->text, b->text, a->text_bytes) == 0;
+}
+
+static bool same_identity(const struct spec *a, const struct spec_view *va, const struct spec *b,
+                          const struct spec_view *vb)
+{
+    if (a->scheme != b->scheme || a->domain != b->domain || a->registrar != b->registrar)
+        return false;
+    struct buf left = BUF_INIT, right = BUF_INIT;
+    spec_aor(a, va, &left);
+    spec_aor(b, vb, &right);
+    bool same = str_eq(buf_str(&left), buf_str(&right)) && str_eq(va->from, vb->from);
+    buf_done(&left);
+    buf_done(&right);
+    return same;
+}
+
+static bool same_contacts(const struct spec_view *a, struct str local_a, const struct spec_view *b,
+                          struct str local_b)
+{
+    bool same = a->contact_count == b->contact_count;
+    struct buf left = BUF_INIT, right = BUF_INIT;
+    for (size_t i = 0; same && i < a->contact_count; i++) {
+        buf_clear(&left);
+        buf_clear(&right);
+        spec_contact_text(a->contacts[i].uri, local_a, &left);
+        spec_contact_text(b->contacts[i].uri, local_b, &right);
+        same = str_eq(buf_str(&left), buf_str(&right)) && str_eq(a->contacts[i].q, b->contacts[i].q) &&
+               a->contacts[i].expires == b->contacts[i].expires;
+    }
+    buf_done(&left);
+    buf_done(&right);
+    return same;
+}
+
+static bool same_secret(struct str a, struct str b, const struct key_ring *ring,
+                        const struct seal_context *context)
+{
+    if (str_eq(a, b))
+        return !a.p == !b.p;
+    if (!a.p || !b.p)
+        return false;
+    struct buf left = BUF_INIT, right = BUF_INIT;
+    bool same = seal_open(ring, context, a, &left, NULL) == 0 &&
+                seal_open(ring, context, b, &right, NULL) == 0 && str_eq(buf_str(&left), buf_str(&right));
+    mem_wipe(left.p, left.n);
+    mem_wipe(right.p, right.n);
+    buf_done(&left);
+    buf_done(&right);
+    return same;
+}
+
+static bool same_credentials(const struct spec_view *a, const struct spec_view *b,
+                             const struct key_ring *ring, const struct seal_context *context)
+{
+    if (a->credential_count != b->credential_count)
+        return false;
+    for (size_t i = 0; i < a->credential_count; i++) {
+        struct seal_context of = *context;
+        of.realm = a->credentials[i].realm;
+        if (!str_eq(a->credentials[i].realm, b->credentials[i].realm) ||
+            !str_eq(a->credentials[i].user, b->credentials[i].user) ||
+            !same_secret(a->credentials[i].secret, b->credentials[i].secret, ring, &of))
+            return false;
+    }
+    return true;
+}
+
+enum spec_difference spec_compare(const struct spec *a, struct str local_a, const struct spec *b,
+                                  struct str local_b, const struct key_ring *ring,
+                                  const struct seal_context *context)
+{
+    bool same_local = (!a->has_local && !b->has_local) || str_eq(local_a, local_b);
+    bool same_head = a->scheme == b->scheme && a->domain == b->domain && a->registrar == b->registrar &&
+                     a->interface == b->interface && a->routes == b->routes && a->transport == b->transport &&
+                     a->expires_s == b->expires_s && a->force_expire == b->force_expire;
+    if (same_local && same_head && (a == b || same_texts(a, b)))
+        return SPEC_SAME;
+    struct spec_view va, vb;
+    spec_open(a, &va);
+    spec_open(b, &vb);
+    if (!same_identity(a, &va, b, &vb))
+        return SPEC_IDENTITY;
+    if (same_head && str_eq(va.username, vb.username) && str_eq(va.display, vb.display) &&
+        same_contacts(&va, local_a, &vb, local_b) && same_credentials(&va, &vb, ring, context))
+        return SPEC_SAME;
+    return SPEC_OTHER;
+}

@@ -1,0 +1,74 @@
+// What is sent for one registration, packed: immutable, counted (what is wanted and what is bound are mostly
+// the same block), one allocation, with what many share interned.
+#ifndef ROLLCALL_REGISTRANT_CORE_SPEC_H
+#define ROLLCALL_REGISTRANT_CORE_SPEC_H
+
+#include "common/registration/registration.h"
+#include "common/registration/seal.h"
+#include "services/registrant/core/intern.h"
+#include "services/registrant/core/pacer.h"
+
+// What blocks are made with and given back to.
+struct spec_home {
+    struct intern *texts;
+    struct pacer *pacer;
+    size_t bytes; // of all blocks now
+};
+
+struct spec {
+    uint32_t refs, text_bytes;
+    struct pacer_target *target;
+    struct interned *domain, *registrar, *interface;
+    struct interned *routes; // joined by a line feed, which no route can hold
+    uint32_t expires_s;
+    uint8_t scheme, transport, credential_count, contact_count;
+    bool force_expire, has_local; // has_local: a contact holds {local}
+    char text[];                  // each string: two bytes of length (0xffff: absent), its bytes, NUL
+};
+
+struct spec_view {
+    struct str username, display, aor, from; // p NULL: absent
+    struct {
+        struct str realm, user, secret;
+    } credentials[REGISTRATION_MAX_CREDENTIALS];
+    struct {
+        struct str uri, q;
+        int64_t expires;
+    } contacts[REGISTRATION_MAX_CONTACTS];
+    struct str routes[REGISTRATION_MAX_ROUTES];
+    size_t credential_count, contact_count, route_count;
+};
+
+struct spec *spec_new(struct spec_home *home, const struct registration *r);
+struct spec *spec_ref(struct spec *s); // NULL is allowed
+void spec_put(struct spec_home *home, struct spec **s);
+
+// Borrows from the block. The texts are NUL-terminated but for the routes.
+void spec_open(const struct spec *s, struct spec_view *ret);
+
+// Fills what status_bound.sent holds, borrowed from the block and from `scratch` (cleared here); {local} is
+// replaced by `local`. Not to be passed to registration_done.
+void spec_sent(struct spec *s, struct str local, struct registration *ret, struct buf *scratch);
+
+enum spec_difference {
+    SPEC_SAME,
+    SPEC_OTHER,    // sent, but the same binding: REGISTER again
+    SPEC_IDENTITY, // To, From, Request-URI or registrar: another binding
+};
+// What differs on the wire. Secrets are compared as opened, so sealing one anew is no difference.
+enum spec_difference spec_compare(const struct spec *a, struct str local_a, const struct spec *b,
+                                  struct str local_b, const struct key_ring *ring,
+                                  const struct seal_context *context);
+
+// Parts of a REGISTER, appended.
+void spec_request_uri(const struct spec *s, struct buf *out);
+void spec_aor(const struct spec *s, const struct spec_view *v, struct buf *out);
+void spec_to(const struct spec *s, const struct spec_view *v, struct buf *out);
+void spec_from(const struct spec *s, const struct spec_view *v, struct str tag, struct buf *out);
+// SIP URI: registrar, else the first loose route, else the Request-URI (RFC 3261 8.1.2).
+void spec_next_hop(const struct spec *s, const struct spec_view *v, struct buf *out);
+
+// A Contact with {local} replaced, in brackets, without the parameters q and expires.
+void spec_contact_text(struct str given, struct str local, struct buf *out);
+
+#endif

@@ -1,0 +1,153 @@
+// Brings a registration from what is to what is planned: waits for a time, for its turn at the registrar or
+// for a lease, and notices what time alone changes. Every event ends here.
+#include "services/registrant/core/machine.h"
+
+static enum permission permission_of(const struct engine *e, const struct entry *r)
+{
+    switch (e->shards[r->shard]->state) {
+    case SHARD_OPEN:
+        return e->lease == LEASE_FRESH ? PERMIT_ALL : PERMIT_REFRESH;
+    case SHARD_PARKED:
+        return PERMIT_REFRESH;
+    case SHARD_LOADING:
+    case SHARD_CLOSING:
+    case SHARD_DRAINING:
+        break;
+    }
+    return PERMIT_NOTHING;
+}
+
+void entry_reset(struct entry *r)
+{
+    r->attempts = 0;
+    r->retry_ms = 0;
+    r->rejected = false;
+    r->given_up = false;
+}
+
+// What was to be removed is gone.
+static void take_proof(struct engine *e, struct entry *r, enum status_proof proof)
+{
+    if (!r->removing && r->extra && r->extra->flush_wanted > r->extra->flush_emptied)
+        r->extra->flush_emptied = r->extra->flush_wanted;
+    entry_set_bound(e, r, NULL, STR_NONE);
+    entry_set_dropped(e, r, STR_NONE);
+    r->asked_s = r->granted_s = 0;
+    r->expires_ms = r->last_bind_ms = 0;
+    r->differs = SPEC_SAME;
+    if (r->removing)
+        r->proof = (uint8_t)proof;
+    entry_reset(r);
+}
+
+// A disabled registration has nothing to do for a command: it is acted on.
+static void act_on_commands_of_disabled(struct engine *e, struct entry *r)
+{
+    struct extra *x = r->extra;
+    if (!x || r->enabled || r->removing || r->bound)
+        return;
+    if (x->refresh_acted == x->refresh_wanted && x->flush_acted == x->flush_wanted &&
+        x->audit_acted == x->audit_wanted)
+        return;
+    x->refresh_acted = x->refresh_wanted;
+    x->flush_acted = x->flush_emptied = x->flush_wanted;
+    x->audit_acted = x->audit_wanted;
+    report_mark(e, r);
+}
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+// The next time at which something changes though nothing is sent or heard.
+static int64_t next_change_ms(const struct entry *r, const struct plan *plan, int64_t now_ms)
+{
+    int64_t at = NEVER_MS;
+    bool sends = plan->kind == PLAN_BIND || plan->kind == PLAN_REFRESH || plan->kind == PLAN_UNBIND;
+    if (sends && plan->at_ms > now_ms)
+        at = plan->at_ms;
+    if (machine_is_live(r, now_ms))
+        at = earlier(at, r->expires_ms);
+    if (r->bound && (r->removing || !r->enabled || r->differs == SPEC_IDENTITY))
+        at = earlier(at, machine_lapse_ms(r) + 1);
+    if (r->unsettled_ms)
+        at = earlier(at, r->unsettled_ms + PENDING_SHOWN_MS);
+    return at;
+}
+
+static void defer(struct engine *e, struct entry *r)
+{
+    if (r->deferred || e->lease == LEASE_FRESH) // a parked partition is walked when it is back
+        return;
+    r->deferred = true;
+    marks_push(e, &e->deferred, (struct mark){.id = r->id, .shard = r->shard});
+}
+
+static void wait_turn(struct engine *e, struct entry *r, const struct plan *plan, struct moment now)
+{
+    const struct spec *s = plan->kind == PLAN_BIND ? r->want : r->bound;
+    if (pacer_waits_as(s->target, &r->item, plan->class))
+        return;
+    entry_stop_waiting(e, r);
+    pacer_wait(e->home.pacer, s->target, &r->item, plan->class, us_of(r->expires_ms), now.us);
+}
+
+static void arm(struct engine *e, struct entry *r, int64_t at_ms)
+{
+    if (at_ms == NEVER_MS)
+        wheel_clear(&e->wheel, &r->timer);
+    else
+        wheel_set(&e->wheel, &r->timer, us_of(at_ms));
+}
+
+void entry_update(struct engine *e, struct entry *r, struct moment now)
+{
+    int64_t now_ms = ms_of(now);
+    enum permission permission = permission_of(e, r);
+    struct plan plan = machine_plan(r, permission, now_ms);
+    if (plan.kind == PLAN_GONE) {
+        take_proof(e, r, plan.proof);
+        plan = machine_plan(r, permission, now_ms);
+    }
+    act_on_commands_of_disabled(e, r);
+    bool sends = plan.kind == PLAN_BIND || plan.kind == PLAN_REFRESH || plan.kind == PLAN_UNBIND;
+    if (sends && plan.at_ms <= now_ms)
+        wait_turn(e, r, &plan, now);
+    else
+        entry_stop_waiting(e, r);
+    if (plan.kind == PLAN_HOLD)
+        defer(e, r);
+    if (permission != PERMIT_NOTHING) {
+        report_settle(e, r, now);
+        // Nothing is sent for a new revision: it is applied, and that is said. Else its end says so.
+        if (r->revision_unsaid && !r->flight && !pacer_waits(&r->item) && plan.kind != PLAN_HOLD)
+            report_mark(e, r);
+    }
+    if (r->proof && r->proved_reported)
+        return; // its timer is the one that forgets it
+    arm(e, r, permission == PERMIT_NOTHING ? NEVER_MS : next_change_ms(r, &plan, now_ms));
+}
+
+static void start_next(struct engine *e, struct entry *r, struct moment now)
+{
+    static const enum flight_kind kinds[] = {
+        [PLAN_BIND] = FLIGHT_BIND, [PLAN_REFRESH] = FLIGHT_REFRESH, [PLAN_UNBIND] = FLIGHT_UNBIND};
+    struct plan plan = machine_plan(r, permission_of(e, r), ms_of(now));
+    bool sends = plan.kind == PLAN_BIND || plan.kind == PLAN_REFRESH || plan.kind == PLAN_UNBIND;
+    if (sends && plan.at_ms <= ms_of(now))
+        flight_begin(e, r, kinds[plan.kind], now);
+    else
+        entry_update(e, r, now);
+}
+
+void engine_turn(struct engine *e, struct moment now)
+{
+    while (e->lease != LEASE_STALLED) {
+        struct pacer_item *item = pacer_next(e->home.pacer, now.us);
+        if (!item)
+            break;
+        start_next(e, container_of(item, struct entry, item), now);
+    }
+    report_flush(e, now);
+}

@@ -77,6 +77,8 @@ static void fail(struct http_fetch *f, int code, const char *what)
 
 static void put_off_silence(struct http_fetch *f)
 {
+    if (f->paused)
+        return;
     uint32_t ms = f->params.timeout_ms;
     const struct timeval tv = {.tv_sec = ms / 1000, .tv_usec = (suseconds_t)(ms % 1000) * 1000};
     (void)event_add(f->silence, &tv);

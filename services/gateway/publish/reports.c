@@ -25,6 +25,7 @@ struct reports {
     TAILQ_HEAD(, batch) batches; // in the order of reading, and committed in it
     size_t open;                 // reports in them, not applied yet
     bool paused;
+    bool broken; // the consumer: only to be freed
     struct event *follow, *retry;
     uint64_t lag_us, lag_at_us; // of the last batch, as it was applied
 };
@@ -189,6 +190,14 @@ static void on_health(void *arg, bool up)
     (void)arg, (void)up; // the producer tells
 }
 
+static void on_fatal(void *arg, const struct error *why)
+{
+    struct reports *r = arg;
+    log_line(LOG_ERROR, "publish", 0, "the reader of status topics is given up and made anew: %s", why->text);
+    r->broken = true;
+    reports_follow(r);
+}
+
 static int start_consumer(struct reports *r, const char *const *topics, size_t count)
 {
     struct hub *h = r->hub;
@@ -205,8 +214,10 @@ static int start_consumer(struct reports *r, const char *const *topics, size_t c
                                                  .on_assigned = on_assigned,
                                                  .on_revoked = on_revoked,
                                                  .on_commit = on_commit,
-                                                 .on_health = on_health};
+                                                 .on_health = on_health,
+                                                 .on_fatal = on_fatal};
     struct error err;
+    r->paused = false;
     int rc = kafka_consumer_new(&params, &r->consumer, &err);
     if (rc)
         log_line(LOG_ERROR, "publish", 0, "status topics cannot be read: %s", err.text);
@@ -217,6 +228,8 @@ static void on_follow(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
     struct reports *r = arg;
+    if (r->broken)
+        reports_leave(r, 0);
     const char **topics = mem_array(places_count(r->hub->places), sizeof(*topics));
     size_t count = 0;
     for (struct place *p = places_next(r->hub->places, NULL); p; p = places_next(r->hub->places, p))
@@ -265,6 +278,8 @@ void reports_leave(struct reports *r, uint32_t timeout_ms)
     if (r->consumer)
         kafka_consumer_free(r->consumer, timeout_ms);
     r->consumer = NULL;
+    r->followed = 0;
+    r->broken = false;
 }
 
 void reports_free(struct reports *r)

@@ -330,6 +330,33 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
 
 // ---- the beginning
 
+// Places that this Redis does not remember, but that something was published to.
+static void on_topics(void *arg, int rc, const char *const *topics, size_t count)
+{
+    struct writeback *w = asked_take(arg);
+    if (!w)
+        return;
+    if (rc) {
+        struct error err;
+        (void)error_set(&err, rc, "no broker answered (%d)", rc);
+        start_over(w, "the write-back waits for Kafka", &err);
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        char *name cleanup(mem_free_cstr) = str_dup(place_of_changes(w->hub, topics[i]));
+        (void)places_get(w->hub->places, name);
+    }
+    w->phase = PHASE_WAITING;
+    again_later(w);
+}
+
+static void list_topics(struct writeback *w)
+{
+    struct buf prefix cleanup(buf_done) = BUF_INIT;
+    buf_addf(&prefix, "%s.changes.", w->hub->params.topic_prefix);
+    kafka_topics(w->hub->producer, prefix.p, on_topics, asked_new(w));
+}
+
 static void on_places(void *arg, const struct redis_value *v, const struct error *err)
 {
     struct writeback *w = asked_take(arg);
@@ -346,8 +373,7 @@ static void on_places(void *arg, const struct redis_value *v, const struct error
     }
     log_line(LOG_INFO, "publish", 0,
              "another Redis answers: writes wait until its lost ones are written back");
-    w->phase = PHASE_WAITING;
-    again_later(w);
+    list_topics(w);
 }
 
 static void on_checked(void *arg, const struct redis_value *v, const struct error *err)

@@ -1,5 +1,6 @@
-// See place.h. A partition's life: assigned → positioned at the end → snapshot → open; revoked → closed by
-// the SIP threads → reports flushed → released; lost → parked → assigned again or given to another.
+// See place.h. A partition's life: assigned, reading to start where its group had come to → snapshot → open;
+// revoked → closed by the SIP threads → reports flushed → released; lost → parked → assigned again or given
+// to another.
 #include "services/registrant/shard/place.h"
 
 #include "common/base/clock.h"
@@ -171,22 +172,6 @@ static void fetch_snapshot(struct partition *p)
     p->snapshot = snapshot_start(&params);
 }
 
-static void on_positioned(void *arg, const char *topic, int32_t number, int rc)
-{
-    struct place *place = arg;
-    struct partition *p = partition_get(place, number);
-    (void)topic;
-    if (!p || (p->state != PARTITION_LOADING && p->state != PARTITION_REJOINED) || p->snapshot)
-        return;
-    if (rc) { // the broker went away: the session will tell
-        log_limited(LOG_WARNING, "shard", 0, "%s/%d could not be positioned (%d), again", place->params.name,
-                    number, rc);
-        kafka_consumer_seek_end(place->consumer, place->topic, number, on_positioned, place);
-        return;
-    }
-    fetch_snapshot(p);
-}
-
 // The first assignment tells how many partitions there are; the table never shrinks.
 static void grow(struct place *place, int32_t at_least)
 {
@@ -225,7 +210,7 @@ static void on_assigned(void *arg, const char *topic, int32_t number)
         tell(p, SIP_SHARD_LOAD);
     }
     p->next_offset = -1;
-    kafka_consumer_seek_end(place->consumer, place->topic, number, on_positioned, place);
+    fetch_snapshot(p);
 }
 
 // ---- letting go
@@ -280,11 +265,15 @@ static void on_revoked(void *arg, const char *topic, int32_t number, bool lost)
     p->state = PARTITION_CLOSING;
 }
 
-// Parked partitions that the group, working again, did not give back to us are another's now.
+static void commit_all(struct place *place);
+
+// Membership is proved at once, since nothing new is bound before. Parked partitions that the group, working
+// again, did not give back to us are another's now.
 static void on_rebalanced(void *arg)
 {
     struct place *place = arg;
     place->counts.settled = true;
+    commit_all(place);
     for (int32_t i = 0; i < place->partition_count; i++) {
         struct partition *p = &place->partitions[i];
         if (p->state != PARTITION_PARKED)
@@ -369,23 +358,30 @@ static void on_records(void *arg, const struct kafka_record *records, size_t cou
 }
 
 // Commits where we are, moved or not: the coordinator's answer is the proof that the lease asks for.
-static void on_commit_timer(evutil_socket_t fd, short what, void *arg)
+static void commit_all(struct place *place)
 {
-    (void)fd;
-    (void)what;
-    struct place *place = arg;
     for (int32_t i = 0; i < place->partition_count; i++) {
         const struct partition *p = &place->partitions[i];
         if (p->state == PARTITION_OPEN || p->state == PARTITION_LOADING || p->state == PARTITION_REJOINED)
             kafka_consumer_commit(place->consumer, place->topic, p->number, p->next_offset);
     }
+}
+
+static void on_commit_timer(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct place *place = arg;
+    commit_all(place);
     place->params.on_lease(place->params.arg); // it may have run out
 }
 
 static void on_commit(void *arg, const struct error *err, uint64_t sent_us)
 {
     struct place *place = arg;
-    if (!err && lease_prove(&place->lease, sent_us))
+    if (err)
+        log_limited(LOG_DEBUG, "shard", 0, "commit for %s refused: %s", place->params.name, err->text);
+    else if (lease_prove(&place->lease, sent_us))
         place->params.on_lease(place->params.arg);
 }
 

@@ -102,6 +102,9 @@ struct kafka_consumer_params {
     // Result of kafka_consumer_commit. sent_us: clock_monotonic_us at the time of the call that it answers.
     void (*on_commit)(void *arg, const struct error *err, uint64_t sent_us);
     void (*on_health)(void *arg, bool up);
+    // librdkafka gave the consumer up (another process took its static membership): every partition was told
+    // as lost, nothing more comes, and only free remains.
+    void (*on_fatal)(void *arg, const struct error *why);
 };
 must_use int kafka_consumer_new(const struct kafka_consumer_params *p, struct kafka_consumer **ret,
                                 struct error *err);

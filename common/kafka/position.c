@@ -1,0 +1,247 @@
+// Where reading starts: looked up by the worker as a concrete offset and set there, before the owner hears of
+// the partition or of the end of its seek. librdkafka's logical positions ("end") are looked up at the first
+// fetch only, which would miss what is written in between.
+#include "common/base/mem.h"
+#include "common/kafka/consumer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { ASK_MS = 1000, SEEK_MS = 1000, SEEK_TRIES = 100, SEEK_STEP_MS = 10 };
+
+struct placing {
+    struct kafka_job job;
+    struct kafka_consumer *consumer;
+    rd_kafka_t *rk;
+    enum kafka_place place;
+    int64_t fallback; // OFFSET_BEGINNING or _END: for a partition without a committed offset
+    rd_kafka_topic_partition_list_t *list;
+    uint64_t *terms; // of list's partitions
+    int rc;
+    kafka_done_fn *fn; // NULL: a new assignment
+    void *arg;
+};
+
+// ---- in the worker
+
+// Turns the logical offsets of the list into those of the broker, as of now: one request for each leader.
+static int ask_watermarks(rd_kafka_t *rk, rd_kafka_topic_partition_list_t *list)
+{
+    rd_kafka_resp_err_t e = rd_kafka_offsets_for_times(rk, list, ASK_MS);
+    for (int i = 0; i < list->cnt && !e; i++) {
+        e = list->elems[i].err;
+        if (!e && list->elems[i].offset < 0)
+            e = RD_KAFKA_RESP_ERR__TIMED_OUT;
+    }
+    return kafka_code(e);
+}
+
+static int ask_committed(struct placing *p)
+{
+    rd_kafka_resp_err_t e = rd_kafka_committed(p->rk, p->list, ASK_MS);
+    if (e)
+        return kafka_code(e);
+    rd_kafka_topic_partition_list_t *without = rd_kafka_topic_partition_list_new(p->list->cnt);
+    for (int i = 0; i < p->list->cnt && !e; i++) {
+        const rd_kafka_topic_partition_t *item = &p->list->elems[i];
+        e = item->err;
+        if (item->offset < 0)
+            rd_kafka_topic_partition_list_add(without, item->topic, item->partition)->offset = p->fallback;
+    }
+    int rc = kafka_code(e);
+    if (rc == 0 && without->cnt > 0)
+        rc = ask_watermarks(p->rk, without);
+    for (int i = 0; i < without->cnt && rc == 0; i++) {
+        const rd_kafka_topic_partition_t *item = &without->elems[i];
+        rd_kafka_topic_partition_list_find(p->list, item->topic, item->partition)->offset = item->offset;
+    }
+    rd_kafka_topic_partition_list_destroy(without);
+    return rc;
+}
+
+// Leaves in `list` what librdkafka does not fetch yet: a new assignment starts when its own lookup is done.
+static int seek_once(rd_kafka_t *rk, rd_kafka_topic_partition_list_t *list)
+{
+    rd_kafka_error_t *error = rd_kafka_seek_partitions(rk, list, SEEK_MS);
+    int rc = error ? kafka_code(rd_kafka_error_code(error)) : 0;
+    if (error)
+        rd_kafka_error_destroy(error);
+    for (int i = list->cnt - 1; i >= 0 && rc == 0; i--) {
+        rd_kafka_resp_err_t e = list->elems[i].err;
+        if (e == RD_KAFKA_RESP_ERR__STATE || e == RD_KAFKA_RESP_ERR__PREV_IN_PROGRESS)
+            continue;
+        rc = kafka_code(e);
+        if (rc == 0)
+            (void)rd_kafka_topic_partition_list_del_by_idx(list, i);
+    }
+    return rc;
+}
+
+static int seek(const struct placing *p)
+{
+    const struct timespec step = {.tv_nsec = SEEK_STEP_MS * 1000000L};
+    rd_kafka_topic_partition_list_t *left = rd_kafka_topic_partition_list_copy(p->list);
+    int rc = seek_once(p->rk, left);
+    for (int i = 0; i < SEEK_TRIES && rc == 0 && left->cnt > 0 && !atomic_load(p->job.stopping); i++) {
+        (void)nanosleep(&step, NULL);
+        rc = seek_once(p->rk, left);
+    }
+    if (rc == 0 && left->cnt > 0)
+        rc = -ETIMEDOUT;
+    rd_kafka_topic_partition_list_destroy(left);
+    return rc;
+}
+
+static void run(struct kafka_job *job)
+{
+    struct placing *p = container_of(job, struct placing, job);
+    p->rc = p->place == PLACE_COMMITTED ? ask_committed(p) : ask_watermarks(p->rk, p->list);
+    if (p->rc == 0)
+        p->rc = seek(p);
+}
+
+// ---- on the loop
+
+static struct placing *placing_new(struct kafka_consumer *c, enum kafka_place place, size_t count)
+{
+    struct placing *p = mem_alloc(sizeof(*p));
+    p->consumer = c;
+    p->rk = c->client.rk;
+    p->place = place;
+    p->fallback = c->params.from_beginning ? RD_KAFKA_OFFSET_BEGINNING : RD_KAFKA_OFFSET_END;
+    p->list = rd_kafka_topic_partition_list_new((int)count);
+    p->terms = mem_array(count, sizeof(*p->terms));
+    return p;
+}
+
+static void placing_add(struct placing *p, const struct kafka_partition *partition)
+{
+    p->terms[p->list->cnt] = partition->term;
+    rd_kafka_topic_partition_list_add(p->list, partition->topic, partition->number)->offset =
+        p->place == PLACE_BEGIN ? RD_KAFKA_OFFSET_BEGINNING : RD_KAFKA_OFFSET_END;
+}
+
+static void placing_free(struct placing *p)
+{
+    rd_kafka_topic_partition_list_destroy(p->list);
+    free(p->terms);
+    free(p);
+}
+
+// The partition that was meant, unless it left us since.
+static struct kafka_partition *meant(struct placing *p, int i)
+{
+    const rd_kafka_topic_partition_t *item = &p->list->elems[i];
+    struct kafka_partition *partition = kafka_partition_find(p->consumer, item->topic, item->partition);
+    return partition && partition->term == p->terms[i] ? partition : NULL;
+}
+
+static void tell_assigned(struct placing *p, int i)
+{
+    struct kafka_consumer *c = p->consumer;
+    struct kafka_partition *partition = meant(p, i);
+    if (!partition)
+        return;
+    partition->placing = false;
+    // The owner may ask for the count, so it must be known by now.
+    if (p->rc < 0 || kafka_consumer_partitions(c, partition->topic) == 0)
+        return; // the next tick tries again
+    partition->position = p->list->elems[i].offset;
+    partition->state = PARTITION_OURS;
+    c->params.on_assigned(c->params.arg, partition->topic, partition->number);
+}
+
+static void assigned_done(struct kafka_job *job, bool run_was_called)
+{
+    struct placing *p = container_of(job, struct placing, job);
+    for (int i = 0; i < p->list->cnt && run_was_called && !p->consumer->closing; i++)
+        tell_assigned(p, i);
+    if (run_was_called && !p->consumer->closing)
+        kafka_settle(p->consumer);
+    placing_free(p);
+}
+
+void kafka_settle(struct kafka_consumer *c)
+{
+    const struct kafka_partition *partition;
+    TAILQ_FOREACH(partition, &c->partitions, link)
+    if (partition->state == PARTITION_PLACING)
+        return;
+    if (c->unsettled && c->params.on_rebalanced)
+        c->params.on_rebalanced(c->params.arg);
+    c->unsettled = false;
+}
+
+void kafka_place_new(struct kafka_consumer *c)
+{
+    size_t count = 0;
+    struct kafka_partition *partition;
+    TAILQ_FOREACH(partition, &c->partitions, link)
+    count += partition->state == PARTITION_PLACING && !partition->placing;
+    if (count == 0 || !c->client.worker)
+        return;
+    kafka_client_probe(&c->client);
+    struct placing *p = placing_new(c, PLACE_COMMITTED, count);
+    TAILQ_FOREACH(partition, &c->partitions, link)
+    {
+        if (partition->state == PARTITION_PLACING && !partition->placing) {
+            partition->placing = true;
+            placing_add(p, partition);
+        }
+    }
+    p->job = (struct kafka_job){.run = run, .done = assigned_done};
+    kafka_worker_post(c->client.worker, &p->job);
+}
+
+static void seek_done(struct kafka_job *job, bool run_was_called)
+{
+    struct placing *p = container_of(job, struct placing, job);
+    struct kafka_consumer *c = p->consumer;
+    struct kafka_partition *partition = meant(p, 0);
+    if (run_was_called && !c->closing) {
+        const rd_kafka_topic_partition_t *item = &p->list->elems[0];
+        if (partition && p->rc == 0)
+            partition->position = item->offset;
+        if (p->fn)
+            p->fn(p->arg, item->topic, item->partition, partition ? p->rc : -ECANCELED);
+        // The owner may have done anything with it meanwhile.
+        partition = meant(p, 0);
+        if (partition) {
+            partition->seeks--;
+            kafka_partition_flow(c, partition);
+        }
+    }
+    placing_free(p);
+}
+
+static void seek_to(struct kafka_consumer *c, const char *topic, int32_t number, enum kafka_place place,
+                    kafka_done_fn *fn, void *arg)
+{
+    struct kafka_partition *partition = kafka_partition_find(c, topic, number);
+    struct placing *p = placing_new(c, place, 1);
+    p->fn = fn;
+    p->arg = arg;
+    if (partition) {
+        placing_add(p, partition);
+        partition->seeks++;
+        kafka_partition_flow(c, partition);
+    } else { // term 0 is nobody's: answered with -ECANCELED
+        (void)rd_kafka_topic_partition_list_add(p->list, topic, number);
+    }
+    p->job = (struct kafka_job){.run = run, .done = seek_done};
+    kafka_worker_post(c->client.worker, &p->job);
+}
+
+void kafka_consumer_seek_end(struct kafka_consumer *c, const char *topic, int32_t partition,
+                             kafka_done_fn *fn, void *arg)
+{
+    seek_to(c, topic, partition, PLACE_END, fn, arg);
+}
+
+void kafka_consumer_seek_begin(struct kafka_consumer *c, const char *topic, int32_t partition,
+                               kafka_done_fn *fn, void *arg)
+{
+    seek_to(c, topic, partition, PLACE_BEGIN, fn, arg);
+}

@@ -73,7 +73,7 @@ static void broker_start(struct fixture *f)
     set_number("ROLLCALL_BROKER_LISTEN", f->port);
     (void)setenv("ROLLCALL_BROKER_TOPICS", "eight:8,one:1", 1);
     (void)setenv("ROLLCALL_BROKER_READY_FILE", f->ready, 1);
-    char path[] = ROLLCALL_BROKER_PATH, *argv[] = {path, NULL};
+    char path[] = BROKER_PATH, *argv[] = {path, NULL};
     (void)unlink(f->ready);
     f->broker = peer_start(argv);
     until(f, is_ready, f);

@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+// Port 0: any. -1 when the port is taken.
 static int bound_socket(int type, uint16_t *port)
 {
     int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
@@ -23,21 +24,33 @@ static int bound_socket(int type, uint16_t *port)
     int one = 1;
     (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
     if (fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof(at)) != 0 ||
-        getsockname(fd, (struct sockaddr *)&at, &n) != 0)
-        abort();
+        getsockname(fd, (struct sockaddr *)&at, &n) != 0) {
+        (void)close(fd);
+        return -1;
+    }
     *port = ntohs(at.sin_port);
     return fd;
 }
 
-void sip_peer_open(struct sip_peer *p, bool with_tcp)
+// A UDP port whose number somebody else has for TCP is given back.
+static bool try_open(struct sip_peer *p, bool with_tcp)
 {
     *p = (struct sip_peer){.listener = -1, .stream = -1};
     p->udp = bound_socket(SOCK_DGRAM, &p->port);
-    if (!with_tcp)
-        return;
-    p->listener = bound_socket(SOCK_STREAM, &p->port);
-    if (listen(p->listener, 8) != 0)
-        abort();
+    if (p->udp >= 0 && with_tcp)
+        p->listener = bound_socket(SOCK_STREAM, &p->port);
+    if (p->udp >= 0 && (!with_tcp || (p->listener >= 0 && listen(p->listener, 8) == 0)))
+        return true;
+    sip_peer_close(p);
+    return false;
+}
+
+void sip_peer_open(struct sip_peer *p, bool with_tcp)
+{
+    for (int tries = 0; tries < 50; tries++)
+        if (try_open(p, with_tcp))
+            return;
+    abort();
 }
 
 void sip_peer_close(struct sip_peer *p)

@@ -55,6 +55,11 @@ static void act_on_commands_of_disabled(struct engine *e, struct entry *r)
     report_mark(e, r);
 }
 
+static bool sends(const struct plan *plan)
+{
+    return plan->kind == PLAN_BIND || plan->kind == PLAN_REFRESH || plan->kind == PLAN_UNBIND;
+}
+
 static int64_t earlier(int64_t a, int64_t b)
 {
     return a < b ? a : b;
@@ -64,8 +69,7 @@ static int64_t earlier(int64_t a, int64_t b)
 static int64_t next_change_ms(const struct entry *r, const struct plan *plan, int64_t now_ms)
 {
     int64_t at = NEVER_MS;
-    bool sends = plan->kind == PLAN_BIND || plan->kind == PLAN_REFRESH || plan->kind == PLAN_UNBIND;
-    if (sends && plan->at_ms > now_ms)
+    if (sends(plan) && plan->at_ms > now_ms)
         at = plan->at_ms;
     if (machine_is_live(r, now_ms))
         at = earlier(at, r->expires_ms);
@@ -82,6 +86,13 @@ static void defer(struct engine *e, struct entry *r)
         return;
     r->deferred = true;
     marks_push(e, &e->deferred, (struct mark){.id = r->id, .shard = r->shard});
+}
+
+// With a lease there would be something to send, or earlier.
+static bool is_held_back(const struct entry *r, const struct plan *plan, int64_t now_ms)
+{
+    const struct plan free = machine_plan(r, PERMIT_ALL, now_ms);
+    return sends(&free) && (free.kind == PLAN_UNBIND || !sends(plan) || free.at_ms < plan->at_ms);
 }
 
 static void wait_turn(struct engine *e, struct entry *r, const struct plan *plan, struct moment now)
@@ -111,12 +122,11 @@ void entry_update(struct engine *e, struct entry *r, struct moment now)
         plan = machine_plan(r, permission, now_ms);
     }
     act_on_commands_of_disabled(e, r);
-    bool sends = plan.kind == PLAN_BIND || plan.kind == PLAN_REFRESH || plan.kind == PLAN_UNBIND;
-    if (sends && plan.at_ms <= now_ms)
+    if (sends(&plan) && plan.at_ms <= now_ms)
         wait_turn(e, r, &plan, now);
     else
         entry_stop_waiting(e, r);
-    if (plan.kind == PLAN_HOLD)
+    if (permission == PERMIT_REFRESH && is_held_back(r, &plan, now_ms))
         defer(e, r);
     if (permission != PERMIT_NOTHING) {
         report_settle(e, r, now);
@@ -134,8 +144,7 @@ static void start_next(struct engine *e, struct entry *r, struct moment now)
     static const enum flight_kind kinds[] = {
         [PLAN_BIND] = FLIGHT_BIND, [PLAN_REFRESH] = FLIGHT_REFRESH, [PLAN_UNBIND] = FLIGHT_UNBIND};
     struct plan plan = machine_plan(r, permission_of(e, r), ms_of(now));
-    bool sends = plan.kind == PLAN_BIND || plan.kind == PLAN_REFRESH || plan.kind == PLAN_UNBIND;
-    if (sends && plan.at_ms <= ms_of(now))
+    if (sends(&plan) && plan.at_ms <= ms_of(now))
         flight_begin(e, r, kinds[plan.kind], now);
     else
         entry_update(e, r, now);

@@ -113,8 +113,7 @@ void conn_fail(struct conn *c, int status, const char *why)
     reply_error(c, status, why);
 }
 
-// Lets the client read the answer before the kernel resets the connection over bytes that nobody read.
-static bool linger(struct conn *c)
+bool conn_linger(struct conn *c)
 {
     if (c->eof) {
         conn_close(c);
@@ -142,7 +141,7 @@ void conn_take_callbacks(struct conn *c)
 static bool finish(struct conn *c)
 {
     if (c->after == AFTER_LINGER)
-        return linger(c);
+        return conn_linger(c);
     if (c->after == AFTER_CLOSE) {
         conn_close(c);
         return false;
@@ -155,10 +154,8 @@ static bool finish(struct conn *c)
         return false;
     conn_take_callbacks(c);
     receive_reset(c);
-    if (c->server->stopping && !evbuffer_get_length(input_of(c))) {
-        conn_close(c);
-        return false;
-    }
+    if (c->server->stopping && !evbuffer_get_length(input_of(c)))
+        return conn_linger(c);
     deadline_set(c, WAIT_REQUEST);
     return true;
 }

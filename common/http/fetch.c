@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HEAD_MAX ((size_t)64 * 1024)
+#define HEAD_MAX ((size_t)16 * 1024)
 
 enum fetch_state { FETCH_CONNECT, FETCH_HEAD, FETCH_BODY, FETCH_OVER };
 

@@ -1,6 +1,7 @@
 // HTTP/1.1 server and a small client on libevent's evhttp; the only place that includes it. What evhttp lets
 // through is put right here once: limits with JSON errors, deadlines, two Content-Lengths, missing Host, HEAD
-// with a body, methods.
+// with a body, methods. Everything belongs to the thread of its loop; several servers on several threads
+// share a port. The process must ignore SIGPIPE. Refuses TLS, compression and HTTP/2: a proxy's work.
 #ifndef ROLLCALL_HTTP_HTTP_H
 #define ROLLCALL_HTTP_HTTP_H
 
@@ -17,7 +18,8 @@ struct http_limits {
     size_t header_bytes;        // 16 KiB -> 431
     size_t body_bytes;          // 1 MiB -> 413
     uint32_t header_timeout_ms; // from the first byte of a request to the end of its header -> 408
-    uint32_t body_timeout_ms;   // to the end of its body -> 408
+    uint32_t body_timeout_ms;   // from there to the end of its body -> 408; and a client that takes nothing
+                                // of its answer for so long is closed
     uint32_t idle_timeout_ms;   // between requests on a kept-alive connection: closed
     size_t connections;         // of one server; past it new ones are closed
 };
@@ -35,8 +37,9 @@ struct http_server_params {
     struct http_limits limits;
     void *arg;
     void (*on_request)(void *arg, struct http_request *r); // must be answered exactly once, now or later
-    // Error document of the server's own answers (400, 408, 413, 431, 501, 503); NULL:
-    // {"errors":[{title,detail,code,status}]}.
+    // Error document of the server's own answers (400, 408, 413, 417, 431, 501, 505), each followed by the
+    // end of the connection; NULL: {"errors":[{title,detail,code,status}]}. `on_request` does not hear of
+    // these.
     void (*write_error)(struct buf *out, int status, const char *title, const char *detail);
     const char *error_type; // its media type, a constant; NULL: application/json
 };
@@ -47,12 +50,18 @@ must_use int http_listen(const char *address, bool shared, int *ret_fd, uint16_t
                          struct error *err);
 
 struct http_server *http_server_new(const struct http_server_params *p);
-void http_server_stop(
-    struct http_server *s); // stops accepting; answers carry "connection: close"; idle ones close
-size_t http_server_active_count(const struct http_server *s); // requests not answered yet
+// Stops accepting; answers carry "connection: close"; idle connections close. What has begun goes on.
+void http_server_stop(struct http_server *s);
+// Requests of which a part has arrived and that are not answered to the last byte. A stopped server may be
+// freed when it is 0 and nothing is cut off.
+size_t http_server_active_count(const struct http_server *s);
+// Not from within a callback of the server. Requests still unanswered stay valid and are answered into the
+// void; streams hear on_gone. NULL is allowed.
 void http_server_free(struct http_server *s);
 
-// ---- the request: everything borrowed until it is answered
+// ---- the request: everything borrowed until it is answered. The client may leave before; nothing changes
+// for the handler then. Repeated or contradictory framing fields, a missing Host, %00 in the target never get
+// here; chunked bodies are decoded; TRACE is HTTP_OTHER, what is not in RFC 9110 or RFC 5789 is answered 501.
 
 enum http_method {
     HTTP_GET,
@@ -66,7 +75,7 @@ enum http_method {
 };
 const char *http_method_name(enum http_method m);
 enum http_method http_method(const struct http_request *r);
-struct str http_target(const struct http_request *r); // raw path and query
+struct str http_target(const struct http_request *r); // as it came, also absolute-form
 struct str http_path(const struct http_request *r);   // raw path (still percent-encoded), without query
 struct str http_query(const struct http_request *r);  // raw, without '?'
 struct str http_header(const struct http_request *r, const char *name); // first; STR_NONE when absent
@@ -74,7 +83,7 @@ size_t http_header_count(const struct http_request *r, const char *name);
 struct str http_body(const struct http_request *r);
 struct str http_peer(const struct http_request *r);      // address text without port
 struct str http_host(const struct http_request *r);      // Host header
-uint64_t http_received_us(const struct http_request *r); // monotonic
+uint64_t http_received_us(const struct http_request *r); // monotonic; when it was whole
 
 // Percent-decoding. path segments: '+' stays. 0 or -EINVAL for a broken escape or %00.
 must_use int http_decode(struct buf *out, struct str encoded, bool plus_is_space);
@@ -93,35 +102,45 @@ must_use int http_pairs_parse(struct str text, struct http_pairs *ret,
 void http_pairs_done(struct http_pairs *p);
 const char *http_pairs_get(const struct http_pairs *p, const char *name); // last value, or NULL
 
-// ---- the answer. Header names are written as given, in the order of the calls; content-length is put last
-// by the server.
+// ---- the answer. Header names are written as given, in the order of the calls; then "connection" where it
+// must be said, and content-length last. Nothing else is added. Answers to HEAD have the length and no body;
+// 204 and 304 have neither body nor length, and a content-type given for them is left out.
 
-void http_reply_header(struct http_request *r, const char *name,
-                       struct str value);                             // copied; CR, LF, NUL: dropped
+// Copied; CR, LF, NUL: dropped from the value. The server's own fields (content-length, transfer-encoding,
+// connection) are ignored. `name` is a constant of the program.
+void http_reply_header(struct http_request *r, const char *name, struct str value);
 void http_reply(struct http_request *r, int status, struct str body); // copied; r is gone afterwards
-// For long bodies: chunked, with back-pressure. on_ready runs when more is wanted; on_gone when the client
-// left (no calls on r after it).
+
+// For long bodies: chunked (to HTTP/1.0 until the connection ends), with back-pressure. None of these runs
+// from within a call on r.
 struct http_stream_fns {
-    void (*on_ready)(void *arg);
-    void (*on_gone)(void *arg);
+    void (*on_ready)(void *arg); // more is wanted, after http_stream_write said false
+    void (*on_gone)(
+        void *arg); // the client left, or the server was freed: r is gone, no calls on it any more
 };
 void http_stream_begin(struct http_request *r, int status, const struct http_stream_fns *fns, void *arg);
-bool http_stream_write(struct http_request *r, struct str chunk); // false: enough for now, wait for on_ready
-void http_stream_end(struct http_request *r);                     // r is gone afterwards
+// Copied. False: enough for now, wait for on_ready; what was given is kept all the same.
+bool http_stream_write(struct http_request *r, struct str chunk);
+void http_stream_end(struct http_request *r); // r is gone afterwards
 
-// ---- client
+// ---- client: one GET, the body of a 200 line by line, in bounded memory. Names are resolved off the loop;
+// all addresses of a name are tried. No redirects, no TLS.
 
 struct http_fetch_params {
     struct event_base *base;
     const char *url;     // http://host:port/path?query
     const char *bearer;  // Authorization: Bearer …; NULL
-    uint32_t timeout_ms; // between two pieces of the answer
+    uint32_t timeout_ms; // between two pieces of the answer, and to the first
     size_t line_bytes;   // longest line; longer: fails
     void *arg;
     void (*on_line)(void *arg, struct str line); // each line of a 200's body, without its end; borrowed
-    void (*on_done)(void *arg, int status, const struct error *err); // once; the fetch frees itself
+    // Once; the fetch frees itself. `err` is NULL only for a 200 whose body came whole; `status` 0: no
+    // answer.
+    void (*on_done)(void *arg, int status, const struct error *err);
 };
 struct http_fetch;
+// -EINVAL at once for a URL or token that cannot be; all else is told by on_done, never from within this
+// call.
 must_use int http_fetch_lines(const struct http_fetch_params *p, struct http_fetch **ret, struct error *err);
 void http_fetch_cancel(struct http_fetch *f); // on_done is not called
 // Stops reading from the socket and delivering lines, so that the sender is pushed back; the time-out rests.

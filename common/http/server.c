@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ACCEPT_PAUSE_MS 100
+#define ACCEPT_AGAIN_MS 500
 
 static void on_adopt(evutil_socket_t fd, short what, void *arg)
 {
@@ -26,19 +26,18 @@ static void on_evhttp_request(struct evhttp_request *evreq, void *arg)
     s->params.on_request(s->params.arg, request_new(c, evreq));
 }
 
-// Out of descriptors: the listener would be readable for ever, so it rests for a moment.
-static void on_accept_error(struct evconnlistener *listener, void *arg)
+// Out of descriptors: the listener would be readable for ever, so it rests until on_accept_again. Its
+// argument is evhttp, which holds nothing of ours.
+static void on_accept_error(struct evconnlistener *listener, void *evhttp)
 {
-    struct http_server *s = arg;
     (void)evconnlistener_disable(listener);
-    (void)event_add(s->accept_again, &(struct timeval){.tv_usec = ACCEPT_PAUSE_MS * 1000});
 }
 
+// Costs nothing where the listener is enabled.
 static void on_accept_again(evutil_socket_t fd, short what, void *arg)
 {
     struct http_server *s = arg;
-    if (s->bound)
-        (void)evconnlistener_enable(evhttp_bound_socket_get_listener(s->bound));
+    (void)evconnlistener_enable(evhttp_bound_socket_get_listener(s->bound));
 }
 
 static void listen_on(struct http_server *s)
@@ -51,6 +50,7 @@ static void listen_on(struct http_server *s)
     if (!s->bound)
         abort();
     evconnlistener_set_error_cb(listener, on_accept_error);
+    (void)event_add(s->accept_again, &(struct timeval){.tv_usec = ACCEPT_AGAIN_MS * 1000});
 }
 
 struct http_server *http_server_new(const struct http_server_params *p)
@@ -62,7 +62,7 @@ struct http_server *http_server_new(const struct http_server_params *p)
     TAILQ_INIT(&s->requests);
     deadline_init(s);
     s->adopt = event_new(p->base, -1, 0, on_adopt, s);
-    s->accept_again = event_new(p->base, -1, 0, on_accept_again, s);
+    s->accept_again = event_new(p->base, -1, EV_PERSIST, on_accept_again, s);
     s->http = evhttp_new(p->base);
     if (!s->adopt || !s->accept_again || !s->http)
         abort();
@@ -85,13 +85,27 @@ void http_server_stop(struct http_server *s)
     for (c = TAILQ_FIRST(&s->conns); c; c = next) {
         next = TAILQ_NEXT(c, in_server);
         if (c->state == CONN_IDLE && !c->running)
-            conn_close(c);
+            (void)conn_linger(c);
     }
 }
 
 size_t http_server_active_count(const struct http_server *s)
 {
-    return s->active_count;
+    size_t count = s->active_count;
+    const struct conn *c;
+    TAILQ_FOREACH(c, &s->queues[WAIT_HEAD], in_queue)
+    {
+        count++;
+    }
+    TAILQ_FOREACH(c, &s->queues[WAIT_BODY], in_queue)
+    {
+        count++;
+    }
+    TAILQ_FOREACH(c, &s->queues[WAIT_TAKE], in_queue)
+    {
+        count += c->state == CONN_WRITING; // those that stream are counted already
+    }
+    return count;
 }
 
 void http_server_free(struct http_server *s)

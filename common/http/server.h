@@ -114,6 +114,9 @@ struct bufferevent *conn_new(struct event_base *base, void *server); // evhttp's
 void conn_adopt(struct conn *c);                                     // takes the callbacks over
 void conn_run(struct conn *c);   // goes on as far as it can; c may be gone afterwards
 void conn_close(struct conn *c); // at once; c may be gone afterwards
+// Closes politely: the client can read what it was sent before the kernel resets the connection over bytes
+// that nobody read. Always false: conn_run has nothing more to do.
+bool conn_linger(struct conn *c);
 void conn_fail(struct conn *c, int status, const char *why); // answers with an error; conn_run follows
 void conn_orphan(struct conn *c);                            // its request outlives it
 bool conn_write(struct conn *c, struct str a, struct str b); // false: broken

@@ -192,6 +192,21 @@ static void a_cancelled_fetch_says_nothing_more(void **state)
     }
 }
 
+static void a_fetch_may_be_cancelled_while_its_name_is_looked_up(void **state)
+{
+    struct feed d;
+    struct reader r = {.lines = 0}, other = {.lines = 0};
+    feed_init(&d, 0);
+    fetch_from(&r, &d.f, d.f.port, "localhost", "/short");
+    http_fetch_cancel(r.fetch);
+    fetch_from(&other, &d.f, d.f.port, "localhost", "/short");
+    WAIT_UNTIL(&d.f, other.done);
+    assert_false(r.done);
+    assert_int_equal(r.lines, 0);
+    reader_done(&other);
+    fixture_done(&d.f);
+}
+
 static void another_status_is_an_error_and_its_body_no_lines(void **state)
 {
     struct feed d;
@@ -387,6 +402,7 @@ int main(void)
         cmocka_unit_test(a_pause_reaches_the_sender_and_ends_without_loss),
         cmocka_unit_test(a_pause_before_the_connection_holds),
         cmocka_unit_test(a_cancelled_fetch_says_nothing_more),
+        cmocka_unit_test(a_fetch_may_be_cancelled_while_its_name_is_looked_up),
         cmocka_unit_test(another_status_is_an_error_and_its_body_no_lines),
         cmocka_unit_test(a_line_past_the_limit_fails),
         cmocka_unit_test(silence_ends_a_fetch_but_not_a_paused_one),

@@ -1,6 +1,8 @@
 // common/http: the server, seen from raw sockets: answers, reading, connections.
 #include "tests/unit/http_app.h"
 
+#include <sys/resource.h>
+
 // ---- answers
 
 static void fields_come_in_the_order_of_the_calls_and_no_others(void **state)
@@ -323,7 +325,7 @@ static void stopping_finishes_what_is_under_way(void **state)
     client_say(&waits, GET("/later"));
     client_say(&sends, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhel");
     WAIT_UNTIL(&a.f, a.waiting_count == 1);
-    assert_int_equal(http_server_active_count(a.f.server), 1);
+    assert_int_equal(http_server_active_count(a.f.server), 2);
     http_server_stop(a.f.server);
     WAIT_UNTIL(&a.f, idle.closed);
     assert_int_equal(idle.got.n, 0);
@@ -346,6 +348,84 @@ static void stopping_finishes_what_is_under_way(void **state)
     client_close(&idle);
     client_close(&waits);
     client_close(&sends);
+    app_done(&a);
+}
+
+static void a_stopped_server_is_active_until_the_last_byte_is_taken(void **state)
+{
+    struct app a;
+    struct client c;
+    app_init(&a, app_limits());
+    client_connect(&c, &a.f);
+    (void)event_del(c.readable);
+    for (int i = 0; i < 8; i++) // more than the sockets hold
+        client_say(&c, GET("/big"));
+    client_say(&c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Le");
+    http_server_stop(a.f.server);
+    assert_int_equal(http_server_active_count(a.f.server), 1);
+    (void)event_add(c.readable, NULL);
+    WAIT_UNTIL(&a.f, c.closed);
+    assert_false(c.reset);
+    assert_int_equal(http_server_active_count(a.f.server), 0);
+    assert_true(str_ends(buf_str(&c.got), STR_LIT("bbb")));
+    client_close(&c);
+    app_done(&a);
+}
+
+static void a_half_received_request_counts_as_active(void **state)
+{
+    static const char *const texts[] = {"GET / HT",
+                                        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhe"};
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        struct app a;
+        struct client c;
+        app_init(&a, app_limits());
+        client_connect(&c, &a.f);
+        assert_int_equal(http_server_active_count(a.f.server), 0);
+        client_say(&c, texts[i]);
+        WAIT_UNTIL(&a.f, http_server_active_count(a.f.server) == 1);
+        http_server_stop(a.f.server);
+        assert_int_equal(http_server_active_count(a.f.server), 1);
+        (void)shutdown(c.fd, SHUT_WR);
+        WAIT_UNTIL(&a.f, c.closed);
+        assert_int_equal(http_server_active_count(a.f.server), 0);
+        client_close(&c);
+        app_done(&a);
+    }
+}
+
+// Counts the turns of the loop while the process has no descriptor left.
+static void running_out_of_descriptors_passes(void **state)
+{
+    const char *preload = getenv("LD_PRELOAD");
+    if (preload && strstr(preload, "vgpreload"))
+        skip(); // valgrind accepts, closes again and only then says that there are too many
+    struct app a;
+    struct client c;
+    struct rlimit before, none;
+    app_init(&a, app_limits());
+    client_connect(&c, &a.f);
+    client_say(&c, "G"); // the accept of this would be refused were the limit set already
+    struct client late;
+    client_connect(&late, &a.f);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = before;
+    none.rlim_cur = (rlim_t)late.fd + 1;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    client_say(&c, "ET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    struct event *later = event_new(a.f.base, -1, 0, fixture_late, &a.f);
+    a.f.late = false;
+    (void)event_add(later, &(struct timeval){.tv_usec = 50000});
+    int turns = 0;
+    while (turn(&a.f))
+        turns++;
+    assert_true(turns < 20);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    client_say(&late, GET("/"));
+    expect_text(&late, OK_EMPTY);
+    event_free(later);
+    client_close(&c);
+    client_close(&late);
     app_done(&a);
 }
 
@@ -426,6 +506,9 @@ int main(void)
         cmocka_unit_test(a_request_outlives_its_client),
         cmocka_unit_test(a_request_outlives_its_server),
         cmocka_unit_test(stopping_finishes_what_is_under_way),
+        cmocka_unit_test(a_stopped_server_is_active_until_the_last_byte_is_taken),
+        cmocka_unit_test(a_half_received_request_counts_as_active),
+        cmocka_unit_test(running_out_of_descriptors_passes),
         cmocka_unit_test(two_servers_share_a_port),
         cmocka_unit_test(addresses_that_mean_nothing_are_refused),
     };

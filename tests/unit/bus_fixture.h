@@ -31,7 +31,7 @@ struct world {
     struct metrics *metrics;
     struct bus *bus;
     struct kafka_consumer *watcher;
-    size_t assigned, positioned;
+    size_t assigned;
     struct seen seen[MAX_SEEN];
     size_t seen_count;
     struct kafka_producer *reporter;
@@ -73,19 +73,11 @@ static inline void world_on_records(void *arg, const struct kafka_record *record
     }
 }
 
-static inline void world_on_positioned(void *arg, const char *topic, int32_t partition, int rc)
-{
-    struct world *w = arg;
-    assert_true(rc >= 0);
-    w->positioned++;
-    kafka_consumer_resume(w->watcher, topic, partition);
-}
-
 static inline void world_on_assigned(void *arg, const char *topic, int32_t partition)
 {
     struct world *w = arg;
     w->assigned++;
-    kafka_consumer_seek_begin(w->watcher, topic, partition, world_on_positioned, w);
+    kafka_consumer_resume(w->watcher, topic, partition);
 }
 
 static inline void world_on_revoked(void *arg, const char *topic, int32_t partition, bool lost)
@@ -123,7 +115,7 @@ static inline void world_on_ensured(void *arg, const char *topic, int32_t partit
 static inline bool world_is_watching(const void *arg)
 {
     const struct world *w = arg;
-    return w->positioned >= 12; // three topics of four partitions
+    return w->assigned >= 12; // three topics of four partitions
 }
 
 static inline bool world_is_ensured(const void *arg)

@@ -180,10 +180,10 @@ size_t publisher_under_way(const struct publisher *p)
     return HASH_COUNT(p->table);
 }
 
-bool publisher_is_publishing(const struct publisher *p, uint64_t id, const char *place)
+bool publisher_is_publishing(const struct publisher *p, uint64_t id, struct str place)
 {
     struct slot_key key = {.id = id};
-    (void)snprintf(key.place, sizeof(key.place), "%s", place);
+    memcpy(key.place, place.p, place.n);
     struct slot *s;
     HASH_FIND(hh, p->table, &key, sizeof(key), s);
     return s;

@@ -12,7 +12,8 @@ void publisher_free(struct publisher *p);
 void publisher_publish(struct publisher *p, struct store_change *take_change);
 
 size_t publisher_under_way(const struct publisher *p);
-bool publisher_is_publishing(const struct publisher *p, uint64_t id, const char *place);
+bool publisher_is_publishing(const struct publisher *p, uint64_t id,
+                             struct str place);              // place: shorter than REGISTRATION_PLACE_BYTES
 uint64_t publisher_oldest_age_us(const struct publisher *p); // of what is not acknowledged; 0: nothing is
 void publisher_flush(struct publisher *p);                   // tells Redis of the acknowledgements so far
 

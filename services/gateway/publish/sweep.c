@@ -44,6 +44,20 @@ static enum sweep_brake brake(const struct hub *h)
 
 static void claim(struct sweep_shard *s);
 
+// What is under way needs no second message: its acknowledgement moves it on.
+static size_t publish_claimed(struct hub *h, const struct redis_value *rows)
+{
+    size_t published = 0;
+    struct row r;
+    for (size_t i = 0; i < redis_count(rows); i++) {
+        if (!row_read(redis_at(rows, i), &r) || publisher_is_publishing(h->publisher, r.id, r.place))
+            continue;
+        row_publish(h, &r);
+        published++;
+    }
+    return published;
+}
+
 static void on_claimed(void *arg, const struct redis_value *v, const struct error *err)
 {
     struct sweep_shard *s = arg;
@@ -53,7 +67,7 @@ static void on_claimed(void *arg, const struct redis_value *v, const struct erro
         log_limited(LOG_WARNING, "publish", 0, "late registrations not claimed: %s", err->text);
         return;
     }
-    hub_count(h, BUS_SWEPT, 0, rows_publish(h, redis_at(v, 1)));
+    hub_count(h, BUS_SWEPT, 0, publish_claimed(h, redis_at(v, 1)));
     if (redis_int(redis_at(v, 0)) == 1 && brake(h) == BRAKE_NONE)
         claim(s);
 }

@@ -1,0 +1,314 @@
+// What heals: a bus of services/gateway/publish whose Redis, broker or neighbour goes away and comes back. A
+// world of its own for each test.
+#include "tests/unit/bus_fixture.h"
+
+#include "common/base/hash.h"
+
+enum { MANY = 60 };
+
+static unsigned shard_of(const char *account)
+{
+    return hash_crc16(str_of(account)) % 16;
+}
+
+static struct registration many[MANY];
+
+// Written to Redis; handed to the bus only where `post`.
+static void create_many(struct world *w, const char *account, bool post)
+{
+    for (size_t i = 0; i < MANY; i++) {
+        char name[16];
+        (void)snprintf(name, sizeof(name), "trunk-%zu", i);
+        many[i] = created(w->f, account, name);
+        if (post)
+            world_post(w);
+    }
+}
+
+static void forget_many(void)
+{
+    for (size_t i = 0; i < MANY; i++)
+        registration_done(&many[i]);
+}
+
+static bool all_are_published(const void *arg)
+{
+    const struct world *w = arg;
+    for (size_t i = 0; i < MANY; i++)
+        if (!world_find((struct world *)(uintptr_t)w, "changes.any", "change.desired", many[i].id, 0))
+            return false;
+    return true;
+}
+
+static bool none_is_under_way(const void *arg)
+{
+    return metric(arg, BUS_UNDER_WAY, 0) == 0;
+}
+
+static void restart_redis(struct world *w)
+{
+    struct fixture *f = w->f;
+    (void)peer_stop(f->server, SIGKILL);
+    fixture_start_server(f);
+    f->replication_hash = 0;
+    assert_true(peer_run_until(f->base, fixture_is_up, f, LONG_MS));
+}
+
+static bool redis_is_noticed_away(const void *arg)
+{
+    const struct world *w = arg;
+    return !bus_health(w->bus).redis_up;
+}
+
+// ---- Kafka
+
+static void a_kafka_that_was_away_gets_each_change_once(void **state)
+{
+    struct world *w = *state;
+    (void)kill(w->broker, SIGSTOP);
+    create_many(w, "kafka", true);
+    // past the brake of 2 s, and ack_wait: without it the sweep would publish all of them again
+    expect_metric(w, BUS_BRAKED, 2, 15);
+    assert_int_equal(metric(w, BUS_SWEPT, 0), 0);
+    (void)kill(w->broker, SIGCONT);
+    assert_true(peer_run_until(w->f->base, all_are_published, w, LONG_MS));
+    assert_true(peer_run_until(w->f->base, none_is_under_way, w, LONG_MS));
+    assert_in_range(metric(w, BUS_PUBLISHED, STORE_OP_DESIRED), MANY, MANY);
+    forget_many();
+}
+
+static void what_could_not_be_given_to_kafka_before_it_died_is_published_to_the_next(void **state)
+{
+    struct world *w = *state;
+    struct registration r cleanup(registration_done) = created(w->f, "dead", "trunk");
+    (void)peer_stop(w->broker, SIGKILL); // with all its topics
+    world_post(w);
+    world_start_broker(w);
+    (void)expect(w, "changes.any", "change.desired", r.id, 1);
+}
+
+static void after_a_pause_late_ones_are_spread_over_the_grace(void **state)
+{
+    struct world *w = *state;
+    create_many(w, "pause", true);
+    assert_true(peer_run_until(w->f->base, all_are_published, w, LONG_MS));
+    bus_stop(w->bus, 2000);
+    unsigned s = shard_of("pause");
+    for (size_t i = 0; i < MANY; i++)
+        (void)rawf(w->f, "ZADD rc:{s%u}:due 1000 %" PRIu64, s, many[i].id);
+    (void)rawf(w->f, "HSET rc:{s%u}:sweep at 1", s); // nobody swept since 1970
+    w->bus = world_new_bus(w, "gateway-2", w->metrics);
+    expect_redis(w, "0", "ZCOUNT rc:{s%u}:due -inf 2000", s);
+    unsigned long long seconds, micros, early = 0;
+    assert_int_equal(sscanf(raw(w->f, "TIME"), "%llu %llu", &seconds, &micros), 2);
+    for (size_t i = 0; i < MANY; i++) {
+        unsigned long long at = strtoull(rawf(w->f, "ZSCORE rc:{s%u}:due %" PRIu64, s, many[i].id), NULL, 10);
+        assert_in_range(at, (seconds - 2) * 1000, (seconds + 1) * 1000 + GRACE_MS);
+        early += at < seconds * 1000 + GRACE_MS / 2;
+    }
+    assert_in_range(early, MANY / 6, MANY - MANY / 6); // spread, not at one end
+    forget_many();
+}
+
+// ---- two gateways
+
+static void two_buses_share_what_is_late_without_publishing_it_twice(void **state)
+{
+    struct world *w = *state;
+    struct metrics *others = metrics_new(bus_metrics_table, ARRAY_LEN(bus_metrics_table));
+    struct bus *other = world_new_bus(w, "gateway-2", others);
+    create_many(w, "shared", false); // their gateway died
+    assert_true(peer_run_until(w->f->base, all_are_published, w, LONG_MS));
+    assert_true(peer_run_until(w->f->base, none_is_under_way, w, LONG_MS));
+    bus_stop(other, 2000);
+    assert_int_equal(metric(w, BUS_SWEPT, 0) + metrics_get(others, BUS_SWEPT, 0), MANY);
+    for (size_t i = 0; i < MANY; i++)
+        assert_null(world_find(w, "changes.any", "change.desired", many[i].id, 1));
+    metrics_free(others);
+    forget_many();
+}
+
+static void a_stopping_bus_publishes_what_was_posted(void **state)
+{
+    struct world *w = *state;
+    create_many(w, "stop", true);
+    bus_stop(w->bus, 5000);
+    w->bus = NULL;
+    assert_int_equal(metric(w, BUS_ACKED, 0), MANY);
+    assert_true(peer_run_until(w->f->base, all_are_published, w, LONG_MS));
+    // and Redis was told: nothing is late
+    expect_redis(w, "0", "ZCOUNT rc:{s%u}:due -inf %" PRIu64, shard_of("stop"),
+                 many[MANY - 1].revision + 1500);
+    forget_many();
+}
+
+static void events_of_a_dead_gateway_are_drained_by_the_next_in_order(void **state)
+{
+    struct world *w = *state;
+    unsigned s = shard_of("outbox");
+    bus_stop(w->bus, 1000);
+    (void)rawf(w->f, "SET rc:{s%u}:outbox:owner gateway-dead PX 1500", s);
+    struct registration r cleanup(registration_done) = created(w->f, "outbox", "trunk");
+    for (unsigned i = 0; i < 100; i++) {
+        struct registration next cleanup(registration_done);
+        registration_copy(&next, &r);
+        next.retry_delay_s = 100 + i;
+        assert_int_equal(do_update(w->f, &r, &next), 0);
+        registration_done(&r);
+        registration_copy(&r, &w->f->got.reg);
+    }
+    w->bus = world_new_bus(w, "gateway-2", w->metrics);
+    (void)expect(w, "events", "registration.updated", r.id, 100);
+    uint64_t last =
+        json_u64_or(json_get(expect(w, "events", "registration.created", r.id, 1)->value, "revision"), 0);
+    for (size_t i = 0; i < 100; i++) {
+        const struct seen *e = world_find(w, "events", "registration.updated", r.id, i);
+        uint64_t revision = json_u64_or(json_get(e->value, "revision"), 0);
+        assert_true(revision > last);
+        last = revision;
+    }
+    expect_redis(w, "0", "XLEN rc:{s%u}:outbox", s);
+    assert_null(world_find(w, "events", "registration.updated", r.id, 100)); // none twice
+}
+
+static void a_place_that_another_gateway_made_is_read_here_too(void **state)
+{
+    struct world *w = *state;
+    struct registration r cleanup(registration_done) = a_registration("places", "trunk");
+    r.node = 7;
+    assert_int_equal(do_create(w->f, &r), 0);
+    registration_done(&r);
+    registration_copy(&r, &w->f->got.reg);
+    // its gateway published it, and noted the place
+    (void)raw(w->f, "HSET rc:{g}:places node-7 1");
+    report_state(w, &r, 100, 1, STATE_REGISTERED);
+    expect_redis(w, "registered", "HGET rc:{s%u}:reg:%" PRIu64 " state", shard_of("places"), r.id);
+}
+
+// ---- Redis
+
+static void a_report_that_redis_could_not_take_is_applied_when_it_is_back(void **state)
+{
+    struct world *w = *state;
+    struct registration r cleanup(registration_done) = created(w->f, "away", "trunk");
+    world_post(w);
+    (void)expect(w, "changes.any", "change.desired", r.id, 1);
+    assert_string_equal(raw(w->f, "SAVE"), "OK");
+    (void)peer_stop(w->f->server, SIGKILL);
+    assert_true(peer_run_until(w->f->base, redis_is_noticed_away, w, LONG_MS));
+    report_state(w, &r, 100, 1, STATE_REGISTERED);
+    fixture_start_server(w->f);
+    assert_true(peer_run_until(w->f->base, world_is_healthy, w, LONG_MS));
+    assert_true(peer_run_until(w->f->base, fixture_is_up, w->f, LONG_MS));
+    expect_redis(w, "registered", "HGET rc:{s%u}:reg:%" PRIu64 " state", shard_of("away"), r.id);
+    char dump[96];
+    (void)snprintf(dump, sizeof(dump), "%s/dump.rdb", w->f->dir);
+    (void)unlink(dump);
+}
+
+static void an_emptied_redis_gets_back_what_was_published_and_gives_no_id_twice(void **state)
+{
+    struct world *w = *state;
+    unsigned s = shard_of("lost");
+    struct registration kept cleanup(registration_done) = created(w->f, "lost", "kept");
+    world_post(w);
+    struct registration gone cleanup(registration_done) = created(w->f, "lost", "gone");
+    world_post(w);
+    assert_int_equal(do_delete(w->f, "lost", gone.id), 0);
+    world_post(w);
+    (void)expect(w, "changes.any", "change.remove", gone.id, 1);
+    (void)expect(w, "changes.any", "change.desired", kept.id, 1);
+    assert_int_equal(do_refresh(w->f, "lost", kept.id), 0);
+    world_post(w);
+    uint64_t present =
+        json_u64_or(json_get(expect(w, "changes.any", "change.desired", kept.id, 2)->value, "revision"), 0);
+
+    restart_redis(w); // empty
+    assert_true(peer_run_until(w->f->base, world_is_healthy, w, LONG_MS));
+    char revision[24], id[24];
+    (void)snprintf(revision, sizeof(revision), "%" PRIu64, present);
+    (void)snprintf(id, sizeof(id), "%" PRIu64, kept.id);
+    assert_string_equal(rawf(w->f, "HGET rc:{s%u}:reg:%s revision", s, id), revision);
+    assert_string_equal(rawf(w->f, "HGET rc:{s%u}:reg:%s refresh_seq", s, id), "1");
+    assert_string_equal(rawf(w->f, "HGET rc:{s%u}:acct:lost:names kept", s), id);
+    assert_string_equal(rawf(w->f, "ZRANGE rc:{s%u}:acct:lost:ids 0 -1", s), id);
+    assert_string_equal(rawf(w->f, "SISMEMBER rc:{s%u}:at:any:%u %s", s, key_bucket(kept.id), id), "1");
+    char digest[STORE_DIGEST_BYTES];
+    key_binding_digest(&kept, digest);
+    assert_string_equal(rawf(w->f, "ZRANGE rc:{s%u}:acct:lost:by:binding:%s 0 -1", s, digest), id);
+    assert_string_not_equal(rawf(w->f, "ZSCORE rc:{s%u}:due %s", s, id), "(nil)");
+    assert_string_equal(rawf(w->f, "HGET rc:{s%u}:reg:%" PRIu64 " deleted", s, gone.id), "1");
+
+    // the store sees it whole, an update finds it, and the sequence goes on
+    assert_int_equal(do_get(w->f, "lost", kept.id), 0);
+    struct buf was cleanup(buf_done) = BUF_INIT, is cleanup(buf_done) = BUF_INIT;
+    kept.refresh_seq = 1;
+    registration_write(&was, &kept);
+    registration_write(&is, &w->f->got.reg);
+    assert_string_equal(was.p, is.p);
+    struct registration next cleanup(registration_done) = created(w->f, "lost", "next");
+    assert_true(next.id > gone.id);
+    assert_int_equal(metric(w, BUS_RESTORES_TOTAL, 0), 2);
+}
+
+static void a_redis_that_lost_nothing_keeps_what_it_has(void **state)
+{
+    struct world *w = *state;
+    struct registration r cleanup(registration_done) = created(w->f, "same", "trunk");
+    world_post(w);
+    (void)expect(w, "changes.any", "change.desired", r.id, 1);
+    report_state(w, &r, 100, 1, STATE_REGISTERED);
+    expect_redis(w, "registered", "HGET rc:{s%u}:reg:%" PRIu64 " state", shard_of("same"), r.id);
+    (void)rawf(w->f, "ZADD rc:{s%u}:gone 1 777", shard_of("same")); // and a grave
+    assert_string_equal(raw(w->f, "SAVE"), "OK");
+    char *before cleanup(mem_free_cstr) = mem_dup_cstr(
+        rawf(w->f, "HMGET rc:{s%u}:reg:%" PRIu64 " revision status spec", shard_of("same"), r.id));
+    restart_redis(w);
+    assert_true(peer_run_until(w->f->base, world_is_healthy, w, LONG_MS));
+    assert_string_equal(
+        rawf(w->f, "HMGET rc:{s%u}:reg:%" PRIu64 " revision status spec", shard_of("same"), r.id), before);
+    assert_int_equal(metric(w, BUS_RESTORES_TOTAL, 0), 0);
+    assert_int_equal(metric(w, BUS_RESTORES_TOTAL, 1), 1);
+    char dump[96];
+    (void)snprintf(dump, sizeof(dump), "%s/dump.rdb", w->f->dir);
+    (void)unlink(dump);
+}
+
+static void without_kafka_an_unknown_redis_takes_no_writes(void **state)
+{
+    struct world *w = *state;
+    bus_stop(w->bus, 1000);
+    w->bus = NULL;
+    (void)kill(w->broker, SIGSTOP);
+    w->f->gate.approved = 0;
+    (void)raw(w->f, "FLUSHALL");
+    w->bus = world_new_bus(w, "gateway-2", w->metrics);
+    struct registration r cleanup(registration_done) = a_registration("refused", "trunk");
+    expect_metric(w, BUS_REDIS_UP, 0, 1);
+    expect_metric(w, BUS_BRAKED, 0, 10); // it had the time to decide otherwise
+    assert_false(bus_health(w->bus).redis_approved);
+    assert_int_equal(do_create(w->f, &r), -EBUSY);
+    (void)kill(w->broker, SIGCONT);
+    assert_true(peer_run_until(w->f->base, world_is_healthy, w, LONG_MS));
+    assert_int_equal(do_create(w->f, &r), 0);
+}
+
+#define HEALS(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        HEALS(a_kafka_that_was_away_gets_each_change_once),
+        HEALS(what_could_not_be_given_to_kafka_before_it_died_is_published_to_the_next),
+        HEALS(after_a_pause_late_ones_are_spread_over_the_grace),
+        HEALS(two_buses_share_what_is_late_without_publishing_it_twice),
+        HEALS(a_stopping_bus_publishes_what_was_posted),
+        HEALS(events_of_a_dead_gateway_are_drained_by_the_next_in_order),
+        HEALS(a_place_that_another_gateway_made_is_read_here_too),
+        HEALS(a_report_that_redis_could_not_take_is_applied_when_it_is_back),
+        HEALS(an_emptied_redis_gets_back_what_was_published_and_gives_no_id_twice),
+        HEALS(a_redis_that_lost_nothing_keeps_what_it_has),
+        HEALS(without_kafka_an_unknown_redis_takes_no_writes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

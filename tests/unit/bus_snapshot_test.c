@@ -1,0 +1,219 @@
+// The partition snapshot of services/gateway/publish, fetched as a registrant fetches it: whole, closed by
+// its count, refused to whoever has no token.
+#include "tests/unit/bus_fixture.h"
+
+#include "common/base/hash.h"
+#include "common/http/http.h"
+#include "services/gateway/publish/token.h"
+
+enum { COUNT = 700, PARTITIONS = 4 };
+
+struct fetched {
+    int status, done;
+    uint64_t lines, count; // count: of the closing line, UINT64_MAX while there was none
+    bool after_count;      // a line came after it
+    uint64_t ids[COUNT + 8];
+    char first[1024]; // line
+    struct json *last;
+};
+
+static void on_line(void *arg, struct str line)
+{
+    struct fetched *x = arg;
+    struct error err;
+    x->after_count = x->after_count || x->count != UINT64_MAX;
+    json_free(x->last);
+    assert_int_equal(json_parse(line, &JSON_LIMITS_DEFAULT, &x->last, &err), 0);
+    if (json_get(x->last, "count")) {
+        x->count = json_u64_or(json_get(x->last, "count"), 0);
+        return;
+    }
+    if (!x->lines)
+        (void)snprintf(x->first, sizeof(x->first), STR_FMT, STR_ARG(line));
+    assert_true(x->lines < ARRAY_LEN(x->ids));
+    x->ids[x->lines++] = json_u64_or(json_get(x->last, "id"), 0);
+}
+
+static void on_done(void *arg, int status, const struct error *err)
+{
+    (void)err;
+    struct fetched *x = arg;
+    x->status = status;
+    x->done++;
+}
+
+static bool is_done(const void *arg)
+{
+    const struct fetched *x = arg;
+    return x->done;
+}
+
+static void fetch(struct world *w, const char *query, const char *token, struct fetched *ret)
+{
+    char url[256];
+    struct http_fetch *f;
+    struct error err;
+    *ret = (struct fetched){.count = UINT64_MAX};
+    (void)snprintf(url, sizeof(url), "http://127.0.0.1:%u/snapshot%s", bus_snapshot_port(w->bus), query);
+    const struct http_fetch_params params = {.base = w->f->base,
+                                             .url = url,
+                                             .bearer = token,
+                                             .timeout_ms = 5000,
+                                             .line_bytes = 1 << 20,
+                                             .arg = ret,
+                                             .on_line = on_line,
+                                             .on_done = on_done};
+    assert_int_equal(http_fetch_lines(&params, &f, &err), 0);
+    assert_true(peer_run_until(w->f->base, is_done, ret, LONG_MS));
+}
+
+static void fetched_done(struct fetched *x)
+{
+    json_free(x->last);
+}
+
+static void the_partitions_together_hold_every_registration_once(void **state)
+{
+    struct world *w = *state;
+    static unsigned char times[COUNT + 8];
+    for (size_t i = 0; i < COUNT; i++) {
+        char account[16], name[16];
+        (void)snprintf(account, sizeof(account), "many-%zu", i % 5);
+        (void)snprintf(name, sizeof(name), "trunk-%zu", i);
+        struct registration r cleanup(registration_done) = created(w->f, account, name);
+    }
+    // 3 does not divide the 64 buckets, 1 takes all of them
+    static const uint32_t counts[] = {PARTITIONS, 3, 1};
+    for (size_t c = 0; c < ARRAY_LEN(counts); c++) {
+        memset(times, 0, sizeof(times));
+        for (uint32_t p = 0; p < counts[c]; p++) {
+            char query[64];
+            (void)snprintf(query, sizeof(query), "?place=any&partition=%u&partitions=%u", p, counts[c]);
+            struct fetched x cleanup(fetched_done);
+            fetch(w, query, TOKEN, &x);
+            assert_int_equal(x.status, 200);
+            assert_int_equal(x.count, x.lines);
+            assert_false(x.after_count);
+            for (size_t i = 0; i < x.lines; i++) {
+                char id[24];
+                (void)snprintf(id, sizeof(id), "%" PRIu64, x.ids[i]);
+                assert_int_equal(hash_partition(str_of(id), counts[c]), p);
+                assert_in_range(x.ids[i], 1, COUNT);
+                times[x.ids[i]]++;
+            }
+        }
+        for (size_t id = 1; id <= COUNT; id++)
+            assert_int_equal(times[id], 1);
+    }
+}
+
+static void a_line_says_what_a_change_would_say(void **state)
+{
+    struct world *w = *state;
+    struct registration r cleanup(registration_done) = a_registration("line", "trunk");
+    r.node = 7;
+    assert_int_equal(do_create(w->f, &r), 0);
+    registration_done(&r);
+    registration_copy(&r, &w->f->got.reg);
+    world_post(w);
+    (void)expect(w, "changes.node-7", "change.desired", r.id, 1);
+    struct fetched x cleanup(fetched_done);
+    fetch(w, "?place=node-7&partition=0&partitions=1", TOKEN, &x);
+    assert_int_equal(x.lines, 1);
+    assert_int_equal(x.ids[0], r.id);
+    char begin[128];
+    (void)snprintf(begin, sizeof(begin),
+                   "{\"op\":\"desired\",\"id\":%" PRIu64 ",\"account\":\"line\",\"revision\":%" PRIu64
+                   ",\"spec\":{",
+                   r.id, r.revision);
+    assert_memory_equal(x.first, begin, strlen(begin));
+    assert_null(strstr(x.first, "\"status\""));
+
+    report_state(w, &r, 100, 1, STATE_REGISTERED);
+    unsigned s = store_shard(STR_LIT("line"));
+    expect_redis(w, "registered", "HGET rc:{s%u}:reg:%" PRIu64 " state", s, r.id);
+    assert_int_equal(do_delete(w->f, "line", r.id), 0);
+    struct fetched y cleanup(fetched_done);
+    fetch(w, "?place=node-7&partition=0&partitions=1", TOKEN, &y);
+    assert_int_equal(y.lines, 1); // a deletion not yet proved is somebody's work
+    assert_int_equal(y.count, 1);
+    assert_non_null(strstr(y.first, "{\"op\":\"remove\","));
+    assert_non_null(strstr(y.first, "\"status\":{\"v\":1,"));
+
+    struct fetched other cleanup(fetched_done);
+    fetch(w, "?place=node-8&partition=0&partitions=1", TOKEN, &other);
+    assert_int_equal(other.status, 200);
+    assert_int_equal(other.count, 0);
+}
+
+static void who_has_no_token_is_refused(void **state)
+{
+    struct world *w = *state;
+    static const char *const wrong[] = {NULL, "", "a token", TOKEN " and more"};
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+        struct fetched x cleanup(fetched_done);
+        fetch(w, "?place=any&partition=0&partitions=1", wrong[i], &x);
+        assert_int_equal(x.status, 401);
+        assert_int_equal(x.lines, 0);
+    }
+}
+
+static void bad_parameters_are_refused(void **state)
+{
+    struct world *w = *state;
+    static const char *const queries[] = {"",
+                                          "?place=any",
+                                          "?place=any&partition=1&partitions=1",
+                                          "?place=any&partition=-1&partitions=4",
+                                          "?place=any&partition=0&partitions=0",
+                                          "?place=any&partition=0&partitions=99999999999",
+                                          "?place=*&partition=0&partitions=1",
+                                          "?place=node-&partition=0&partitions=1",
+                                          "?place=pop-1%0a&partition=0&partitions=1"};
+    for (size_t i = 0; i < ARRAY_LEN(queries); i++) {
+        struct fetched x cleanup(fetched_done);
+        fetch(w, queries[i], TOKEN, &x);
+        assert_int_equal(x.status, 400);
+    }
+}
+
+static void without_redis_there_is_no_snapshot(void **state)
+{
+    struct world *w = *state;
+    (void)peer_stop(w->f->server, SIGKILL);
+    struct fetched x cleanup(fetched_done) = {.status = 200};
+    uint64_t end_us = clock_monotonic_us() + SOON_MS * UINT64_C(1000);
+    while (x.status != 503 && clock_monotonic_us() < end_us) {
+        fetched_done(&x);
+        fetch(w, "?place=any&partition=0&partitions=1", TOKEN, &x);
+        assert_true(x.status == 503 || x.count == UINT64_MAX); // never whole
+    }
+    assert_int_equal(x.status, 503);
+    fixture_start_server(w->f);
+}
+
+static void tokens_are_compared_whole(void **state)
+{
+    (void)state;
+    assert_true(token_is_bearer(STR_LIT("Bearer abc"), STR_LIT("abc")));
+    assert_true(token_is_bearer(STR_LIT("bearer  abc "), STR_LIT("abc")));
+    assert_false(token_is_bearer(STR_LIT("Bearer abd"), STR_LIT("abc")));
+    assert_false(token_is_bearer(STR_LIT("Bearer ab"), STR_LIT("abc")));
+    assert_false(token_is_bearer(STR_LIT("Bearer abca"), STR_LIT("abc")));
+    assert_false(token_is_bearer(STR_LIT("Basic abc"), STR_LIT("abc")));
+    assert_false(token_is_bearer(STR_LIT("Bearer "), STR_LIT("")));
+    assert_false(token_is_bearer(STR_NONE, STR_LIT("abc")));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_partitions_together_hold_every_registration_once),
+        cmocka_unit_test(a_line_says_what_a_change_would_say),
+        cmocka_unit_test(who_has_no_token_is_refused),
+        cmocka_unit_test(bad_parameters_are_refused),
+        cmocka_unit_test(tokens_are_compared_whole),
+        cmocka_unit_test(without_redis_there_is_no_snapshot),
+    };
+    return cmocka_run_group_tests(tests, world_setup, world_teardown);
+}

@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 
 PROTO = pathlib.Path(__file__).resolve().parents[2] / "proto"
-NAMES = ("spec", "status", "event")
+NAMES = ("spec", "status", "event", "change")
 
 
 def load(folder, name):
@@ -66,6 +66,12 @@ REFUSED = {
     "event: nonces and Call-ID": ("event", change(["status", "bound"], load("examples", "status")["bound"])),
     "event: a secret": ("event", change(["registration"], load("examples", "spec"))),
     "event: nothing that happened": ("event", change(["status"], None)),
+    "change: an unknown op": ("change", change(["op"], "forget")),
+    "change: remove without a specification": ("change", change(["spec"], None)),
+    "change: remove without a revision": ("change", change(["revision"], 0)),
+    "change: desired for the sake of a twin": ("change", change(["op"], "desired")),
+    "change: a clear secret": ("change", change(["spec", "credentials", 0, "secret"], "hunter2")),
+    "change: a status without an epoch": ("change", change(["status", "epoch"], None)),
 }
 
 
@@ -84,3 +90,22 @@ def test_an_event_of_a_write_is_valid_without_the_secrets():
     event = {"v": 1, "id": 1207, "account": "acme", "name": "trunk-berlin", "revision": 5, "actor": "admin",
              "registration": registration}
     assert [e.message for e in validator("event").iter_errors(event)] == []
+
+
+def test_each_op_has_a_valid_form():
+    whole = load("examples", "change")
+    head = {name: whole[name] for name in ("v", "id", "account", "revision")}
+    for form in ({**head, "op": "desired", "spec": whole["spec"]},
+                 {**head, "op": "desired", "spec": whole["spec"], "status": whole["status"]},
+                 {**head, "op": "remove", "spec": whole["spec"]},
+                 {**head, "op": "moved"},
+                 {**head, "op": "deleted", "revision": 0, "status": whole["status"], "twin": True}):
+        assert [e.message for e in validator("change").iter_errors(form)] == [], form["op"]
+
+
+def test_an_op_takes_what_is_said_of_it_and_no_other():
+    whole = load("examples", "change")
+    head = {name: whole[name] for name in ("v", "id", "account", "revision")}
+    assert not validator("change").is_valid({**head, "op": "moved", "spec": whole["spec"]})
+    assert not validator("change").is_valid({**head, "op": "moved", "twin": True})
+    assert not validator("change").is_valid({**head, "op": "deleted"})

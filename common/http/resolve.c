@@ -21,7 +21,8 @@ struct lookup {
     atomic_int holders;
     char *host;
     char port[8];
-    int done_fd; // readable once `result` and `found` are set
+    int done_fd;          // readable once there is an answer
+    atomic_bool answered; // hands `result` and `found` over
     int result;
     struct addrinfo *found;
 };
@@ -53,13 +54,14 @@ static void look_up(struct lookup *l, int flags)
     l->result = getaddrinfo(l->host, l->port, &hints, &l->found);
     if (flags & AI_NUMERICHOST && l->result)
         return;
+    atomic_store(&l->answered, true);
     if (write(l->done_fd, &one, sizeof(one)) != sizeof(one))
         abort();
 }
 
 static void *thread_main(void *arg)
 {
-    look_up(arg, AI_ADDRCONFIG);
+    look_up(arg, 0);
     let_go(arg);
     return NULL;
 }
@@ -86,6 +88,8 @@ static void on_done(evutil_socket_t fd, short what, void *arg)
     struct resolve *r = arg;
     struct lookup *l = r->lookup;
     struct error err;
+    if (!atomic_load(&l->answered))
+        l->result = EAI_AGAIN; // there was no thread to ask
     r->next = l->found;
     if (l->result)
         error_set(&err, -EADDRNOTAVAIL, "cannot find %s: %s", l->host, gai_strerror(l->result));
@@ -106,16 +110,10 @@ struct resolve *resolve_start(struct event_base *base, struct str host, uint16_t
     r->done = event_new(base, l->done_fd, l->done_fd < 0 ? 0 : EV_READ, on_done, r);
     if (!r->done || event_add(r->done, NULL))
         abort();
-    if (l->done_fd < 0) {
-        l->result = EAI_AGAIN; // out of descriptors
-        event_active(r->done, EV_READ, 1);
-        return r;
-    }
-    look_up(l, AI_NUMERICHOST);
-    if (l->result && start_thread(l)) {
-        l->result = EAI_AGAIN;
-        event_active(r->done, EV_READ, 1);
-    }
+    if (l->done_fd >= 0)
+        look_up(l, AI_NUMERICHOST);
+    if (l->done_fd < 0 || (!atomic_load(&l->answered) && start_thread(l)))
+        event_active(r->done, EV_READ, 1); // out of descriptors or threads
     return r;
 }
 

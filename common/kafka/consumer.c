@@ -24,18 +24,29 @@ struct kafka_partition *kafka_partition_find(struct kafka_consumer *c, const cha
     return NULL;
 }
 
+static void wake_fetching(struct kafka_consumer *c, rd_kafka_topic_partition_list_t *list)
+{
+    rd_kafka_error_t *e = rd_kafka_seek_partitions(c->client.rk, list, 0); // 0: does not wait
+    if (e)
+        rd_kafka_error_destroy(e);
+}
+
 void kafka_partition_flow(struct kafka_consumer *c, struct kafka_partition *p)
 {
     bool flow = p->wanted && p->seeks == 0 && p->state == PARTITION_OURS;
     if (flow == p->flowing)
         return;
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    (void)rd_kafka_topic_partition_list_add(list, p->topic, p->number);
+    rd_kafka_topic_partition_list_add(list, p->topic, p->number)->offset = p->position;
     // Both act at once: what was fetched before a pause is not given out any more, and is fetched again.
-    if (flow)
-        (void)rd_kafka_resume_partitions(c->client.rk, list);
-    else
+    if (!flow) {
         (void)rd_kafka_pause_partitions(c->client.rk, list);
+    } else {
+        (void)rd_kafka_resume_partitions(c->client.rk, list);
+        // A resume alone is seen by the fetching thread at its next turn, up to a second later; a seek wakes
+        // it.
+        wake_fetching(c, list);
+    }
     rd_kafka_topic_partition_list_destroy(list);
     p->flowing = flow;
 }

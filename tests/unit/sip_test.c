@@ -660,7 +660,20 @@ static bool was_told_two_leases(const struct fake_seen *s)
     return s->lease_count >= 2;
 }
 
-static void standing_still_ends_the_lease_until_main_renews_it(void **state)
+static bool was_told_three_leases(const struct fake_seen *s)
+{
+    return s->lease_count >= 3;
+}
+
+static void post_lease(struct fixture *f, enum engine_lease lease)
+{
+    struct sip_command *c = sip_command_new(SIP_LEASE, 0);
+    c->lease = lease;
+    c->proved_us = clock_monotonic_us();
+    post(f, c);
+}
+
+static void standing_still_ends_the_lease_until_a_proof_asked_for_later(void **state)
 {
     struct fixture *f = start(true, (struct sip_thread_params){.stall_ms = 100});
     struct timespec quiet = {.tv_nsec = 250000000}; // idle for longer than that is no stall
@@ -670,17 +683,17 @@ static void standing_still_ends_the_lease_until_main_renews_it(void **state)
     assert_int_equal(seen.lease_count, 0);
     fake_stand_still_once(300);
     wish(f, (struct wish){0});
-    struct sip_command *early = sip_command_new(SIP_LEASE, 0);
-    early->lease = LEASE_FRESH; // posted while it stands still: proves nothing now
-    post(f, early);
+    post_lease(f, LEASE_FRESH); // asked for while it stands still: proves nothing
     seen = until(was_told_a_lease);
     assert_int_equal(seen.leases[0], LEASE_STALLED);
-    struct sip_command *later = sip_command_new(SIP_LEASE, 0);
-    later->lease = LEASE_EXPIRED;
-    post(f, later);
+    post_lease(f, LEASE_EXPIRED); // no proof either
+    post_lease(f, LEASE_FRESH);
     seen = until(was_told_two_leases);
     assert_int_equal(seen.lease_count, 2);
-    assert_int_equal(seen.leases[1], LEASE_EXPIRED);
+    assert_int_equal(seen.leases[1], LEASE_FRESH);
+    post_lease(f, LEASE_EXPIRED);
+    seen = until(was_told_three_leases);
+    assert_int_equal(seen.leases[2], LEASE_EXPIRED);
     finish(f);
 }
 
@@ -812,7 +825,7 @@ int main(void)
         cmocka_unit_test(a_contact_that_sofia_cannot_read_is_refused),
         cmocka_unit_test(options_is_answered_and_nothing_else_is_served),
         cmocka_unit_test(rubbish_and_strange_responses_are_discarded),
-        cmocka_unit_test(standing_still_ends_the_lease_until_main_renews_it),
+        cmocka_unit_test(standing_still_ends_the_lease_until_a_proof_asked_for_later),
         cmocka_unit_test(a_burst_of_commands_does_not_starve_sip),
         cmocka_unit_test(reports_come_out_by_credit),
         cmocka_unit_test(stopping_closes_every_shard_first),

@@ -31,8 +31,8 @@ struct driver {
     uint64_t armed_us; // what timer_fd is set to; 0: nothing
     uint64_t alive_us; // when the loop last moved
     bool stalled;
-    uint64_t stalled_us;
-    uint32_t *shards; // those that the engine holds
+    uint64_t stalled_us; // monotonic
+    uint32_t *shards;    // those that the engine holds
     size_t shard_count;
     uint64_t stop_by_us; // 0: not stopping
     bool stopped;
@@ -40,7 +40,8 @@ struct driver {
 
 // ---- clocks
 
-uint64_t driver_alive_clock_us(void)
+// Goes on while the machine is suspended, which for a lease is standing still like any other.
+static uint64_t alive_clock_us(void)
 {
     struct timespec ts;
     (void)clock_gettime(CLOCK_BOOTTIME, &ts);
@@ -54,10 +55,10 @@ static struct moment now(void)
 
 static void watch_for_stall(struct driver *d, struct moment m)
 {
-    uint64_t alive = driver_alive_clock_us();
+    uint64_t alive = alive_clock_us();
     if (d->params.stall_ms && alive - d->alive_us > (uint64_t)d->params.stall_ms * 1000) {
         d->stalled = true;
-        d->stalled_us = alive;
+        d->stalled_us = m.us;
         engine_lease(d->engine, LEASE_STALLED, m);
     }
     d->alive_us = alive;
@@ -152,7 +153,7 @@ static void desire(struct driver *d, const struct sip_command *c, struct moment 
 
 static void lease(struct driver *d, const struct sip_command *c, struct moment m)
 {
-    if (d->stalled && c->posted_us <= d->stalled_us)
+    if (d->stalled && (c->lease != LEASE_FRESH || c->proved_us <= d->stalled_us))
         return;
     d->stalled = false;
     engine_lease(d->engine, c->lease, m);
@@ -307,7 +308,7 @@ static void open_engine(struct driver *d)
     struct engine_params p = {.ops = &ops, .ops_arg = d, .policy = d->params.policy, .ring = d->params.ring};
     random_bytes(&p.seed, sizeof(p.seed));
     d->engine = engine_new(&p, now());
-    d->alive_us = driver_alive_clock_us();
+    d->alive_us = alive_clock_us();
 }
 
 int driver_new(const struct driver_params *p, struct driver **ret, struct error *err)

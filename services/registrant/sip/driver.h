@@ -25,7 +25,4 @@ struct engine_stats driver_stats(const struct driver *d);
 size_t driver_engine_bytes(const struct driver *d);
 struct str driver_listens_on(const struct driver *d); // host:port, as long as the driver
 
-// Goes on while the machine is suspended, which for a lease is standing still like any other. Any thread.
-uint64_t driver_alive_clock_us(void);
-
 #endif

@@ -177,7 +177,6 @@ void sip_thread_join(struct sip_thread *t)
 
 int sip_thread_post(struct sip_thread *t, struct sip_command *take)
 {
-    take->posted_us = driver_alive_clock_us();
     return mailbox_push(t->inbox, take);
 }
 

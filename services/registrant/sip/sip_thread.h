@@ -33,8 +33,7 @@ struct sip_command {
     uint64_t proved_us; // LEASE, fresh: monotonic time of the proof. One from before a stall does not end the
                         // stall
     uint32_t credit;
-    uint64_t id;        // REPORT_FAILED, and DESIRED without a registration
-    uint64_t posted_us; // set by sip_thread_post
+    uint64_t id; // REPORT_FAILED, and DESIRED without a registration
     // DESIRED: owned copies
     enum desired_op op;
     bool twin, snapshot, has_reg, has_last;
@@ -43,7 +42,7 @@ struct sip_command {
     struct status last;
 };
 // LEASE: main repeats it with every fresh proof. A thread that stood still for stall_ms takes itself to
-// LEASE_STALLED and believes only what was posted after that.
+// LEASE_STALLED and leaves it only with a proof that was asked for after that (design section 5).
 struct sip_command *sip_command_new(enum sip_command_kind kind, uint32_t shard);
 void sip_command_free(struct sip_command *c);
 

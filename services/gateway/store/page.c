@@ -22,6 +22,8 @@ struct page_call {
     uint64_t offset, limit;
     bool descending;
     store_sort_key_fn *sort_key;
+    store_sort_key_with_fn *sort_key_with;
+    const void *sort_arg;
 
     uint64_t *ids; // those still to be read: the filter's, a slice of the walk, then the page's
     size_t id_count, id_next;
@@ -36,6 +38,11 @@ struct page_call {
     size_t pending; // answers still to come
     struct error err;
 };
+
+static bool sorts_by_key(const struct page_call *c)
+{
+    return c->sort_key || c->sort_key_with;
+}
 
 static void answer(struct page_call *c);
 static void read_slice(struct page_call *c);
@@ -113,7 +120,8 @@ static void keep_record(struct page_call *c, const struct store_record *read)
 static void offer(struct page_call *c, struct store_record *read)
 {
     bool is_number = false;
-    char *key = c->sort_key(&read->reg, &is_number);
+    char *key = c->sort_key_with ? c->sort_key_with(c->sort_arg, &read->reg, &is_number)
+                                 : c->sort_key(&read->reg, &is_number);
     top_offer(c->top, read->reg.id, key, is_number);
     registration_done(&read->reg);
     c->total++;
@@ -264,7 +272,7 @@ static void on_scores(void *arg, const struct redis_value *v, const struct error
         if (redis_type(redis_at(v, i)) == REDIS_STRING)
             c->ids[kept++] = c->ids[i];
     c->id_count = kept;
-    if (c->sort_key) {
+    if (sorts_by_key(c)) {
         begin_walk(c);
         read_slice(c);
         return;
@@ -337,6 +345,8 @@ static struct page_call *page_call_new(struct store *s, const struct store_query
     c->limit = q->limit < far ? q->limit : far;
     c->descending = q->descending;
     c->sort_key = q->sort_key;
+    c->sort_key_with = q->sort_key_with;
+    c->sort_arg = q->sort_arg;
     c->filtered = q->ids;
     if (!q->ids)
         return c;
@@ -356,7 +366,7 @@ void store_page(struct store *s, const struct store_query *q, store_page_fn *fn,
         store_run_later(s, &c->later, answer_later);
     } else if (c->filtered) {
         ask_scores(c);
-    } else if (c->sort_key) {
+    } else if (sorts_by_key(c)) {
         begin_walk(c);
         walk_on(c);
     } else {

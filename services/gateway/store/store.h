@@ -71,12 +71,16 @@ void store_get(struct store *s, struct str account, uint64_t id, store_record_fn
 
 // Reads the value that a record sorts by: called by walks that no index serves. NULL: absent (sorts last).
 typedef char *store_sort_key_fn(const struct registration *r, bool *ret_is_number); // caller frees
+// The same for an order that only the request knows.
+typedef char *store_sort_key_with_fn(const void *arg, const struct registration *r, bool *ret_is_number);
 struct store_query {
     struct str account;
     uint64_t offset, limit;
     bool descending;
-    store_sort_key_fn *sort_key; // NULL: by id
-    const uint64_t *ids;         // only these; NULL: all
+    store_sort_key_fn *sort_key;           // NULL: by id
+    store_sort_key_with_fn *sort_key_with; // in place of sort_key where not NULL
+    const void *sort_arg;                  // its argument; borrowed until the answer
+    const uint64_t *ids;                   // only these; NULL: all
     size_t id_count;
 };
 void store_page(struct store *s, const struct store_query *q, store_page_fn *fn, void *arg);

@@ -8,6 +8,7 @@
 #include "services/registrant/sip/hosts.h"
 #include "services/registrant/sip/outbox.h"
 #include "services/registrant/sip/request.h"
+#include "tests/unit/dns_peer.h"
 #include "tests/unit/fake_engine.h"
 #include "tests/unit/sip_peer.h"
 
@@ -18,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 // cmocka needs the headers above it
@@ -576,6 +578,104 @@ static void names_of_the_hosts_file_need_no_dns(void **state)
     finish(f);
 }
 
+static void a_name_is_resolved_by_srv_and_the_next_target_is_tried(void **state)
+{
+    struct sip_peer second;
+    sip_peer_open(&second, true);
+    struct dns_record records[] = {
+        {.name = "_sip._udp.reg.test", .target = "a.reg.test", .port = 1, .priority = 1}, // refuses
+        {.name = "_sip._udp.reg.test", .target = "b.reg.test", .port = second.port, .priority = 2},
+        {.name = "_sip._tcp.reg.test", .target = "b.reg.test", .port = second.port, .priority = 1},
+        {.name = "a.reg.test", .address = "127.0.0.1"},
+        {.name = "b.reg.test", .address = "127.0.0.1"},
+    };
+    struct dns_peer dns;
+    dns_peer_open(&dns, records, ARRAY_LEN(records));
+    struct fixture *f = start(true, (struct sip_thread_params){.resolv_conf = dns.resolv_conf});
+    static struct sip_message m;
+    for (size_t i = 1; i <= 2; i++) {
+        wish(f, (struct wish){.registrar = "sip:user@reg.test",
+                              .transport = i == 1 ? TRANSPORT_UDP : TRANSPORT_TCP});
+        assert_true(sip_peer_receive(&second, &m, PEER_DEADLINE_MS));
+        assert_int_equal(m.over_tcp, i == 2);
+        sip_peer_answer(&second, &m, "200 OK", "");
+        struct fake_answer a = answers(i).answers[i - 1];
+        assert_int_equal(a.status, 200);
+        char expected[64];
+        (void)snprintf(expected, sizeof(expected), "%s:127.0.0.1:%u", i == 1 ? "udp" : "tcp", second.port);
+        assert_string_equal(a.target, expected);
+    }
+    finish(f);
+    dns_peer_close(&dns);
+    sip_peer_close(&second);
+}
+
+static void a_name_that_does_not_exist_is_a_503_of_our_own(void **state)
+{
+    struct dns_peer dns;
+    dns_peer_open(&dns, NULL, 0);
+    struct fixture *f = start(true, (struct sip_thread_params){.resolv_conf = dns.resolv_conf});
+    wish(f, (struct wish){.registrar = "sip:nowhere.test"});
+    wish(f, (struct wish){.registrar = "sip:nowhere.test:5070"});
+    struct fake_seen seen = answers(2);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(seen.answers[i].status, 503);
+        assert_true(seen.answers[i].local);
+        assert_string_equal(seen.answers[i].target, "");
+    }
+    finish(f);
+    dns_peer_close(&dns);
+}
+
+static bool five_sent(const struct fake_seen *s)
+{
+    return s->sent_count == 5;
+}
+
+static void a_broken_connection_answers_all_that_wait_on_it(void **state)
+{
+    struct fixture *f = start(true, (struct sip_thread_params){0});
+    static struct sip_message m;
+    for (int i = 0; i < 5; i++)
+        wish(f, (struct wish){.transport = TRANSPORT_TCP});
+    (void)until(five_sent);
+    assert_true(sip_peer_receive(&f->peer, &m, PEER_DEADLINE_MS));
+    struct linger reset = {.l_onoff = 1};
+    assert_int_equal(setsockopt(f->peer.stream, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)), 0);
+    (void)close(f->peer.stream);
+    f->peer.stream = -1;
+    struct fake_seen seen = answers(5);
+    for (size_t i = 0; i < 5; i++)
+        assert_true(seen.answers[i].local);
+    finish(f);
+}
+
+static void two_threads_have_a_port_each(void **state)
+{
+    char listen[64];
+    // A pair of ports that were free a moment ago; another process may take one.
+    for (uint16_t port = 20000; port < 60000; port += 997) {
+        struct sip_thread *threads[2] = {NULL};
+        (void)snprintf(listen, sizeof(listen), "127.0.0.1:%u", port);
+        size_t started = 0;
+        for (unsigned i = 0; i < 2; i++) {
+            struct sip_thread_params p = {.index = i, .policy = engine_policy_default(), .listen = listen};
+            started += sip_thread_start(&p, &threads[i], NULL) == 0;
+        }
+        if (started == 2) {
+            char expected[64];
+            (void)snprintf(expected, sizeof(expected), "127.0.0.1:%u", port + 1);
+            assert_string_equal(sip_thread_listens_on(threads[0]), listen);
+            assert_string_equal(sip_thread_listens_on(threads[1]), expected);
+        }
+        for (unsigned i = 0; i < 2; i++)
+            sip_thread_join(threads[i]);
+        if (started == 2)
+            return;
+    }
+    fail_msg("no two free ports");
+}
+
 static bool one_refused(const struct fake_seen *s)
 {
     return s->refused_count == 1;
@@ -821,6 +921,10 @@ int main(void)
         cmocka_unit_test(a_request_too_large_for_a_datagram_goes_over_tcp),
         cmocka_unit_test(and_by_datagram_all_the_same_where_tcp_is_refused),
         cmocka_unit_test(names_of_the_hosts_file_need_no_dns),
+        cmocka_unit_test(a_name_is_resolved_by_srv_and_the_next_target_is_tried),
+        cmocka_unit_test(a_name_that_does_not_exist_is_a_503_of_our_own),
+        cmocka_unit_test(a_broken_connection_answers_all_that_wait_on_it),
+        cmocka_unit_test(two_threads_have_a_port_each),
         cmocka_unit_test(an_unknown_interface_cannot_be_sent_from),
         cmocka_unit_test(a_contact_that_sofia_cannot_read_is_refused),
         cmocka_unit_test(options_is_answered_and_nothing_else_is_served),

@@ -166,6 +166,9 @@ void sip_thread_join(struct sip_thread *t)
     if (!t)
         return;
     atomic_store_explicit(&t->quit, true, memory_order_relaxed);
+    struct sip_command *waker = sip_command_new(SIP_CREDIT, 0);
+    if (mailbox_push(t->inbox, waker) != 0)
+        sip_command_free(waker); // it has enough to wake it
     (void)pthread_join(t->thread, NULL);
     void *item;
     while (mailbox_pop(t->inbox, &item, 1))

@@ -1,5 +1,5 @@
-// The Yeti admin dialect: JSON:API documents under /api/rest/admin. A codec over the store: holds no state of its own
-// but the requests under way. One object for each loop thread.
+// The Yeti admin dialect: JSON:API documents under /api/rest/admin. A codec over the store: holds no state of
+// its own but the requests under way. One object for each loop thread.
 #ifndef ROLLCALL_GATEWAY_YETI_YETI_H
 #define ROLLCALL_GATEWAY_YETI_YETI_H
 
@@ -16,10 +16,10 @@ struct yeti_params {
     struct store *store;
     struct principals_box *principals;
     struct password_client *passwords;
-    struct str token_secret;   // HS256 key
-    int64_t token_lifetime_s;  // 0: tokens do not expire
-    bool clear_passwords;      // reads show auth-password in clear, as Yeti does; else the fixed mask
-    bool trust_forwarded;      // X-Forwarded-For of a loopback peer is the client's address (contract 6.3)
+    struct str token_secret;  // HS256 key
+    int64_t token_lifetime_s; // 0: tokens do not expire
+    bool clear_passwords;     // reads show auth-password in clear, as Yeti does; else the fixed mask
+    bool trust_forwarded;     // X-Forwarded-For of a loopback peer is the client's address (contract 6.3)
 };
 struct yeti *yeti_new(const struct yeti_params *p);
 void yeti_free(struct yeti *y);

@@ -1,0 +1,211 @@
+// See answer.h.
+#include "services/gateway/yeti/answer.h"
+
+#include "common/base/clock.h"
+#include "common/base/encode.h"
+#include "common/base/rng.h"
+#include "common/log/log.h"
+
+#include <errno.h>
+#include <openssl/sha.h>
+#include <stdio.h>
+
+#define MEDIA_TYPE      "application/vnd.api+json"
+#define REQUEST_ID_MAX  255
+#define ETAG_DIGITS     32
+#define ETAG_BYTES      (ETAG_DIGITS + 5) // W/"…" and NUL
+#define CACHE_NO        "no-cache"
+#define CACHE_PRIVATE   "max-age=0, private, must-revalidate"
+#define WEAK_TAG_FORMAT "W/\"%.32s\""
+
+static void put(struct call *c, const char *name, const char *value)
+{
+    http_reply_header(c->http, name, str_of(value));
+}
+
+static void put_fixed(struct call *c)
+{
+    put(c, "x-frame-options", "SAMEORIGIN");
+    put(c, "x-xss-protection", "0");
+    put(c, "x-content-type-options", "nosniff");
+    put(c, "x-permitted-cross-domain-policies", "none");
+    put(c, "referrer-policy", "strict-origin-when-cross-origin");
+}
+
+static bool is_word(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-' || c == '@';
+}
+
+static void put_request_id(struct call *c)
+{
+    char text[REQUEST_ID_MAX + 1];
+    size_t count = 0;
+    struct str given = http_header(c->http, "x-request-id");
+    for (size_t i = 0; i < given.n && count < REQUEST_ID_MAX; i++)
+        if (is_word(given.p[i]))
+            text[count++] = given.p[i];
+    text[count] = '\0';
+    if (!count) {
+        unsigned char random[16];
+        random_bytes(random, sizeof(random));
+        encode_uuid(text, random);
+    }
+    put(c, "x-request-id", text);
+}
+
+static void put_runtime(struct call *c)
+{
+    uint64_t us = clock_monotonic_us() - http_received_us(c->http);
+    char text[40];
+    (void)snprintf(text, sizeof(text), "%llu.%06llu", (unsigned long long)(us / 1000000),
+                   (unsigned long long)(us % 1000000));
+    put(c, "x-runtime", text);
+}
+
+struct head {
+    const char *content_type; // NULL: no body
+    const char *etag;         // NULL
+    const char *cache_control;
+    const char *retry_after; // NULL
+    struct str location;
+    bool vary;
+};
+
+static void finish(struct call *c, int status, const struct head *h, struct str body)
+{
+    put_fixed(c);
+    if (h->location.n)
+        http_reply_header(c->http, "location", h->location);
+    if (h->retry_after)
+        put(c, "retry-after", h->retry_after);
+    if (h->content_type)
+        put(c, "content-type", h->content_type);
+    if (h->vary)
+        put(c, "vary", "Accept");
+    if (h->etag)
+        put(c, "etag", h->etag);
+    put(c, "cache-control", h->cache_control);
+    put_request_id(c);
+    put_runtime(c);
+    http_reply(c->http, status, body);
+    call_free(c);
+}
+
+static void make_etag(struct str body, char ret[ETAG_BYTES])
+{
+    unsigned char digest[SHA256_DIGEST_LENGTH];
+    struct buf hex cleanup(buf_done) = BUF_INIT;
+    (void)SHA256((const unsigned char *)body.p, body.n, digest);
+    encode_hex(&hex, digest, ETAG_DIGITS / 2);
+    (void)snprintf(ret, ETAG_BYTES, WEAK_TAG_FORMAT, hex.p);
+}
+
+static bool is_read(const struct call *c)
+{
+    return http_method(c->http) == HTTP_GET || http_method(c->http) == HTTP_HEAD;
+}
+
+void answer_document(struct call *c, int status, struct str body, struct str location)
+{
+    char etag[ETAG_BYTES];
+    make_etag(body, etag);
+    struct head h = {.content_type = MEDIA_TYPE,
+                     .etag = etag,
+                     .cache_control = CACHE_PRIVATE,
+                     .location = location,
+                     .vary = true};
+    if (is_read(c) && str_eq_cstr(http_header(c->http, "if-none-match"), etag)) {
+        h.content_type = NULL;
+        finish(c, 304, &h, STR_NONE);
+        return;
+    }
+    finish(c, status, &h, body);
+}
+
+void answer_no_content(struct call *c)
+{
+    finish(c, 204, &(struct head){.cache_control = CACHE_NO, .vary = true}, STR_NONE);
+}
+
+static void send_errors(struct call *c, const char *retry_after)
+{
+    struct buf body cleanup(buf_done) = BUF_INIT;
+    errors_write(&body, &c->errors);
+    const struct head h = {
+        .content_type = MEDIA_TYPE, .cache_control = CACHE_NO, .retry_after = retry_after, .vary = true};
+    finish(c, c->errors.status, &h, buf_str(&body));
+}
+
+void answer_errors(struct call *c)
+{
+    send_errors(c, NULL);
+}
+
+void answer_error(struct call *c, enum problem problem, struct str a, struct str b)
+{
+    errors_done(&c->errors);
+    errors_add(&c->errors, problem, a, b);
+    send_errors(c, NULL);
+}
+
+void answer_unauthorized(struct call *c)
+{
+    finish(c, 401, &(struct head){.content_type = "text/html", .cache_control = CACHE_NO}, STR_NONE);
+}
+
+void answer_json(struct call *c, int status, struct str body)
+{
+    char etag[ETAG_BYTES];
+    bool good = status < 300;
+    if (good)
+        make_etag(body, etag);
+    const struct head h = {.content_type = "application/json; charset=utf-8",
+                           .etag = good ? etag : NULL,
+                           .cache_control = good ? CACHE_PRIVATE : CACHE_NO};
+    finish(c, status, &h, body);
+}
+
+void answer_no_record(struct call *c)
+{
+    struct buf id cleanup(buf_done) = BUF_INIT;
+    if (c->id)
+        buf_add_u64(&id, c->id);
+    else
+        buf_add_str(&id, buf_str(&c->id_text));
+    answer_error(c, PROBLEM_NO_RECORD, buf_str(&id), STR_NONE);
+}
+
+void answer_unavailable(struct call *c, const char *detail)
+{
+    errors_done(&c->errors);
+    errors_add(&c->errors, PROBLEM_UNAVAILABLE, str_of(detail), STR_NONE);
+    send_errors(c, "1");
+}
+
+void answer_failure(struct call *c, int rc, const struct error *err)
+{
+    switch (rc) {
+    case -ENOENT:
+        answer_no_record(c);
+        return;
+    case -ENOTCONN:
+        answer_unavailable(c, is_read(c)
+                                  ? "Redis is away."
+                                  : "Redis is away; a write that was under way may have been applied.");
+        return;
+    case -EBUSY:
+        answer_unavailable(c, "Writes wait until what Redis lost is written back.");
+        return;
+    case -ETIMEDOUT:
+        answer_unavailable(c, "The write stands and will be acted on, but too few replicas confirmed it.");
+        return;
+    case -ESTALE:
+        answer_unavailable(c, "Other writes to this record came between again and again.");
+        return;
+    default:
+        log_line(LOG_ERROR, "yeti", c->id, "%s", err ? err->text : "the store failed");
+        answer_error(c, PROBLEM_INTERNAL, STR_NONE, STR_NONE);
+    }
+}

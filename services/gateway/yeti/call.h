@@ -1,0 +1,70 @@
+// One request under way: what was read of it, who asks, and what it still waits for. Loop thread only. Freed
+// by its answer.
+#ifndef ROLLCALL_GATEWAY_YETI_CALL_H
+#define ROLLCALL_GATEWAY_YETI_CALL_H
+
+#include "services/gateway/yeti/document.h"
+#include "services/gateway/yeti/errors.h"
+#include "services/gateway/yeti/yeti.h"
+
+#include <sys/queue.h>
+
+struct route;
+struct call;
+typedef void call_fn(struct call *c);
+
+struct call {
+    struct yeti *yeti;
+    TAILQ_ENTRY(call) link;
+    struct http_request *http;
+    const struct route *route;
+    const struct type *type;           // of the route
+    const struct relation *relation;   // of the route's :rel; NULL
+    struct buf id_text;                // :id as it stands in the path, decoded
+    uint64_t id;                       // the same as a number
+    struct http_pairs params;          // the query string
+    struct json *body;                 // NULL: none
+    struct error body_error;           // code 0, or why the body or the query string cannot be read
+    struct principals *principals;     // keeps `principal`
+    const struct principal *principal; // NULL on the login
+    struct buf base;                   // "http://host/api/rest/admin"
+    struct query query;
+    struct objects pops, nodes; // where they were loaded
+    bool pops_loaded, nodes_loaded, wants_pops, wants_nodes;
+    call_fn *next; // after loading
+    struct errors errors;
+    unsigned attempts; // writes that met another one
+    bool in_password_check;
+    void *work; // the handler's own, freed by work_free
+    void (*work_free)(void *work);
+};
+TAILQ_HEAD(call_list, call);
+
+struct yeti {
+    struct yeti_params params;
+    struct call_list calls;
+    bool closing; // the owner is gone: freed with the last call
+};
+
+struct str call_account(const struct call *c);
+// Who writes and with which trace; borrows from the call.
+struct store_write_context call_context(const struct call *c);
+struct document call_document(const struct call *c);
+
+// Loads pops and nodes where asked for and not there yet, then runs next. Answers the call itself where the
+// store cannot.
+void call_load(struct call *c, bool pops, bool nodes, call_fn *next);
+
+// The id in the path as a number. Reads refuse what is no integer literal (103), writes take it for unknown
+// (404): contract 5.3. False: the call was answered.
+bool call_parse_id(struct call *c, bool strict);
+
+// Reads the query into c->query. False: the call was answered.
+bool call_read_query(struct call *c, const struct type *type, enum query_scope scope);
+
+// The body as a JSON object, NULL when it is empty. False: the call was answered.
+bool call_read_body(struct call *c, const struct json **ret);
+
+void call_free(struct call *c); // for answer.c
+
+#endif

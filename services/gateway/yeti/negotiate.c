@@ -1,0 +1,149 @@
+// See negotiate.h.
+#include "services/gateway/yeti/negotiate.h"
+
+#include "common/base/clock.h"
+#include "services/gateway/auth/token.h"
+#include "services/gateway/yeti/answer.h"
+#include "services/gateway/yeti/routes.h"
+
+#include <errno.h>
+
+static const char media_type[] = "application/vnd.api+json";
+
+static bool is_write(const struct call *c)
+{
+    enum http_method m = http_method(c->http);
+    return m == HTTP_POST || m == HTTP_PUT || m == HTTP_PATCH;
+}
+
+struct str negotiate_content_type(const struct call *c)
+{
+    struct str type = http_header(c->http, "content-type");
+    return str_trim(str_slice(type, 0, str_find(type, ';', 0)));
+}
+
+static bool has_json_type(const struct call *c)
+{
+    struct str type = negotiate_content_type(c);
+    return str_ieq_cstr(type, media_type) || str_ieq_cstr(type, "application/json") ||
+           (c->route->open && !type.n);
+}
+
+void negotiate_read(struct call *c)
+{
+    if (http_pairs_parse(http_query(c->http), &c->params, &c->body_error))
+        return;
+    const struct json_limits limits = {.max_bytes = SIZE_MAX, .max_depth = 64}; // the server bounds the size
+    struct str body = http_body(c->http);
+    bool expected = is_write(c) && has_json_type(c) && str_trim(body).n;
+    if (expected && json_parse(body, &limits, &c->body, &c->body_error))
+        c->body = NULL;
+}
+
+// ---- where the request comes from
+
+static bool is_loopback(struct str address)
+{
+    return str_eq_cstr(address, "127.0.0.1") || str_eq_cstr(address, "::1");
+}
+
+static bool trusts_proxy(const struct call *c)
+{
+    return c->yeti->params.trust_forwarded && is_loopback(http_peer(c->http));
+}
+
+// The last address that is no proxy's on this machine: what stands before it the client may have made up.
+struct str negotiate_client(const struct call *c)
+{
+    struct str peer = http_peer(c->http), rest = http_header(c->http, "x-forwarded-for"), piece, last = peer;
+    if (!trusts_proxy(c))
+        return peer;
+    while (str_split(&rest, ',', &piece))
+        if (str_trim(piece).n && !is_loopback(str_trim(piece)))
+            last = str_trim(piece);
+    return last;
+}
+
+const char *negotiate_scheme(const struct call *c)
+{
+    bool https = trusts_proxy(c) && str_ieq_cstr(http_header(c->http, "x-forwarded-proto"), "https");
+    return https ? "https" : "http";
+}
+
+// ---- token
+
+static struct str last_word(struct str text)
+{
+    size_t from;
+    text = str_trim(text);
+    for (from = text.n; from > 0 && text.p[from - 1] != ' ' && text.p[from - 1] != '\t';)
+        from--;
+    return str_slice(text, from, text.n);
+}
+
+// A parameter of the query or of the body wins over the header.
+static struct str find_token(const struct call *c, struct http_pairs *form)
+{
+    const char *given = http_pairs_get(&c->params, "token");
+    if (given && given[0])
+        return str_of(given);
+    struct str member = json_str(json_get(json_is(c->body, JSON_OBJECT) ? c->body : NULL, "token"));
+    if (member.n)
+        return member;
+    if (is_write(c) && str_ieq_cstr(negotiate_content_type(c), "application/x-www-form-urlencoded") &&
+        http_pairs_parse(http_body(c->http), form, NULL) == 0) {
+        given = http_pairs_get(form, "token");
+        if (given && given[0])
+            return str_of(given);
+    }
+    return last_word(http_header(c->http, "authorization"));
+}
+
+static const struct principal *authorize(struct call *c)
+{
+    struct http_pairs form cleanup(http_pairs_done) = {.items = NULL};
+    uint64_t subject;
+    if (token_verify(find_token(c, &form), c->yeti->params.token_secret, clock_wall_ms() / 1000, &subject,
+                     NULL))
+        return NULL;
+    c->principals = principals_box_get(c->yeti->params.principals);
+    const struct principal *p = principals_by_id(c->principals, subject);
+    return p && principal_allows_ip(p, negotiate_client(c)) ? p : NULL;
+}
+
+bool negotiate_token(struct call *c)
+{
+    c->principal = authorize(c);
+    if (!c->principal)
+        answer_unauthorized(c);
+    return c->principal != NULL;
+}
+
+// ---- media types
+
+static bool accepts(struct str accept)
+{
+    struct str rest = accept, entry;
+    if (!str_trim(accept).n)
+        return true;
+    while (str_split(&rest, ',', &entry)) {
+        entry = str_trim(entry);
+        if (str_eq_cstr(entry, media_type) || str_starts(entry, STR_LIT("*/*")))
+            return true;
+    }
+    return false;
+}
+
+bool negotiate_media(struct call *c)
+{
+    struct str type = negotiate_content_type(c), accept = http_header(c->http, "accept");
+    if (is_write(c) && !str_eq_cstr(type, media_type)) {
+        answer_error(c, PROBLEM_MEDIA_TYPE, type, STR_NONE);
+        return false;
+    }
+    if (!accepts(accept)) {
+        answer_error(c, PROBLEM_NOT_ACCEPTABLE, accept, STR_NONE);
+        return false;
+    }
+    return true;
+}

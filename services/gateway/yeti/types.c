@@ -1,0 +1,113 @@
+// See types.h. The registrations' table stands in attributes.c, the statuses' in statuses.c.
+#include "services/gateway/yeti/types.h"
+
+#include "services/gateway/yeti/attributes.h"
+#include "services/gateway/yeti/coerce.h"
+#include "services/gateway/yeti/statuses.h"
+
+static const struct attribute name_only[] = {
+    {"name", KIND_TEXT, offsetof(struct object, name), coerce_text},
+};
+static const struct attribute node_attributes[] = {
+    {"name", KIND_TEXT, offsetof(struct object, name), coerce_text},
+    {"rpc-endpoint", KIND_TEXT, offsetof(struct object, rpc_endpoint), coerce_text},
+};
+
+static const struct relation node_relations[] = {
+    {"pop", TYPE_POPS, INCLUDE_NODE_POP, offsetof(struct object, pop), true, false},
+};
+
+#define ID_FILTER                                                                                            \
+    {                                                                                                        \
+        "id", FILTER_ID, offsetof(struct object, id), KIND_INTEGER                                           \
+    }
+#define NAME_FILTER                                                                                          \
+    {                                                                                                        \
+        "name", FILTER_EXACT, offsetof(struct object, name), KIND_TEXT                                       \
+    }
+
+static const struct filter transport_filters[] = {ID_FILTER, NAME_FILTER};
+static const struct filter pop_filters[] = {
+    ID_FILTER,
+    NAME_FILTER,
+    {"name", FILTER_TEXT, offsetof(struct object, name), KIND_TEXT},
+};
+static const struct filter node_filters[] = {
+    ID_FILTER,
+    {"id", FILTER_NUMBER, offsetof(struct object, id), KIND_INTEGER},
+    {"name", FILTER_TEXT, offsetof(struct object, name), KIND_TEXT},
+    {"rpc_endpoint", FILTER_TEXT, offsetof(struct object, rpc_endpoint), KIND_TEXT},
+    {"pop_id", FILTER_KEY, offsetof(struct object, pop), KIND_INTEGER},
+};
+
+#define ROWS(member, table) .member##s = (table), .member##_count = ARRAY_LEN(table)
+
+static const struct type transport_protocols = {.id = TYPE_TRANSPORT_PROTOCOLS,
+                                                .name = "transport-protocols",
+                                                ROWS(attribute, name_only),
+                                                ROWS(filter, transport_filters)};
+static const struct type pops = {
+    .id = TYPE_POPS, .name = "pops", ROWS(attribute, name_only), ROWS(filter, pop_filters)};
+static const struct type nodes = {.id = TYPE_NODES,
+                                  .name = "nodes",
+                                  ROWS(attribute, node_attributes),
+                                  ROWS(relation, node_relations),
+                                  ROWS(filter, node_filters)};
+
+const struct type *type_of(enum type_id id)
+{
+    switch (id) {
+    case TYPE_TRANSPORT_PROTOCOLS:
+        return &transport_protocols;
+    case TYPE_POPS:
+        return &pops;
+    case TYPE_NODES:
+        return &nodes;
+    case TYPE_STATUSES:
+        return statuses_type();
+    case TYPE_REGISTRATIONS:
+    case TYPE_COUNT:
+        break;
+    }
+    return attributes_type();
+}
+
+// As ActiveSupport underscores: capitals fall, "-" is "_".
+static char folded(char c, bool loose)
+{
+    if (loose && c >= 'A' && c <= 'Z')
+        c = (char)(c - 'A' + 'a');
+    return loose && c == '_' ? '-' : c;
+}
+
+static bool is_named(const char *name, struct str text, bool loose)
+{
+    size_t i = 0;
+    while (name[i] && i < text.n && name[i] == folded(text.p[i], loose))
+        i++;
+    return !name[i] && i == text.n;
+}
+
+const struct type *type_by_name(struct str name, bool loose)
+{
+    for (size_t i = 0; i < TYPE_COUNT; i++)
+        if (is_named(type_of((enum type_id)i)->name, name, loose))
+            return type_of((enum type_id)i);
+    return NULL;
+}
+
+const struct attribute *type_attribute(const struct type *t, struct str name)
+{
+    for (size_t i = 0; i < t->attribute_count; i++)
+        if (str_eq_cstr(name, t->attributes[i].name))
+            return &t->attributes[i];
+    return NULL;
+}
+
+const struct relation *type_relation(const struct type *t, struct str name)
+{
+    for (size_t i = 0; i < t->relation_count; i++)
+        if (str_eq_cstr(name, t->relations[i].name))
+            return &t->relations[i];
+    return NULL;
+}

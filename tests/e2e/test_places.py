@@ -21,18 +21,18 @@ def test_a_registration_moves_to_its_node_and_back(world, user):
     api.update(rid, relationships={"node": linkage("nodes", 7)})
     wait_for(lambda: api.status(rid)["node"] == "node-seven", 40, "the node to report it", every=0.1)
     api.wait_state(rid, "registered")
-    wait_for(lambda: [c["uri"] for c in world.registrar.bindings(f"{user}@127.0.0.1")] ==
+    wait_for(lambda: world.bound(user) ==
              [f"sip:{user}@127.0.0.1:{node.sip_port}"], 20, "the contact of the node alone")
     moved = world.sent(user)[-1]
-    assert moved["call_id"] == first["call_id"] and moved["cseq"] > first["cseq"]
+    assert moved.call_id == first.call_id and moved.cseq > first.cseq
     api.update(rid, relationships={"node": {"data": None}})
     wait_for(lambda: api.status(rid)["node"] == "registrant-1", 40, "the way back", every=0.1)
-    wait_for(lambda: [c["uri"] for c in world.registrar.bindings(f"{user}@127.0.0.1")] ==
+    wait_for(lambda: world.bound(user) ==
              [f"sip:{user}@127.0.0.1:{world.registrant.sip_port}"], 20, "the first contact alone")
 
 
 def test_a_move_with_a_fixed_contact_sends_nothing_before_it_is_due(world, user):
-    world.registrar.grant(user, 600)
+    world.grant(user, 600)
     rid = world.api.create(**world.at_registrar(user, expire=600))
     world.api.wait_state(rid, "registered")
     count = len(world.sent(user))

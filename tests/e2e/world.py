@@ -6,6 +6,7 @@ import confluent_kafka
 import redis
 import requests
 
+from digest_check import Digest
 from registrar import Registrar
 from stack import Broker, wait_for
 
@@ -71,6 +72,15 @@ class Api:
         return last
 
 
+def user_of(aor):
+    return aor.partition(":")[2].partition("@")[0]
+
+
+def removes(request):
+    """Whether a REGISTER takes all of its contacts away."""
+    return bool(request.contacts) and all(c.expires == 0 for c in request.contacts)
+
+
 class World:
     def __init__(self, stack, kafka, registrants=1, gateways=1, kamailio=True, kamailio_options=None, registrant_env=None,
                  gateway_env=None):
@@ -81,6 +91,7 @@ class World:
         self.kamailio_options = kamailio_options or {}
         self.registrant_env, self.gateway_env = registrant_env or {}, gateway_env or {}
         self.kamailio = self.registrar = None
+        self.grants = {}
         self._api = None
 
     # ---- parts
@@ -91,7 +102,7 @@ class World:
         self.start_kafka()
         if self.with_kamailio:
             self.kamailio = s.start_kamailio(**self.kamailio_options)
-        self.registrar = Registrar(port=0)
+        self.registrar = self.new_registrar()
         self.registrar.start()
         for i in range(self.gateway_count):
             s.new_gateway(f"gateway-{i + 1}", env=self.gateway_env).start()
@@ -105,6 +116,11 @@ class World:
         else:
             self.stack.kafka = self.stack.add(Broker(self.stack.directory, self.stack.build))
         self.stack.kafka.start()
+
+    def new_registrar(self, algorithms=("MD5",), **options):
+        """A scriptable registrar that challenges everybody; the password is `secret`, lifetimes as `grant` says."""
+        return Registrar(digest=Digest(lambda user: "secret", realm="127.0.0.1", algorithms=algorithms),
+                         grant=lambda request, asked: min(asked, self.grants.get(user_of(request.aor), asked)), **options)
 
     def stop(self):
         if self.registrar:
@@ -142,9 +158,21 @@ class World:
     def kamailio_contacts(self, user):
         return [b["Address"] for b in self.kamailio.bindings(f"{user}@127.0.0.1")]
 
-    def sent(self, user):
-        """The REGISTERs of that user that the scriptable registrar saw, oldest first."""
-        return [r for r in self.registrar.journal if r["user"] == user]
+    def grant(self, user, seconds):
+        """The scriptable registrar grants that user at most so long."""
+        self.grants[user] = seconds
+
+    def script(self, user, answers, repeat=False):
+        """The next answers to that user at the scriptable registrar."""
+        self.registrar.script(f"sip:{user}@127.0.0.1", answers, repeat)
+
+    def sent(self, user, registrar=None):
+        """The REGISTERs of that user that the scriptable registrar saw, oldest first, without retransmissions."""
+        return (registrar or self.registrar).requests(f"sip:{user}@127.0.0.1")
+
+    def bound(self, user):
+        """URIs of the bindings that the scriptable registrar holds of that user."""
+        return sorted(b.uri for b in self.registrar.bindings(f"sip:{user}@127.0.0.1"))
 
     def wait_sent(self, user, count, seconds=20):
         wait_for(lambda: len(self.sent(user)) >= count, seconds, f"{count} REGISTERs of {user}, not {len(self.sent(user))}")

@@ -1,0 +1,303 @@
+#!/usr/bin/python3
+"""Measures Rollcall on this machine: what a registration costs, what the REST API carries, how fast a change is on the wire.
+
+    tests/bench/bench.py register_storm [--count N …]   N registrations from nothing, then one round of refreshes
+    tests/bench/bench.py http_load                      GET and PUT a second, beside bare Redis
+    tests/bench/bench.py put_to_wire [--kafka apache]   from the PUT's answer to the REGISTER's arrival
+
+Everything runs on loopback and stops by itself. Figures go to standard output as one JSON object a measurement; timings on a
+shared machine are noisy: compare within one run.
+"""
+import argparse
+import asyncio
+import json
+import os
+import pathlib
+import re
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "deploy/local"), str(ROOT / "tests/peers"), str(ROOT / "tests/e2e")]
+from stack import Process, Stack, wait_for  # noqa: E402
+from world import World  # noqa: E402
+
+BUILD = ROOT / "build/bench"
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def build():
+    if not (BUILD / "build.ninja").exists():
+        subprocess.run(["meson", "setup", BUILD, "--buildtype=release", "-Dtests=true"], cwd=ROOT, check=True,
+                       stdout=subprocess.DEVNULL)
+    subprocess.run(["ninja", "-C", BUILD], check=True, stdout=subprocess.DEVNULL)
+
+
+def report(**figures):
+    print(json.dumps(figures), flush=True)
+
+
+# ---- looking at a process
+
+def cpu_s(pid):
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def resident_bytes(pid):
+    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS"):
+            return int(line.split()[1]) * 1024
+    raise KeyError("VmRSS")
+
+
+# ---- the far side
+
+class FastRegistrar(Process):
+    """tests/bench/registrar.c: challenges what has no credentials, accepts what has."""
+
+    def __init__(self, directory, expires, name="fast-registrar"):
+        super().__init__(name, directory)
+        self.expires = expires
+        self.port = None
+
+    def start(self):
+        self.spawn([BUILD / "tests/bench/bench_registrar", "--port", "0", "--expires", str(self.expires)])
+
+        def listening():
+            found = re.search(r"listening \S+ (\d+)", self.log_text())
+            self.port = int(found.group(1)) if found else None
+            return self.port
+        return self.up(listening)
+
+    def counts(self):
+        self.stop()
+        return json.loads(self.log_text().splitlines()[-1])
+
+
+# ---- REST in bulk: a few connections, requests pipelined
+
+async def _pump(host, port, requests, answers):
+    reader, writer = await asyncio.open_connection(host, port)
+    window = asyncio.Semaphore(64)
+
+    async def read():
+        for _ in requests:
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = int(re.search(rb"content-length: (\d+)", head, re.I).group(1))
+            body = await reader.readexactly(length)
+            answers.append((int(head[9:12]), body))
+            window.release()
+
+    reading = asyncio.create_task(read())
+    for request in requests:
+        await window.acquire()
+        writer.write(request)
+    await reading
+    writer.close()
+
+
+def post_all(api, url, bodies, connections=4):
+    """POSTs all of them and returns the ids."""
+    host, port = url.removeprefix("http://").split(":")
+    head = (f"POST /api/rest/admin/registrations HTTP/1.1\r\nHost: {host}:{port}\r\nAuthorization: Bearer {api.token}\r\n"
+            "Content-Type: application/vnd.api+json\r\nContent-Length: ")
+    requests = [f"{head}{len(b)}\r\n\r\n{b}".encode() for b in bodies]
+    answers = []
+
+    async def run():
+        await asyncio.gather(*(_pump(host, int(port), requests[i::connections], answers) for i in range(connections)))
+
+    asyncio.run(run())
+    bad = [a for a in answers if a[0] != 201]
+    if bad:
+        sys.exit(f"{len(bad)} of {len(answers)} registrations were not created, the first because: {bad[0]}")
+    return [json.loads(b)["data"]["id"] for _, b in answers]
+
+
+def body(index, registrar_port, contact="sip:u{i}@127.0.0.1:5090"):
+    return json.dumps({"data": {"type": "registrations", "attributes": {
+        "name": f"bench-{index}", "domain": f"127.0.0.1:{registrar_port}", "username": f"u{index}", "auth-user": f"u{index}",
+        "auth-password": "secret", "contact": contact.format(i=index), "expire": 3600}}})
+
+
+def bench_world(kafka, **options):
+    stack = Stack(pathlib.Path(tempfile.mkdtemp(prefix="rollcall-bench-")), BUILD)
+    return World(stack, kafka, kamailio=False, gateway_env={"ROLLCALL_TOKEN_LIFETIME": "0"}, **options)
+
+
+# ---- register_storm
+
+def storm(count, kafka, expires):
+    world = bench_world(kafka, registrant_env={"ROLLCALL_REGISTRAR_RATE": "0", "ROLLCALL_REGISTRAR_IN_FLIGHT": "1000"})
+    world.start()
+    far = FastRegistrar(world.stack.directory, expires).start()
+    try:
+        registrant, gateway = world.registrant, world.gateway
+        api = world.api
+
+        def registered():
+            return world.metric(registrant, "rollcall_registrant_bound")
+
+        base_rss, base_bytes = resident_bytes(registrant.pid), world.metric(registrant, "rollcall_registrant_engine_bytes")
+        before = cpu_s(registrant.pid), cpu_s(gateway.pid), cpu_s(world.stack.redis.pid)
+        requests_before = world.metric(registrant, "rollcall_registrant_requests_total")
+        began = time.monotonic()
+        post_all(api, gateway.url, [body(i, far.port) for i in range(count)])
+        posted_s = time.monotonic() - began
+        wait_for(lambda: registered() >= count, 600, f"{count} bindings", every=0.1)
+        took_s = time.monotonic() - began
+        # The reports behind the last bindings are part of the cost.
+        wait_for(lambda: world.metric(registrant, "rollcall_registrant_reports_total", outcome="delivered") >= count, 300,
+                 "the reports", every=0.1)
+        after = cpu_s(registrant.pid), cpu_s(gateway.pid), cpu_s(world.stack.redis.pid)
+        requests = world.metric(registrant, "rollcall_registrant_requests_total") - requests_before
+        rss = resident_bytes(registrant.pid)
+        report(bench="register_storm", phase="first", count=count, kafka=kafka, posts_per_s=round(count / posted_s),
+               registers=int(requests), registers_per_s=round(requests / took_s), seconds=round(took_s, 2),
+               registrant_cpu_us=round((after[0] - before[0]) / count * 1e6, 1),
+               gateway_cpu_us=round((after[1] - before[1]) / count * 1e6, 1),
+               redis_cpu_us=round((after[2] - before[2]) / count * 1e6, 1),
+               resident_bytes=round((rss - base_rss) / count),
+               engine_bytes=round((world.metric(registrant, "rollcall_registrant_engine_bytes") - base_bytes) / count))
+        before, began = after, time.monotonic()
+        target = requests_before + requests + count
+        wait_for(lambda: world.metric(registrant, "rollcall_registrant_requests_total") >= target, expires, "a round of refreshes",
+                 every=0.2)
+        took_s = time.monotonic() - began
+        after = cpu_s(registrant.pid), cpu_s(gateway.pid), cpu_s(world.stack.redis.pid)
+        done = world.metric(registrant, "rollcall_registrant_requests_total") - requests_before - requests
+        report(bench="register_storm", phase="refresh", count=count, kafka=kafka, registers=int(done),
+               seconds=round(took_s, 2), registrant_cpu_us=round((after[0] - before[0]) / done * 1e6, 1),
+               gateway_cpu_us=round((after[1] - before[1]) / done * 1e6, 1),
+               redis_cpu_us=round((after[2] - before[2]) / done * 1e6, 1), still_bound=int(registered()))
+        report(bench="register_storm", phase="registrar", **far.counts())
+    finally:
+        far.stop()
+        world.stop()
+        shutil.rmtree(world.stack.directory, ignore_errors=True)
+
+
+# ---- http_load
+
+WRK = re.compile(r"(50|99)%\s+([\d.]+)(us|ms|s)")
+
+
+def wrk(url, script, directory, seconds=5):
+    path = pathlib.Path(directory) / "wrk.lua"
+    path.write_text(script)
+    done = subprocess.run(["wrk", "-t1", "-c64", f"-d{seconds}s", "--latency", "-s", str(path), url], capture_output=True,
+                          text=True, check=True)
+    rate = float(re.search(r"Requests/sec:\s+([\d.]+)", done.stdout).group(1))
+    unit = {"us": 0.001, "ms": 1, "s": 1000}
+    latency = {p: float(v) * unit[u] for p, v, u in WRK.findall(done.stdout)}
+    errors = re.search(r"Non-2xx or 3xx responses: (\d+)", done.stdout)
+    return rate, latency, int(errors.group(1)) if errors else 0
+
+
+def http_load():
+    world = bench_world("embedded", registrants=0)
+    world.start()
+    try:
+        api = world.api
+        ids = post_all(api, world.gateway.url, [body(i, 9) for i in range(1000)])
+        common = f'''
+wrk.headers["Authorization"] = "Bearer {api.token}"
+wrk.headers["Content-Type"] = "application/vnd.api+json"
+local ids = {{{",".join(ids)}}}
+local n = 0
+'''
+        get = common + '''
+request = function() n = n + 1
+  return wrk.format("GET", "/api/rest/admin/registrations/" .. ids[n % #ids + 1]) end
+'''
+        put = common + '''
+request = function() n = n + 1 local id = ids[n % #ids + 1]
+  return wrk.format("PUT", "/api/rest/admin/registrations/" .. id, nil, '{"data":{"type":"registrations","id":"' .. id ..
+    '","attributes":{"display-username":"d' .. n .. '"}}}') end
+'''
+        for name, script in (("GET", get), ("PUT", put)):
+            before = cpu_s(world.gateway.pid)
+            rate, latency, errors = wrk(world.gateway.url, script, world.stack.directory)
+            report(bench="http_load", request=name, per_s=round(rate), p50_ms=latency["50"], p99_ms=latency["99"],
+                   errors=errors, gateway_cpu_us=round((cpu_s(world.gateway.pid) - before) / (rate * 5) * 1e6, 1))
+        bare = subprocess.run(["redis-benchmark", "-p", str(world.stack.redis.port), "-c", "64", "-n", "100000", "-q", "-t",
+                               "get,set"], capture_output=True, text=True, check=True).stdout
+        for name, rate in re.findall(r"(GET|SET): ([\d.]+) requests per second", bare):
+            report(bench="http_load", bare_redis=name, per_s=round(float(rate)))
+    finally:
+        world.stop()
+        shutil.rmtree(world.stack.directory, ignore_errors=True)
+
+
+# ---- put_to_wire
+
+def put_to_wire(kafka, count):
+    """The clock starts when the PUT's answer is read and stops when the REGISTER's datagram is."""
+    world = bench_world(kafka, registrant_env={"ROLLCALL_REGISTRAR_RATE": "0"})
+    world.start()
+    arrivals = {}
+    far = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    far.bind(("127.0.0.1", 0))
+
+    def answer():
+        while True:
+            datagram, peer = far.recvfrom(65536)
+            now = time.monotonic()
+            if not datagram:
+                return
+            text = datagram.decode()
+            contact = re.search(r"(?im)^(?:contact|m)\s*:\s*(.*?)\r$", text).group(1)
+            arrivals.setdefault(re.search(r"sip:([^@>]+)@", contact).group(1), now)
+            keep = [line for line in text.split("\r\n")[1:] if re.match(r"(?i)(via|v|from|f|to|t|call-id|i|cseq|contact|m)\s*:", line)]
+            keep = [line + ";tag=x" if re.match(r"(?i)(to|t)\s*:", line) else line for line in keep]
+            far.sendto(("SIP/2.0 200 OK\r\n" + "\r\n".join(keep) + "\r\nContent-Length: 0\r\n\r\n").encode(), peer)
+
+    thread = threading.Thread(target=answer, daemon=True)
+    thread.start()
+    try:
+        port = far.getsockname()[1]
+        api = world.api
+        rid = post_all(api, world.gateway.url, [body(0, port, "sip:c{i}@127.0.0.1:5090")])[0]
+        wait_for(lambda: "c0" in arrivals, 20, "the first REGISTER")
+        samples = []
+        for i in range(1, count + 1):
+            api.update(rid, contact=f"sip:c{i}@127.0.0.1:5090")
+            answered = time.monotonic()
+            wait_for(lambda: f"c{i}" in arrivals, 10, "the REGISTER of a PUT", every=0.0005)
+            samples.append((arrivals[f"c{i}"] - answered) * 1000)
+            wait_for(lambda: api.status(rid)["in-sync"], 10, "the report", every=0.005)
+        samples.sort()
+        report(bench="put_to_wire", kafka=kafka, count=count, p50_ms=round(statistics.median(samples), 2),
+               p99_ms=round(samples[int(len(samples) * 0.99) - 1], 2), max_ms=round(samples[-1], 2))
+    finally:
+        far.sendto(b"", far.getsockname())
+        world.stop()
+        shutil.rmtree(world.stack.directory, ignore_errors=True)
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("bench", choices=["register_storm", "http_load", "put_to_wire"])
+    p.add_argument("--count", type=int, nargs="+", help="registrations, or PUTs")
+    p.add_argument("--kafka", choices=["embedded", "apache"], default="embedded")
+    p.add_argument("--expires", type=int, default=120, help="lifetime that the registrar of register_storm grants, in s")
+    options = p.parse_args()
+    build()
+    if options.bench == "register_storm":
+        for count in options.count or [10000, 100000]:
+            storm(count, options.kafka, options.expires)
+    elif options.bench == "http_load":
+        http_load()
+    else:
+        put_to_wire(options.kafka, (options.count or [200])[0])
+
+
+if __name__ == "__main__":
+    main()

@@ -300,6 +300,8 @@ void kafka_consumer_free(struct kafka_consumer *c, uint32_t timeout_ms)
     // between the two its handle is left to the end of the process, so that stopping is no abort.
     if (c->was_assigned)
         kafka_client_close(&c->client, closed ? 0 : RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    else
+        rd_kafka_queue_destroy(c->client.queue);
     kafka_client_forget_topics(&c->client);
     if (c->flush)
         event_free(c->flush);

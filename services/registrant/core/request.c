@@ -173,7 +173,7 @@ bool request_has_credential(const struct spec *s, struct str realm)
 static struct str make_cnonce(const struct engine *e, const struct entry *r, struct str nonce, char ret[16])
 {
     uint64_t mix = hash_u64(e->secret ^ r->seed[1]) ^ hash_murmur2(nonce);
-    mix = hash_u64(mix ^ (uint64_t)hash_crc16(nonce) << 32);
+    mix = hash_u64(mix);
     for (int i = 15; i >= 0; i--, mix >>= 4)
         ret[i] = "0123456789abcdef"[mix & 15];
     return (struct str){.p = ret, .n = 16};

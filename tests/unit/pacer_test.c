@@ -1,0 +1,315 @@
+// services/registrant/core/pacer and breaker: who may be sent when.
+#include "services/registrant/core/pacer.h"
+
+#include "services/registrant/core/breaker.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+// cmocka needs the three above
+#include <cmocka.h>
+
+#define SECOND UINT64_C(1000000)
+#define START  (1000 * SECOND)
+
+struct bench {
+    struct wheel wheel;
+    struct pacer *pacer;
+    struct pacer_target *target;
+    uint64_t now;
+};
+
+static void begin(struct bench *b, uint32_t rate, uint32_t flights, uint32_t all)
+{
+    b->now = START;
+    wheel_init(&b->wheel, b->now);
+    const struct pacer_params p = {.wheel = &b->wheel,
+                                   .max_in_flight = all,
+                                   .rate = rate,
+                                   .target_flights = flights,
+                                   .retry_after_cap_s = 86400,
+                                   .seed = 1};
+    b->pacer = pacer_new(&p);
+    b->target = pacer_target_get(b->pacer, STR_LIT("udp:a:0"));
+}
+
+static void end(struct bench *b)
+{
+    pacer_target_put(b->pacer, &b->target);
+    pacer_free(b->pacer);
+}
+
+static void pass(struct bench *b, uint64_t us)
+{
+    struct wheel_node *node;
+    b->now += us;
+    while ((node = wheel_pop(&b->wheel, b->now)))
+        pacer_wake(b->pacer, node, b->now);
+}
+
+static struct pacer_item *next(struct bench *b)
+{
+    return pacer_next(b->pacer, b->now);
+}
+
+static void wait_new(struct bench *b, struct pacer_item *item)
+{
+    pacer_wait(b->pacer, b->target, item, PACE_NEW, 0, b->now);
+}
+
+static struct pacer_ticket send(struct bench *b, uint64_t id)
+{
+    struct pacer_ticket ticket;
+    assert_non_null(next(b));
+    pacer_sent(b->pacer, b->target, id, &ticket, b->now);
+    return ticket;
+}
+
+static void finish(struct bench *b, struct pacer_ticket *t, enum pacer_result result)
+{
+    pacer_done(b->pacer, t, result, -1, b->now);
+}
+
+static void classes_go_in_their_order(void **state)
+{
+    (void)state;
+    static struct bench b;
+    struct pacer_item items[6] = {0};
+    begin(&b, 0, 100, 100);
+    pacer_wait(b.pacer, b.target, &items[0], PACE_NEW, 0, b.now);
+    pacer_wait(b.pacer, b.target, &items[1], PACE_LAPSED, 0, b.now);
+    pacer_wait(b.pacer, b.target, &items[2], PACE_LIVE, 500, b.now);
+    pacer_wait(b.pacer, b.target, &items[3], PACE_LIVE, 100, b.now);
+    pacer_wait(b.pacer, b.target, &items[4], PACE_NEW, 0, b.now);
+    pacer_wait(b.pacer, b.target, &items[5], PACE_LAPSED, 0, b.now);
+    static const int order[] = {3, 2, 1, 5, 0, 4};
+    for (size_t i = 0; i < ARRAY_LEN(order); i++)
+        assert_ptr_equal(next(&b), &items[order[i]]);
+    assert_null(next(&b));
+    end(&b);
+}
+
+static void what_is_cancelled_does_not_go(void **state)
+{
+    (void)state;
+    static struct bench b;
+    enum { COUNT = 200 };
+    struct pacer_item items[COUNT] = {0};
+    begin(&b, 0, 1000, 1000);
+    for (size_t i = 0; i < COUNT; i++)
+        pacer_wait(b.pacer, b.target, &items[i], PACE_LIVE, (i * 37) % COUNT, b.now);
+    for (size_t i = 0; i < COUNT; i += 2)
+        pacer_cancel(b.pacer, b.target, &items[i]);
+    assert_int_equal(pacer_waiting(b.pacer), COUNT / 2);
+    uint64_t before = 0;
+    for (size_t i = 0; i < COUNT / 2; i++) {
+        struct pacer_item *item = next(&b);
+        assert_non_null(item);
+        size_t index = (size_t)(item - items);
+        assert_int_equal(index % 2, 1);
+        uint64_t order = (index * 37) % COUNT;
+        assert_true(order >= before);
+        before = order;
+    }
+    assert_null(next(&b));
+    end(&b);
+}
+
+static void the_rate_and_its_share_are_kept(void **state)
+{
+    (void)state;
+    static struct bench b;
+    enum { COUNT = 400 };
+    struct pacer_item items[COUNT] = {0};
+    struct pacer_ticket ticket;
+    begin(&b, 100, 1000, 1000);
+    pacer_set_share(b.pacer, 0.25);
+    for (size_t i = 0; i < COUNT; i++)
+        wait_new(&b, &items[i]);
+    size_t sent = 0;
+    for (int ms = 0; ms < 4000; ms += 10) {
+        while (next(&b)) {
+            pacer_sent(b.pacer, b.target, sent++, &ticket, b.now);
+            pacer_done(b.pacer, &ticket, PACER_ANSWERED, -1, b.now);
+        }
+        pass(&b, 10000);
+    }
+    assert_in_range(sent, 97, 104);
+    for (size_t i = 0; i < COUNT; i++)
+        pacer_cancel(b.pacer, b.target, &items[i]);
+    end(&b);
+}
+
+static void live_refreshes_raise_the_rate(void **state)
+{
+    (void)state;
+    static struct bench b;
+    begin(&b, 1, 1000, 1000);
+    for (int i = 0; i < 300; i++)
+        pacer_need_add(b.target, 30000); // 10 a second
+    assert_int_equal(pacer_raised(b.pacer), 1);
+    enum { COUNT = 100 };
+    struct pacer_item items[COUNT] = {0};
+    struct pacer_ticket ticket;
+    for (size_t i = 0; i < COUNT; i++)
+        pacer_wait(b.pacer, b.target, &items[i], PACE_LIVE, i, b.now);
+    size_t sent = 0;
+    for (int ms = 0; ms < 5000; ms += 10) {
+        while (next(&b)) {
+            pacer_sent(b.pacer, b.target, sent++, &ticket, b.now);
+            pacer_done(b.pacer, &ticket, PACER_ANSWERED, -1, b.now);
+        }
+        pass(&b, 10000);
+    }
+    assert_in_range(sent, 58, 63); // 1.2 times their need
+    for (int i = 0; i < 300; i++)
+        pacer_need_remove(b.target, 30000);
+    assert_int_equal(pacer_raised(b.pacer), 0);
+    for (size_t i = 0; i < COUNT; i++)
+        pacer_cancel(b.pacer, b.target, &items[i]);
+    end(&b);
+}
+
+static void caps_hold_for_the_target_and_for_all(void **state)
+{
+    (void)state;
+    static struct bench b;
+    struct pacer_item items[6] = {0};
+    begin(&b, 0, 2, 3);
+    struct pacer_target *other = pacer_target_get(b.pacer, STR_LIT("udp:b:0"));
+    for (int i = 0; i < 3; i++)
+        wait_new(&b, &items[i]);
+    for (int i = 3; i < 6; i++)
+        pacer_wait(b.pacer, other, &items[i], PACE_NEW, 0, b.now);
+    struct pacer_ticket tickets[4];
+    size_t of_other = 0;
+    for (int i = 0; i < 3; i++) {
+        struct pacer_item *item = next(&b);
+        assert_non_null(item);
+        bool others = item >= &items[3];
+        of_other += others;
+        pacer_sent(b.pacer, others ? other : b.target, (uint64_t)i, &tickets[i], b.now);
+    }
+    assert_in_range(of_other, 1, 2); // they take turns
+    assert_null(next(&b));
+    pacer_done(b.pacer, &tickets[0], PACER_ANSWERED, -1, b.now);
+    assert_non_null(next(&b));
+    for (int i = 0; i < 6; i++) {
+        pacer_cancel(b.pacer, b.target, &items[i]);
+        pacer_cancel(b.pacer, other, &items[i]);
+    }
+    for (int i = 1; i < 3; i++)
+        pacer_done(b.pacer, &tickets[i], PACER_ANSWERED, -1, b.now);
+    pacer_target_put(b.pacer, &other);
+    end(&b);
+}
+
+static void a_suspect_gets_one_new_request_at_a_time(void **state)
+{
+    (void)state;
+    static struct bench b;
+    struct pacer_item items[6] = {0};
+    begin(&b, 0, 100, 100);
+    for (int i = 0; i < 6; i++)
+        wait_new(&b, &items[i]);
+    struct pacer_ticket one = send(&b, 1), two = send(&b, 2);
+    pacer_unanswered(b.pacer, &one);
+    struct pacer_ticket probe = send(&b, 3);
+    assert_null(next(&b));
+    finish(&b, &one, PACER_SILENT); // silence ends no suspicion
+    assert_null(next(&b));
+    pacer_heard(b.pacer, &probe, b.now); // a challenge does
+    struct pacer_ticket more = send(&b, 4);
+    finish(&b, &probe, PACER_ANSWERED);
+    finish(&b, &two, PACER_ANSWERED);
+    finish(&b, &more, PACER_ANSWERED);
+    struct pacer_ticket last = send(&b, 5);
+    finish(&b, &last, PACER_ANSWERED);
+    last = send(&b, 6);
+    finish(&b, &last, PACER_ANSWERED);
+    assert_int_equal(pacer_in_flight(b.pacer), 0);
+    end(&b);
+}
+
+static void silence_opens_the_breaker_and_a_probe_closes_it(void **state)
+{
+    (void)state;
+    struct breaker b = {0};
+    for (int i = 0; i < 4; i++)
+        breaker_event(&b, BREAKER_SILENCE, 1, 0, 8, START);
+    assert_true(breaker_allows(&b, START) == UINT32_MAX);
+    breaker_event(&b, BREAKER_SILENCE, 1, 0, 8, START);
+    assert_int_equal(breaker_allows(&b, START), 0);
+    assert_int_equal(breaker_allows(&b, START + 3 * SECOND), 0);
+    uint64_t later = START + 5 * SECOND;
+    assert_int_equal(breaker_allows(&b, later), 1);
+    breaker_event(&b, BREAKER_ANSWER, 1, 0, 8, later);
+    assert_int_equal(breaker_allows(&b, later), 2);
+    for (int i = 0; i < 7; i++)
+        breaker_event(&b, BREAKER_ANSWER, 1, 0, 8, later);
+    assert_true(breaker_allows(&b, later) == UINT32_MAX);
+}
+
+static void an_answer_between_silences_keeps_the_breaker_closed(void **state)
+{
+    (void)state;
+    struct breaker b = {0};
+    for (int i = 0; i < 100; i++)
+        breaker_event(&b, i % 5 == 4 ? BREAKER_ANSWER : BREAKER_SILENCE, 1, 0, 8, START);
+    assert_true(breaker_allows(&b, START) == UINT32_MAX);
+}
+
+static void half_of_the_last_twenty_503_of_three_registrations_open_it(void **state)
+{
+    (void)state;
+    struct breaker two = {0}, three = {0};
+    for (uint64_t i = 0; i < 20; i++)
+        breaker_event(&two, BREAKER_UNAVAILABLE, i % 2, 0, 8, START);
+    assert_true(breaker_allows(&two, START) == UINT32_MAX); // of two registrations only
+    for (uint64_t i = 0; i < 18; i++)
+        breaker_event(&three, i % 2 ? BREAKER_UNAVAILABLE : BREAKER_ANSWER, i % 3 + 1, 0, 8, START);
+    assert_true(breaker_allows(&three, START) == UINT32_MAX); // nine of eighteen: not yet ten
+    breaker_event(&three, BREAKER_UNAVAILABLE, 1, 0, 8, START);
+    assert_int_equal(breaker_allows(&three, START), 0);
+}
+
+static void retry_after_of_a_503_opens_it_for_so_long(void **state)
+{
+    (void)state;
+    struct breaker b = {0};
+    breaker_event(&b, BREAKER_UNAVAILABLE, 1, 120 * SECOND, 8, START);
+    assert_int_equal(breaker_allows(&b, START + 119 * SECOND), 0);
+    assert_int_equal(breaker_allows(&b, START + 120 * SECOND), 1);
+}
+
+static void refused_nonces_teach_their_age_for_a_day(void **state)
+{
+    (void)state;
+    static struct bench b;
+    begin(&b, 0, 1, 1);
+    assert_true(pacer_nonce_age_ms(b.target, b.now) == UINT64_MAX);
+    pacer_nonce_refused(b.target, 90000, b.now);
+    assert_true(pacer_nonce_age_ms(b.target, b.now) == UINT64_MAX);
+    pacer_nonce_refused(b.target, 60000, b.now);
+    assert_int_equal(pacer_nonce_age_ms(b.target, b.now), 60000);
+    assert_true(pacer_nonce_age_ms(b.target, b.now + 86400 * SECOND) == UINT64_MAX);
+    end(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(classes_go_in_their_order),
+        cmocka_unit_test(what_is_cancelled_does_not_go),
+        cmocka_unit_test(the_rate_and_its_share_are_kept),
+        cmocka_unit_test(live_refreshes_raise_the_rate),
+        cmocka_unit_test(caps_hold_for_the_target_and_for_all),
+        cmocka_unit_test(a_suspect_gets_one_new_request_at_a_time),
+        cmocka_unit_test(silence_opens_the_breaker_and_a_probe_closes_it),
+        cmocka_unit_test(an_answer_between_silences_keeps_the_breaker_closed),
+        cmocka_unit_test(half_of_the_last_twenty_503_of_three_registrations_open_it),
+        cmocka_unit_test(retry_after_of_a_503_opens_it_for_so_long),
+        cmocka_unit_test(refused_nonces_teach_their_age_for_a_day),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -632,7 +632,8 @@ static bool five_sent(const struct fake_seen *s)
     return s->sent_count == 5;
 }
 
-static void a_broken_connection_answers_all_that_wait_on_it(void **state)
+// Five REGISTERs wait for their answers when the connection goes, with a reset or an orderly close.
+static void lose_connection(bool orderly)
 {
     struct fixture *f = start(true, (struct sip_thread_params){0});
     static struct sip_message m;
@@ -641,13 +642,60 @@ static void a_broken_connection_answers_all_that_wait_on_it(void **state)
     (void)until(five_sent);
     assert_true(sip_peer_receive(&f->peer, &m, PEER_DEADLINE_MS));
     struct linger reset = {.l_onoff = 1};
-    assert_int_equal(setsockopt(f->peer.stream, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)), 0);
+    if (orderly) // what was read is no cause for a reset
+        while (recv(f->peer.stream, m.text, sizeof(m.text), MSG_DONTWAIT) > 0)
+            ;
+    else
+        assert_int_equal(setsockopt(f->peer.stream, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)), 0);
+    uint64_t closed_us = clock_monotonic_us();
     (void)close(f->peer.stream);
     f->peer.stream = -1;
     struct fake_seen seen = answers(5);
-    for (size_t i = 0; i < 5; i++)
+    assert_true(clock_monotonic_us() - closed_us < 1000000);
+    for (size_t i = 0; i < 5; i++) {
         assert_true(seen.answers[i].local);
+        assert_int_equal(seen.answers[i].status, 503);
+    }
     finish(f);
+}
+
+static void a_reset_connection_answers_all_that_wait_on_it(void **state)
+{
+    lose_connection(false);
+}
+
+static void a_closed_connection_answers_all_that_wait_on_it(void **state)
+{
+    lose_connection(true);
+}
+
+static void a_connection_that_the_registrar_closed_is_opened_again(void **state)
+{
+    struct fixture *f = start(true, (struct sip_thread_params){0});
+    static struct sip_message m;
+    for (size_t i = 1; i <= 2; i++) {
+        wish(f, (struct wish){.transport = TRANSPORT_TCP});
+        assert_true(sip_peer_receive(&f->peer, &m, PEER_DEADLINE_MS));
+        sip_peer_answer(&f->peer, &m, "200 OK", "");
+        assert_int_equal(answers(i).answers[i - 1].status, 200);
+        (void)shutdown(f->peer.stream, SHUT_WR);
+        char byte;
+        assert_int_equal(recv(f->peer.stream, &byte, 1, 0), 0); // it closed its side, too
+        (void)close(f->peer.stream);
+        f->peer.stream = -1;
+    }
+    finish(f);
+}
+
+static void ipv6_is_written_in_brackets(void **state)
+{
+    struct sip_thread_params p = {.policy = engine_policy_default(), .listen = "[::1]"};
+    struct sip_thread *t = NULL;
+    if (sip_thread_start(&p, &t, NULL) != 0)
+        skip(); // a machine without IPv6
+    assert_memory_equal(sip_thread_listens_on(t), "[::1]:", 6);
+    assert_true(atoi(sip_thread_listens_on(t) + 6) > 0);
+    sip_thread_join(t);
 }
 
 static void two_threads_have_a_port_each(void **state)
@@ -923,7 +971,10 @@ int main(void)
         cmocka_unit_test(names_of_the_hosts_file_need_no_dns),
         cmocka_unit_test(a_name_is_resolved_by_srv_and_the_next_target_is_tried),
         cmocka_unit_test(a_name_that_does_not_exist_is_a_503_of_our_own),
-        cmocka_unit_test(a_broken_connection_answers_all_that_wait_on_it),
+        cmocka_unit_test(a_reset_connection_answers_all_that_wait_on_it),
+        cmocka_unit_test(a_closed_connection_answers_all_that_wait_on_it),
+        cmocka_unit_test(a_connection_that_the_registrar_closed_is_opened_again),
+        cmocka_unit_test(ipv6_is_written_in_brackets),
         cmocka_unit_test(two_threads_have_a_port_each),
         cmocka_unit_test(an_unknown_interface_cannot_be_sent_from),
         cmocka_unit_test(a_contact_that_sofia_cannot_read_is_refused),

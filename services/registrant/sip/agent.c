@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 // Timer K: a response repeated later than this is a stray one. Each finished transaction costs 9 kB until
 // then, so sofia's 5 s would be gigabytes.
@@ -54,8 +55,11 @@ static int add_transports(struct agent *a, const char *listen, struct error *err
     buf_addf(&uri, at.port ? "%u" : "*", (unsigned)at.port);
     // No transport parameter means UDP and TCP on one port. A list of them would be read after its scope
     // ended.
+    // A registrar that closes a connection ends what waits on it at once; NTA's own default is silence until
+    // timer F.
     if (nta_agent_add_tport(a->nta, (url_string_t *)uri.p, TPTAG_UDP_RMEM(SOCKET_BYTES),
-                            TPTAG_UDP_WMEM(SOCKET_BYTES), TPTAG_QUEUESIZE(STREAM_QUEUE), TAG_END()) < 0)
+                            TPTAG_UDP_WMEM(SOCKET_BYTES), TPTAG_QUEUESIZE(STREAM_QUEUE), TPTAG_SDWN_ERROR(1),
+                            TAG_END()) < 0)
         return error_set(err, errno ? -errno : -EADDRNOTAVAIL, "cannot listen on %s: %s", listen,
                          strerror(errno));
     return 0;

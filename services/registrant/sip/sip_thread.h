@@ -68,7 +68,6 @@ struct sip_thread_params {
     const char *hosts_file;  // names that are looked up before DNS; NULL: /etc/hosts
     uint32_t max_queue;      // commands and reports that wait at most; 0: 4096
     uint32_t stall_ms;       // half the bus's session time-out; 0: never stalled
-    struct metrics *metrics; // NULL: none
 };
 must_use int sip_thread_start(const struct sip_thread_params *p, struct sip_thread **ret, struct error *err);
 // Main thread. 0, or -EAGAIN when its queue is full (the caller keeps the command and tries again).

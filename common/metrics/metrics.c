@@ -94,7 +94,7 @@ void metrics_add(struct metrics *m, size_t metric, size_t label_index, uint64_t 
 void metrics_set(struct metrics *m, size_t metric, size_t label_index, int64_t value)
 {
     _Atomic uint64_t *cell = cells_of(m, metric, label_index);
-    assert(m->table[metric].type == METRIC_GAUGE);
+    assert(m->table[metric].type != METRIC_HISTOGRAM);
     atomic_store_explicit(cell, (uint64_t)value, memory_order_relaxed);
 }
 

@@ -25,6 +25,7 @@ struct metrics *metrics_new(const struct metric *table, size_t count);
 void metrics_free(struct metrics *m);
 
 void metrics_add(struct metrics *m, size_t metric, size_t label_index, uint64_t delta);
+// A gauge, or a counter that is kept elsewhere and copied here.
 void metrics_set(struct metrics *m, size_t metric, size_t label_index, int64_t value);
 void metrics_observe_us(struct metrics *m, size_t metric, size_t label_index, uint64_t us);
 uint64_t metrics_get(const struct metrics *m, size_t metric, size_t label_index); // counter or gauge

@@ -115,10 +115,6 @@ void conn_fail(struct conn *c, int status, const char *why)
 
 bool conn_linger(struct conn *c)
 {
-    if (c->eof) {
-        conn_close(c);
-        return false;
-    }
     (void)shutdown(bufferevent_getfd(c->bev), SHUT_WR);
     c->state = CONN_LINGER;
     (void)evbuffer_drain(input_of(c), evbuffer_get_length(input_of(c)));
@@ -230,14 +226,12 @@ static void on_write(struct bufferevent *bev, void *arg)
         conn_run(c);
 }
 
-// A client that has sent its last byte may still read: its requests are answered. From one that was in the
-// middle of a long answer it means that it left.
+// A client that has sent its last byte may still read what is on its way out; the end is seen again when
+// reading goes on. Before and after an answer, or in the middle of a long one, it means that the client left.
 static void on_event(struct bufferevent *bev, short what, void *arg)
 {
     struct conn *c = arg;
-    if (what & BEV_EVENT_EOF)
-        c->eof = true;
-    if (what & BEV_EVENT_ERROR || c->state == CONN_STREAMING || c->state == CONN_LINGER)
+    if (what & BEV_EVENT_ERROR || c->state != CONN_WRITING)
         c->broken = true;
     conn_run(c);
 }

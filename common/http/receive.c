@@ -55,9 +55,7 @@ static bool fail(struct conn *c, int status, const char *why)
 // Not enough yet. A deadline that runs already is not put off by another byte.
 static bool wait_more(struct conn *c, enum wait_for what)
 {
-    if (c->eof)
-        conn_close(c);
-    else if (c->waiting != what)
+    if (c->waiting != what)
         deadline_set(c, what);
     return false;
 }

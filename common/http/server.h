@@ -50,7 +50,6 @@ struct conn {
     bool running;          // conn_run is on the stack
     bool closed;           // evcon is gone; freed when conn_run is through
     bool broken;           // to be closed by conn_run
-    bool eof;              // the client sends no more
 
     struct head_scan scan;
     struct head head;

@@ -103,7 +103,6 @@ void http_stream_end(struct http_request *r)
             add(c, STR_LIT("0\r\n\r\n"));
         if (c->server->stopping && c->after == AFTER_NEXT)
             c->after = AFTER_LINGER;
-        bufferevent_setwatermark(c->bev, EV_WRITE, 0, 0);
         c->request = NULL;
         c->state = CONN_WRITING;
     }

@@ -27,7 +27,7 @@ static inline void app_show(struct app *a, struct http_request *r)
 static inline void app_big(struct http_request *r)
 {
     struct buf body = BUF_INIT;
-    for (int i = 0; i < 1000000; i++)
+    for (int i = 0; i < 5000000; i++)
         buf_add_char(&body, 'b');
     http_reply(r, 200, buf_str(&body));
     buf_done(&body);

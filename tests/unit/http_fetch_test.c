@@ -170,6 +170,31 @@ static void a_pause_before_the_connection_holds(void **state)
     fixture_done(&d.f);
 }
 
+static void what_was_read_before_a_pause_comes_after_it(void **state)
+{
+    struct feed d;
+    struct reader r = {.pause_at = 1}, other = {.lines = 0};
+    feed_init(&d, 0);
+    d.manual = true;
+    fetch(&r, &d.f, "/");
+    WAIT_UNTIL(&d.f, d.r);
+    struct http_request *stream = d.r;
+    (void)http_stream_write(stream, STR_LIT("one\ntwo\n"));
+    WAIT_UNTIL(&d.f, r.lines == 1);
+    fetch(&other, &d.f, "/short");
+    WAIT_UNTIL(&d.f, other.done);
+    assert_int_equal(r.lines, 1);
+    http_fetch_pause(r.fetch, false);
+    WAIT_UNTIL(&d.f, r.lines == 2); // though nothing more has come
+    http_stream_end(stream);
+    WAIT_UNTIL(&d.f, r.done);
+    assert_int_equal(r.err.code, 0);
+    assert_string_equal(r.text.p, "one|two|");
+    reader_done(&r);
+    reader_done(&other);
+    fixture_done(&d.f);
+}
+
 static void a_cancelled_fetch_says_nothing_more(void **state)
 {
     for (size_t at = 0; at < 3; at++) {
@@ -401,6 +426,7 @@ int main(void)
         cmocka_unit_test(a_hundred_megabytes_pass_in_little_memory),
         cmocka_unit_test(a_pause_reaches_the_sender_and_ends_without_loss),
         cmocka_unit_test(a_pause_before_the_connection_holds),
+        cmocka_unit_test(what_was_read_before_a_pause_comes_after_it),
         cmocka_unit_test(a_cancelled_fetch_says_nothing_more),
         cmocka_unit_test(a_fetch_may_be_cancelled_while_its_name_is_looked_up),
         cmocka_unit_test(another_status_is_an_error_and_its_body_no_lines),

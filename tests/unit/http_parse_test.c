@@ -84,6 +84,11 @@ static void a_head_tells_method_framing_and_persistence(void **state)
     assert_true(h.close && h.minor == 0);
     assert_int_equal(head_parse(STR_LIT("GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n"), &h, &why), 0);
     assert_false(h.close);
+    // evhttp looks at the first of these fields alone and would close
+    assert_int_equal(
+        head_parse(STR_LIT("GET / HTTP/1.0\r\nConnection: x\r\nConnection: keep-alive\r\n\r\n"), &h, &why),
+        0);
+    assert_true(h.close);
     assert_int_equal(
         head_parse(STR_LIT("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999999\r\n\r\n"),
                    &h, &why),

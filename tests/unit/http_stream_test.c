@@ -25,6 +25,44 @@ static void a_stream_is_chunked_and_leaves_the_connection_usable(void **state)
     fixture_done(&d.f);
 }
 
+static void a_request_sent_during_a_stream_is_answered_after_it(void **state)
+{
+    struct feed d;
+    struct client c;
+    feed_init(&d, 0);
+    client_connect(&c, &d.f);
+    d.manual = true;
+    client_say(&c, GET("/"));
+    WAIT_UNTIL(&d.f, d.r);
+    client_say(&c, GET("/short"));
+    (void)http_stream_write(d.r, STR_LIT("x"));
+    expect_text(&c, STREAM_HEAD "transfer-encoding: chunked\r\n\r\n1\r\nx\r\n");
+    http_stream_end(d.r);
+    expect_text(&c, "0\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 14\r\n\r\none\r\ntwo\n\nlast");
+    client_close(&c);
+    fixture_done(&d.f);
+}
+
+static void half_a_request_sent_during_a_stream_is_completed_after_it(void **state)
+{
+    struct feed d;
+    struct client c;
+    feed_init(&d, 0);
+    client_connect(&c, &d.f);
+    d.manual = true;
+    client_say(&c, GET("/"));
+    WAIT_UNTIL(&d.f, d.r);
+    client_say(&c, "GET /sh");
+    (void)http_stream_write(d.r, STR_LIT("x"));
+    expect_text(&c, STREAM_HEAD "transfer-encoding: chunked\r\n\r\n1\r\nx\r\n");
+    http_stream_end(d.r);
+    expect_text(&c, "0\r\n\r\n");
+    client_say(&c, "ort HTTP/1.1\r\nHost: x\r\n\r\n");
+    expect_text(&c, "HTTP/1.1 200 OK\r\ncontent-length: 14\r\n\r\none\r\ntwo\n\nlast");
+    client_close(&c);
+    fixture_done(&d.f);
+}
+
 static void an_old_client_gets_a_stream_that_ends_with_the_connection(void **state)
 {
     struct feed d;
@@ -92,7 +130,8 @@ static void a_client_that_leaves_is_reported_once(void **state)
         d.manual = true;
         d.wanted = how == 0 ? 0 : 1000000;
         client_connect(&c, &d.f);
-        (void)event_del(c.readable); // so that the stream cannot end before
+        if (how > 0)
+            (void)event_del(c.readable); // so that the stream cannot end before
         client_say(&c, GET("/"));
         WAIT_UNTIL(&d.f, d.r);
         if (how == 1)
@@ -205,6 +244,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_stream_is_chunked_and_leaves_the_connection_usable),
+        cmocka_unit_test(a_request_sent_during_a_stream_is_answered_after_it),
+        cmocka_unit_test(half_a_request_sent_during_a_stream_is_completed_after_it),
         cmocka_unit_test(an_old_client_gets_a_stream_that_ends_with_the_connection),
         cmocka_unit_test(head_and_no_content_have_no_stream),
         cmocka_unit_test(a_writer_is_held_back_until_the_client_reads),

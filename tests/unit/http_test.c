@@ -87,8 +87,8 @@ static void a_large_answer_arrives_whole(void **state)
     app_init(&a, app_limits());
     client_connect(&c, &a.f);
     client_say(&c, GET("/big") GET("/"));
-    static const char head[] = "HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n";
-    size_t whole = strlen(head) + 1000000 + strlen(OK_EMPTY);
+    static const char head[] = "HTTP/1.1 200 OK\r\ncontent-length: 5000000\r\n\r\n";
+    size_t whole = strlen(head) + 5000000 + strlen(OK_EMPTY);
     WAIT_UNTIL(&a.f, c.got.n >= whole);
     assert_int_equal(c.got.n, whole);
     assert_true(str_starts(buf_str(&c.got), STR_LIT(head)));
@@ -358,16 +358,17 @@ static void a_stopped_server_is_active_until_the_last_byte_is_taken(void **state
     app_init(&a, app_limits());
     client_connect(&c, &a.f);
     (void)event_del(c.readable);
-    for (int i = 0; i < 8; i++) // more than the sockets hold
+    for (int i = 0; i < 3; i++) // more than the sockets hold
         client_say(&c, GET("/big"));
-    client_say(&c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Le");
     http_server_stop(a.f.server);
     assert_int_equal(http_server_active_count(a.f.server), 1);
     (void)event_add(c.readable, NULL);
     WAIT_UNTIL(&a.f, c.closed);
     assert_false(c.reset);
     assert_int_equal(http_server_active_count(a.f.server), 0);
-    assert_true(str_ends(buf_str(&c.got), STR_LIT("bbb")));
+    assert_true(a.requests > 0 && a.requests < 3);
+    assert_int_equal(c.got.n, (size_t)a.requests *
+                                  (strlen("HTTP/1.1 200 OK\r\ncontent-length: 5000000\r\n\r\n") + 5000000));
     client_close(&c);
     app_done(&a);
 }

@@ -284,6 +284,21 @@ static void life_under_a_grave_is_answered_by_deleted_with_what_was_reported(voi
     assert_int_equal(count_of(w, "changes.any", "change.deleted", r.id), 1);
 }
 
+static void life_under_a_grave_that_a_twin_holds_is_told_as_a_twin(void **state)
+{
+    struct world *w = *state;
+    struct registration twin cleanup(registration_done) = published(w, "heir", "twin");
+    struct status s = a_report(&twin, 100, 1, STATE_REGISTERED);
+    s.id = 999000333;
+    s.has_bound = true;
+    registration_copy(&s.bound.sent, &twin);
+    (void)rawf(w->f, "ZADD rc:{s%u}:gone 1000 999000333", shard_of("heir"));
+    report(w, &s);
+    const struct seen *told = expect(w, "changes.any", "change.deleted", 999000333, 1);
+    assert_true(json_bool(json_get(told->value, "twin"), false));
+    expect_field(w, &twin, "refresh_seq", "(nil)");
+}
+
 static void an_answered_unbind_raises_the_twin(void **state)
 {
     struct world *w = *state;
@@ -315,6 +330,30 @@ static void a_twin_of_what_merely_lapsed_is_not_raised(void **state)
     report(w, &proved);
     (void)expect(w, "events", "registration.removed", old.id, 1);
     expect_field(w, &twin, "refresh_seq", "(nil)");
+}
+
+static void a_disabled_one_whose_unbind_was_answered_raises_the_twin_once(void **state)
+{
+    struct world *w = *state;
+    struct registration r cleanup(registration_done) = published(w, "disabled", "off");
+    struct registration twin cleanup(registration_done) = published(w, "disabled", "twin");
+    report_state(w, &r, 100, 1, STATE_REGISTERED);
+    expect_field(w, &r, "state", "registered");
+    struct registration off cleanup(registration_done);
+    registration_copy(&off, &r);
+    off.enabled = false;
+    assert_int_equal(do_update(w->f, &r, &off), 0);
+    off.revision = w->f->got.reg.revision;
+    world_post(w);
+    for (uint64_t seq = 2; seq < 4; seq++) { // a report may be told again
+        struct status s = a_report(&off, 100, seq, STATE_DISABLED);
+        s.removed = PROOF_ANSWERED;
+        report(w, &s);
+        expect_field(w, &r, "seq", seq == 2 ? "2" : "3");
+    }
+    expect_field(w, &twin, "refresh_seq", "1");
+    (void)expect(w, "changes.any", "change.desired", twin.id, 2);
+    assert_string_equal(rawf(w->f, "ZSCORE rc:{s%u}:due %" PRIu64, shard_of("disabled"), r.id), "(nil)");
 }
 
 // ---- moving
@@ -409,7 +448,9 @@ int main(void)
         cmocka_unit_test(what_cannot_be_read_is_skipped_and_the_rest_applied),
         cmocka_unit_test(a_proved_deletion_leaves_only_a_grave),
         cmocka_unit_test(life_under_a_grave_is_answered_by_deleted_with_what_was_reported),
+        cmocka_unit_test(life_under_a_grave_that_a_twin_holds_is_told_as_a_twin),
         cmocka_unit_test(an_answered_unbind_raises_the_twin),
+        cmocka_unit_test(a_disabled_one_whose_unbind_was_answered_raises_the_twin_once),
         cmocka_unit_test(a_twin_of_what_merely_lapsed_is_not_raised),
         cmocka_unit_test(a_move_is_told_to_both_places_until_the_new_one_reports),
         cmocka_unit_test(a_write_whose_gateway_died_before_publishing_is_swept),

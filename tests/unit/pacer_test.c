@@ -287,12 +287,20 @@ static void refused_nonces_teach_their_age_for_a_day(void **state)
     (void)state;
     static struct bench b;
     begin(&b, 0, 1, 1);
-    assert_true(pacer_nonce_age_ms(b.target, b.now) == UINT64_MAX);
+    assert_true(pacer_nonce_is_worth(b.target, 90000, b.now));
     pacer_nonce_refused(b.target, 90000, b.now);
-    assert_true(pacer_nonce_age_ms(b.target, b.now) == UINT64_MAX);
+    assert_true(pacer_nonce_is_worth(b.target, 90000, b.now));
     pacer_nonce_refused(b.target, 60000, b.now);
-    assert_int_equal(pacer_nonce_age_ms(b.target, b.now), 60000);
-    assert_true(pacer_nonce_age_ms(b.target, b.now + 86400 * SECOND) == UINT64_MAX);
+    assert_true(pacer_nonce_is_worth(b.target, 59999, b.now));
+    for (int i = 1; i < 8; i++)
+        assert_false(pacer_nonce_is_worth(b.target, 60000, b.now));
+    assert_true(pacer_nonce_is_worth(b.target, 60000, b.now)); // now and then it is tried
+    assert_true(pacer_nonce_is_worth(b.target, 60000, b.now + 86400 * SECOND));
+    pacer_nonce_refused(b.target, 60000, b.now);
+    pacer_nonce_refused(b.target, 60000, b.now);
+    assert_false(pacer_nonce_is_worth(b.target, 60000, b.now));
+    pacer_nonce_accepted(b.target, 60000);
+    assert_true(pacer_nonce_is_worth(b.target, 60000, b.now));
     end(&b);
 }
 

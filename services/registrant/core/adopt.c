@@ -55,9 +55,9 @@ static void adopt_binding(struct engine *e, struct entry *r, const struct status
     if (b->expires_at_wall_ms) {
         r->was_bound = true;
         r->expires_ms = mono_of(b->expires_at_wall_ms, now);
-        r->refresh_ms = last->state == STATE_REGISTERED && last->next_at_wall_ms
-                            ? mono_of(last->next_at_wall_ms, now)
-                            : r->last_bind_ms + (int64_t)schedule_refresh_ms(b->granted_s, &e->rng);
+        int64_t latest = r->last_bind_ms + (int64_t)schedule_latest_ms(b->granted_s);
+        int64_t told = last->next_at_wall_ms ? mono_of(last->next_at_wall_ms, now) : latest;
+        r->refresh_ms = told < latest ? told : latest;
     }
     entry_count_need(e, r);
 }
@@ -67,6 +67,7 @@ static void adopt_failures(struct entry *r, const struct status *last, struct mo
     r->attempts = last->attempt;
     r->rejected = last->state == STATE_REJECTED;
     r->given_up = last->state == STATE_GIVEN_UP;
+    r->removal_sent = last->state == STATE_UNREGISTERING && last->attempt;
     if (r->attempts)
         r->retry_ms = last->next_at_wall_ms ? mono_of(last->next_at_wall_ms, now) : ms_of(now);
 }

@@ -96,7 +96,7 @@ static void on_challenge(struct engine *e, struct flight *f, const struct sip_an
     uint8_t fresh = 0;
     size_t usable = 0;
     for (size_t i = 0; i < count; i++) {
-        if (!request_has_credential(f->spec, parsed[i].realm))
+        if (!request_has_credential(f, parsed[i].realm))
             continue;
         usable++;
         int held = held_nonce(r->nonces, &parsed[i]);
@@ -170,8 +170,16 @@ static void on_too_brief(struct engine *e, struct flight *f, const struct sip_an
 
 // ---- acceptance
 
-static void note_acceptance(struct engine *e, struct entry *r, const struct sip_answer *a, struct moment now)
+static void note_acceptance(struct engine *e, const struct flight *f, const struct sip_answer *a,
+                            struct moment now)
 {
+    struct entry *r = f->entry;
+    for (size_t i = 0; r->nonces && i < r->nonces->count; i++) {
+        int64_t age = ms_of(now) - r->nonces->items[i].since_ms;
+        if (f->preemptive & 1u << i && age > 0)
+            pacer_nonce_accepted(f->ticket.target, (uint64_t)age);
+    }
+    entry_set_shown(e, r, a);
     r->code = (uint16_t)a->status;
     intern_set(e->home.texts, &r->reason, str_slice(a->reason, 0, STATUS_MAX_TEXT_BYTES));
     r->by_local = false;
@@ -203,7 +211,7 @@ static void accept_unbind(struct engine *e, struct flight *f, const struct sip_a
         fail(e, f, a, STR_LIT("the registrar still holds a contact that was to be removed"), false, now);
         return;
     }
-    note_acceptance(e, r, a, now);
+    note_acceptance(e, f, a, now);
     forget_binding(e, r);
     entry_reset(r);
     if (r->removing)
@@ -258,7 +266,6 @@ static void accept_bind(struct engine *e, struct flight *f, const struct sip_ans
     struct contact_lines own = {.text = &e->scratch[1]};
     uint32_t granted_s = 0;
     contacts_of(f->spec, interned_str(f->local), &own);
-    entry_set_shown(e, r, a);
     if (!binding_count(own.items, own.count, a, f->asked_s, &granted_s)) {
         forget_binding(e, r);
         fail(e, f, a, STR_LIT("not registered: the answer holds none of our contacts"), false, now);
@@ -266,7 +273,7 @@ static void accept_bind(struct engine *e, struct flight *f, const struct sip_ans
     }
     if (r->bound)
         settle_dropped(e, r, &own, a);
-    note_acceptance(e, r, a, now);
+    note_acceptance(e, f, a, now);
     if (!f->obsolete)
         entry_reset(r);
     bind(e, f, granted_s);

@@ -161,6 +161,7 @@ static void set_cause(struct engine *e, struct entry *r, const struct failure *w
     struct str reason = why->reason.n || !a ? why->reason : a->reason;
     intern_set(e->home.texts, &r->reason, str_slice(reason, 0, STATUS_MAX_TEXT_BYTES));
     r->by_local = why->by_local || (a && a->local);
+    entry_set_warning(e, r, a ? a->warning : STR_NONE);
     bool asks = a && a->retry_after_s > 0;
     r->retry_after_s = !asks ? 0 : a->retry_after_s > UINT32_MAX ? UINT32_MAX : (uint32_t)a->retry_after_s;
 }

@@ -159,6 +159,7 @@ struct engine_stats engine_stats(const struct engine *e)
         if (i != STATE_UNREGISTERED)
             s.registrations += s.states[i];
     s.waiting = pacer_waiting(e->home.pacer);
+    s.rates_raised = pacer_raised(e->home.pacer);
     return s;
 }
 

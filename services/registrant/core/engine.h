@@ -23,7 +23,7 @@ struct sip_request {
     struct str request_uri, to, from; // from: with its tag
     struct str call_id;
     uint32_t cseq;
-    const struct str *contacts; // whole header values, parameters included; {local} is still in them
+    const struct str *contacts; // whole header values, parameters included; {local} is replaced
     size_t contact_count;
     uint32_t expires; // Expires header
     const struct str *routes;
@@ -104,7 +104,8 @@ void engine_free(struct engine *e);
 
 // Registrations of a shard are held but not acted on until it is open.
 void engine_shard_load(struct engine *e, uint32_t shard, const char *place);
-// epoch: reports carry it. share: owned / all partitions of the place, for pacing.
+// epoch: reports carry it. share: this partition's part of its place, 1 / partitions (divided by the SIP
+// threads where there are several); the engine adds its partitions up, for pacing.
 void engine_shard_open(struct engine *e, uint32_t shard, uint64_t epoch, double share, struct moment now);
 // Revoked by a working group: finish what is in flight, report, forget, then ops->closed. Never unregisters.
 void engine_shard_close(struct engine *e, uint32_t shard, struct moment now);
@@ -149,7 +150,8 @@ void engine_report_failed(struct engine *e, uint64_t id, struct moment now); // 
 // ---- time and answers
 
 void engine_answer(struct engine *e, uint64_t token, const struct sip_answer *a, struct moment now);
-// Does what is due. Returns the monotonic time at which it wants to be called again (UINT64_MAX: nothing
+// Does what is due. To be called after any other call too: what they set may be due sooner. Returns the
+// monotonic time at which it wants to be called again (UINT64_MAX: nothing
 // waits).
 uint64_t engine_tick(struct engine *e, struct moment now);
 
@@ -158,6 +160,7 @@ void engine_stop(struct engine *e, struct moment now);
 
 struct engine_stats {
     uint64_t registrations, bound, in_flight, waiting; // gauges
+    uint64_t rates_raised; // registrars whose rate was raised for their live refreshes; a gauge
     uint64_t requests, answers_2xx, answers_4xx, answers_5xx, answers_other, timeouts, challenges;
     uint64_t states[16]; // registrations by status_state
 };

@@ -14,14 +14,24 @@ static void each_update(struct engine *e, struct shard *s, struct moment now)
         entry_update(e, r, now);
 }
 
-// The share of the place of which the largest part is ours: no place may exceed it.
-static void set_share(struct engine *e)
+static double share_of_place(const struct engine *e, const char *place)
 {
     double share = 0;
     for (size_t i = 0; i < e->shard_count; i++)
-        if (e->shards[i] && e->shards[i]->share > share)
-            share = e->shards[i]->share;
-    pacer_set_share(e->home.pacer, share > 0 ? share : 1);
+        if (e->shards[i] && strcmp(e->shards[i]->place, place) == 0)
+            share += e->shards[i]->share;
+    return share < 1 ? share : 1;
+}
+
+// Of several places the one that we own most of: the same registrar may serve them all.
+static void set_share(struct engine *e)
+{
+    double most = 0;
+    for (size_t i = 0; i < e->shard_count; i++) {
+        double share = e->shards[i] ? share_of_place(e, e->shards[i]->place) : 0;
+        most = share > most ? share : most;
+    }
+    pacer_set_share(e->home.pacer, most);
 }
 
 void engine_shard_load(struct engine *e, uint32_t shard, const char *place)
@@ -53,14 +63,11 @@ void shard_release(struct engine *e, struct shard *s)
     free(s);
 }
 
-// All places' shares are of one deployment: the newest count of a place holds for all its partitions.
 static void open_with(struct engine *e, struct shard *s, uint64_t epoch, double share)
 {
     s->state = SHARD_OPEN;
     s->epoch = epoch;
-    for (size_t i = 0; i < e->shard_count; i++)
-        if (e->shards[i] && strcmp(e->shards[i]->place, s->place) == 0)
-            e->shards[i]->share = share;
+    s->share = share;
     set_share(e);
 }
 

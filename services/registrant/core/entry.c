@@ -282,32 +282,57 @@ static uint8_t add_list(struct buf *out, const struct str *items, size_t count)
     return kept;
 }
 
-void entry_set_shown(struct engine *e, struct entry *r, const struct sip_answer *a)
+// Replaces what is shown by head and text, unless it is the same.
+static void replace_shown(struct engine *e, struct entry *r, const struct shown *head, const struct buf *text)
 {
-    struct str contacts[STATUS_MAX_LIST];
-    struct shown head = {0};
-    struct buf *text = &e->scratch[0];
-    buf_clear(text);
-    for (size_t i = 0; i < a->contact_count; i++)
-        contacts[i] = a->contacts[i].text;
-    head.contacts = add_list(text, contacts, a->contact_count);
-    head.service_routes = add_list(text, a->service_routes, a->service_route_count);
-    head.paths = add_list(text, a->paths, a->path_count);
-    head.associated = add_list(text, a->associated, a->associated_count);
-    head.warning = add_list(text, &a->warning, 1) > 0;
-    size_t bytes = sizeof(head) + text->n;
-    if (r->shown && r->shown->bytes == bytes && r->shown->contacts == head.contacts &&
-        r->shown->service_routes == head.service_routes && r->shown->paths == head.paths &&
-        r->shown->associated == head.associated && memcmp(r->shown->text, text->p, text->n) == 0)
+    struct shown now = *head;
+    now.bytes = (uint32_t)(sizeof(now) + text->n);
+    if (r->shown && memcmp(r->shown, &now, offsetof(struct shown, text)) == 0 &&
+        memcmp(r->shown->text, text->p, text->n) == 0)
         return;
     e->bytes -= r->shown ? r->shown->bytes : 0;
     free(r->shown);
     r->shown = NULL;
     if (!text->n)
         return;
-    r->shown = mem_alloc(bytes);
-    *r->shown = head;
-    r->shown->bytes = (uint32_t)bytes;
+    r->shown = mem_alloc(now.bytes);
+    *r->shown = now;
     memcpy(r->shown->text, text->p, text->n);
-    e->bytes += bytes;
+    e->bytes += now.bytes;
+}
+
+void entry_set_shown(struct engine *e, struct entry *r, const struct sip_answer *a)
+{
+    struct str contacts[STATUS_MAX_LIST];
+    struct shown head;
+    struct buf *text = &e->scratch[0];
+    memset(&head, 0, sizeof(head));
+    buf_clear(text);
+    for (size_t i = 0; i < a->contact_count && i < STATUS_MAX_LIST; i++)
+        contacts[i] = a->contacts[i].text;
+    head.contacts = add_list(text, contacts, a->contact_count);
+    head.service_routes = add_list(text, a->service_routes, a->service_route_count);
+    head.paths = add_list(text, a->paths, a->path_count);
+    head.associated = add_list(text, a->associated, a->associated_count);
+    head.warning = add_list(text, &a->warning, 1) > 0;
+    replace_shown(e, r, &head, text);
+}
+
+void entry_set_warning(struct engine *e, struct entry *r, struct str warning)
+{
+    if (!warning.n && (!r->shown || !r->shown->warning))
+        return;
+    struct shown head;
+    struct buf *text = &e->scratch[0];
+    memset(&head, 0, sizeof(head));
+    buf_clear(text);
+    if (r->shown) {
+        memcpy(&head, r->shown, offsetof(struct shown, text));
+        const char *end = r->shown->text;
+        for (int left = head.contacts + head.service_routes + head.paths + head.associated; left; left--)
+            end += strlen(end) + 1;
+        buf_add(text, r->shown->text, (size_t)(end - r->shown->text));
+    }
+    head.warning = add_list(text, &warning, 1) > 0;
+    replace_shown(e, r, &head, text);
 }

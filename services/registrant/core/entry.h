@@ -169,7 +169,9 @@ void entry_set_want(struct engine *e, struct entry *r, struct spec *take);
 void entry_set_bound(struct engine *e, struct entry *r, struct spec *take, struct str local);
 void entry_compare(struct engine *e, struct entry *r); // sets differs, from the local address as it is now
 void entry_set_dropped(struct engine *e, struct entry *r, struct str lines);
+// Lists and Warning of an answer; the Warning alone where the lists say nothing of our binding.
 void entry_set_shown(struct engine *e, struct entry *r, const struct sip_answer *a);
+void entry_set_warning(struct engine *e, struct entry *r, struct str warning);
 void entry_set_names(struct engine *e, struct entry *r, struct str call_id, struct str from_tag);
 void entry_count_need(struct engine *e, struct entry *r); // tells the pacer whether it lives
 void entry_call_id(const struct entry *r, struct buf *out);
@@ -226,7 +228,7 @@ struct contact_lines {
 void contacts_of(const struct spec *s, struct str local, struct contact_lines *ret);
 // What may be bound at the registrar and is not among `keep`: contacts of `bound`, and those dropped before.
 void contacts_to_drop(const struct entry *r, const struct contact_lines *keep, struct contact_lines *ret);
-bool request_has_credential(const struct spec *s, struct str realm);
+bool request_has_credential(const struct flight *f, struct str realm);
 // Sends f's request. 0; -errno of the transport; -ENOKEY, -EBADMSG with a sentence when a secret cannot be
 // opened.
 must_use int request_send(struct engine *e, struct flight *f, struct moment now, struct error *err);

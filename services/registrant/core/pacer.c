@@ -14,7 +14,9 @@
 #define NEED_UNIT        UINT64_C(1000000000) // need is summed as this / interval
 #define NONCE_LEARNED_US (UINT64_C(86400) * 1000000)
 #define CLASS_SHIFT      62
+#define HEAP_KEPT        1024
 #define SUSPECT_PART     4 // suspects together: a quarter of the slots
+#define NONCE_TRY_AGAIN  8
 #define BURST_PER_SECOND 10
 
 struct waiting {
@@ -34,8 +36,9 @@ struct pacer_target {
     uint64_t nonce_age_ms, nonce_refused_us;
     double tokens;
     uint64_t tokens_at_us;
-    uint32_t refs, in_flight, probes, nonce_refusals;
-    bool suspect, in_ring, is_blocked;
+    uint32_t refs, in_flight, probes, nonce_refusals, nonces_skipped;
+    bool suspect, in_ring, is_blocked, raised;
+    struct pacer *home;
     size_t key_bytes;
     char key[];
 };
@@ -49,6 +52,7 @@ struct pacer {
     double share;
     uint64_t order, waiting;
     uint32_t in_flight, suspect_in_flight;
+    int64_t raised;
     size_t bytes;
 };
 
@@ -81,6 +85,7 @@ struct pacer_target *pacer_target_get(struct pacer *p, struct str key)
         t = mem_alloc(sizeof(*t) + key.n + 1);
         memcpy(t->key, key.p, key.n);
         t->key_bytes = key.n;
+        t->home = p;
         t->timer.kind = p->params.wheel_kind;
         t->nonce_age_ms = UINT64_MAX;
         t->tokens = 1;
@@ -126,7 +131,7 @@ void pacer_target_put(struct pacer *p, struct pacer_target **t)
     *t = NULL;
     if (!it || --it->refs)
         return;
-    assert(!it->heap_count);
+    assert(!it->heap_count && !it->need);
     leave_ring(p, it);
     leave_blocked(p, it);
     wheel_clear(p->params.wheel, &it->timer);
@@ -136,14 +141,32 @@ void pacer_target_put(struct pacer *p, struct pacer_target **t)
     free(it);
 }
 
+static double rate_of(const struct pacer *p, const struct pacer_target *t)
+{
+    double rate = (double)p->params.rate * p->share;
+    double need = 1.2 * (double)t->need * 1000.0 / (double)NEED_UNIT;
+    return p->params.rate && rate < need ? need : rate;
+}
+
+static void note_rate(struct pacer_target *t)
+{
+    struct pacer *p = t->home;
+    bool raised = p->params.rate && rate_of(p, t) > (double)p->params.rate * p->share;
+    if (raised != t->raised)
+        p->raised += raised ? 1 : -1;
+    t->raised = raised;
+}
+
 void pacer_need_add(struct pacer_target *t, uint64_t interval_ms)
 {
     t->need += NEED_UNIT / (interval_ms ? interval_ms : 1);
+    note_rate(t);
 }
 
 void pacer_need_remove(struct pacer_target *t, uint64_t interval_ms)
 {
     t->need -= NEED_UNIT / (interval_ms ? interval_ms : 1);
+    note_rate(t);
 }
 
 // ---- the heap of what waits for a target
@@ -184,6 +207,12 @@ static void heap_remove(struct pacer *p, struct pacer_target *t, size_t i)
     t->heap[i].item->heap_at = 0;
     struct waiting last = t->heap[--t->heap_count];
     p->waiting--;
+    if (!t->heap_count && t->heap_size > HEAP_KEPT) { // grown by a storm: give it back
+        p->bytes -= t->heap_size * sizeof(*t->heap);
+        free(t->heap);
+        t->heap = NULL;
+        t->heap_size = 0;
+    }
     if (i == t->heap_count)
         return;
     place(t, i, last);
@@ -240,22 +269,14 @@ void pacer_cancel(struct pacer *p, struct pacer_target *t, struct pacer_item *it
     heap_remove(p, t, item->heap_at - 1);
     if (!t->heap_count)
         leave_ring(p, t);
-    // A heap grown by a storm is given back.
-    if (!t->heap_count && t->heap_size > 1024) {
-        p->bytes -= t->heap_size * sizeof(*t->heap);
-        free(t->heap);
-        t->heap = NULL;
-        t->heap_size = 0;
-    }
 }
 
 // ---- who may send
 
-static double rate_of(const struct pacer *p, const struct pacer_target *t)
+static uint32_t suspects_allowed(const struct pacer *p)
 {
-    double rate = (double)p->params.rate * p->share;
-    double need = 1.2 * (double)t->need * 1000.0 / (double)NEED_UNIT;
-    return p->params.rate && rate < need ? need : rate;
+    uint32_t part = p->params.max_in_flight / SUSPECT_PART;
+    return part ? part : 1;
 }
 
 static void refill(const struct pacer *p, struct pacer_target *t, uint64_t now_us)
@@ -288,7 +309,7 @@ static bool may_send(struct pacer *p, struct pacer_target *t, uint64_t now_us)
         leave_ring(p, t);
         return false;
     }
-    if (t->suspect && p->suspect_in_flight >= p->params.max_in_flight / SUSPECT_PART) {
+    if (t->suspect && p->suspect_in_flight >= suspects_allowed(p)) {
         leave_ring(p, t);
         TAILQ_INSERT_TAIL(&p->blocked, t, blocked);
         t->is_blocked = true;
@@ -359,6 +380,15 @@ void pacer_unanswered(struct pacer *p, struct pacer_ticket *ticket)
     p->suspect_in_flight += t->in_flight;
 }
 
+static void release_blocked(struct pacer *p)
+{
+    struct pacer_target *t = TAILQ_FIRST(&p->blocked);
+    if (t && p->suspect_in_flight < suspects_allowed(p)) {
+        leave_blocked(p, t);
+        enter_ring(p, t);
+    }
+}
+
 static void clear_suspicion(struct pacer *p, struct pacer_target *t)
 {
     if (!t->suspect)
@@ -367,15 +397,7 @@ static void clear_suspicion(struct pacer *p, struct pacer_target *t)
     p->suspect_in_flight -= t->in_flight;
     if (!wheel_is_set(&t->timer))
         enter_ring(p, t);
-}
-
-static void release_blocked(struct pacer *p)
-{
-    struct pacer_target *t = TAILQ_FIRST(&p->blocked);
-    if (t && p->suspect_in_flight < p->params.max_in_flight / SUSPECT_PART) {
-        leave_blocked(p, t);
-        enter_ring(p, t);
-    }
+    release_blocked(p);
 }
 
 void pacer_heard(struct pacer *p, struct pacer_ticket *ticket, uint64_t now_us)
@@ -428,27 +450,40 @@ void pacer_wake(struct pacer *p, struct wheel_node *node, uint64_t now_us)
 
 // ---- learned, counted
 
-uint64_t pacer_nonce_age_ms(const struct pacer_target *t, uint64_t now_us)
+static void forget_nonce_age(struct pacer_target *t)
 {
-    bool learned = t->nonce_refusals >= 2 && now_us - t->nonce_refused_us < NONCE_LEARNED_US;
-    return learned ? t->nonce_age_ms : UINT64_MAX;
+    t->nonce_refusals = 0;
+    t->nonce_age_ms = UINT64_MAX;
+}
+
+bool pacer_nonce_is_worth(struct pacer_target *t, uint64_t age_ms, uint64_t now_us)
+{
+    if (now_us - t->nonce_refused_us >= NONCE_LEARNED_US)
+        forget_nonce_age(t);
+    if (t->nonce_refusals < 2 || age_ms < t->nonce_age_ms)
+        return true;
+    return ++t->nonces_skipped % NONCE_TRY_AGAIN == 0;
 }
 
 void pacer_nonce_refused(struct pacer_target *t, uint64_t age_ms, uint64_t now_us)
 {
-    if (now_us - t->nonce_refused_us >= NONCE_LEARNED_US) {
-        t->nonce_refusals = 0;
-        t->nonce_age_ms = UINT64_MAX;
-    }
     t->nonce_refusals++;
     t->nonce_refused_us = now_us;
     if (age_ms < t->nonce_age_ms)
         t->nonce_age_ms = age_ms;
 }
 
+void pacer_nonce_accepted(struct pacer_target *t, uint64_t age_ms)
+{
+    if (age_ms >= t->nonce_age_ms)
+        forget_nonce_age(t);
+}
+
 void pacer_set_share(struct pacer *p, double share)
 {
     p->share = share;
+    for (struct pacer_target *t = p->targets; t; t = t->hh.next)
+        note_rate(t);
 }
 
 uint32_t pacer_in_flight(const struct pacer *p)
@@ -463,10 +498,7 @@ uint64_t pacer_waiting(const struct pacer *p)
 
 uint64_t pacer_raised(const struct pacer *p)
 {
-    uint64_t raised = 0;
-    for (const struct pacer_target *t = p->targets; t; t = t->hh.next)
-        raised += p->params.rate && rate_of(p, t) > (double)p->params.rate * p->share;
-    return raised;
+    return (uint64_t)p->raised;
 }
 
 size_t pacer_bytes(const struct pacer *p)

@@ -88,9 +88,12 @@ void pacer_done(struct pacer *p, struct pacer_ticket *ticket, enum pacer_result 
 // A timer of kind wheel_kind expired.
 void pacer_wake(struct pacer *p, struct wheel_node *node, uint64_t now_us);
 
-// A learned property of the registrar: the age at which it refuses nonces, in ms; UINT64_MAX while unknown.
-uint64_t pacer_nonce_age_ms(const struct pacer_target *t, uint64_t now_us);
+// A learned property of the registrar: the age at which it refuses nonces.
 void pacer_nonce_refused(struct pacer_target *t, uint64_t age_ms, uint64_t now_us);
+void pacer_nonce_accepted(struct pacer_target *t, uint64_t age_ms);
+// Is one so old worth sending? Not once two so old were refused; but now and then it is tried again, since
+// the refusals may have been of a registrar that forgot all nonces.
+bool pacer_nonce_is_worth(struct pacer_target *t, uint64_t age_ms, uint64_t now_us);
 
 uint32_t pacer_in_flight(const struct pacer *p);
 uint64_t pacer_waiting(const struct pacer *p);

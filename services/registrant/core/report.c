@@ -88,7 +88,8 @@ static void fill_list(struct status_list *list, size_t count, char **at)
     list->count = count;
 }
 
-static void fill_shown(struct status *s, struct shown *shown)
+// Lists are of a binding that lives: a Service-Route ends with it (RFC 3608 6.1).
+static void fill_shown(struct status *s, struct shown *shown, bool lives)
 {
     if (!shown)
         return;
@@ -98,6 +99,8 @@ static void fill_shown(struct status *s, struct shown *shown)
     fill_list(&s->path, shown->paths, &at);
     fill_list(&s->associated, shown->associated, &at);
     s->warning = shown->warning ? at : NULL;
+    if (!lives)
+        s->contacts.count = s->service_route.count = s->path.count = s->associated.count = 0;
 }
 
 // Contacts that may still be bound beside those of `bound`: whoever takes over has to drop them too.
@@ -172,7 +175,10 @@ static int64_t next_ms(const struct engine *e, const struct entry *r, struct mom
         return 0;
     if (r->flight)
         return now_ms + (int64_t)e->policy.transaction_timeout_s * 1000;
-    return plan.at_ms > now_ms ? plan.at_ms : now_ms + HEARD_WITHIN_MS;
+    if (plan.at_ms > now_ms)
+        return plan.at_ms;
+    // The next owner is to send at once what is due.
+    return now_ms + (e->shards[r->shard]->state == SHARD_DRAINING ? 1 : HEARD_WITHIN_MS);
 }
 
 static void fill_commands(struct status *s, const struct extra *x)
@@ -209,7 +215,7 @@ static void give_out(struct engine *e, struct shard *shard, struct entry *r, str
     }
     s.next_at_wall_ms = next ? wall_of(next, now) : 0;
     s.next_in_ms = next ? (uint64_t)(next - ms_of(now)) : 0;
-    fill_shown(&s, r->shown);
+    fill_shown(&s, r->shown, machine_is_live(r, ms_of(now)));
     s.target = text_of(r->target);
     s.local = text_of(r->local);
     s.rtt_us = r->rtt_us;

@@ -162,10 +162,18 @@ static int find_credential(const struct spec_view *v, struct str realm)
     return any;
 }
 
-bool request_has_credential(const struct spec *s, struct str realm)
+// To remove a binding the newest credentials of its identity serve: a mistyped password must not keep it.
+static const struct spec *request_credentials(const struct flight *f)
+{
+    const struct entry *r = f->entry;
+    bool newer = f->kind == FLIGHT_UNBIND && r->want && r->differs != SPEC_IDENTITY;
+    return newer ? r->want : f->spec;
+}
+
+bool request_has_credential(const struct flight *f, struct str realm)
 {
     struct spec_view v;
-    spec_open(s, &v);
+    spec_open(request_credentials(f), &v);
     return find_credential(&v, realm) >= 0;
 }
 
@@ -227,12 +235,11 @@ static int add_authorizations(struct engine *e, struct flight *f, const struct s
                               struct pieces *out, struct moment now, struct error *err)
 {
     const struct nonces *n = f->entry->nonces;
-    uint64_t too_old = pacer_nonce_age_ms(f->ticket.target, now.us);
     f->preemptive = 0;
     for (size_t i = 0; n && i < n->count; i++) {
         bool fresh = f->fresh & 1u << i;
         int64_t age = ms_of(now) - n->items[i].since_ms;
-        if (!fresh && age >= 0 && (uint64_t)age >= too_old)
+        if (!fresh && !pacer_nonce_is_worth(f->ticket.target, age > 0 ? (uint64_t)age : 0, now.us))
             continue;
         int rc = add_authorization(e, f, v, i, uri, out, err);
         if (rc)
@@ -248,68 +255,81 @@ static uint32_t next_cseq(const struct entry *r, struct moment now)
     return next > INT32_MAX ? INT32_MAX : (uint32_t)next; // RFC 3261 8.1.1.5: below 2^31
 }
 
-int request_send(struct engine *e, struct flight *f, struct moment now, struct error *err)
+// Request-URI, To, From, Call-ID and where to send, in this order.
+static void build_head(struct engine *e, const struct flight *f, const struct spec_view *v,
+                       struct pieces *out)
 {
-    struct entry *r = f->entry;
-    struct spec_view v, creds;
-    spec_open(f->spec, &v);
-    // The newest credentials of the same identity: a mistyped password must not keep a binding from going.
-    bool newer = f->kind == FLIGHT_UNBIND && r->want && r->differs != SPEC_IDENTITY;
-    spec_open(newer ? r->want : f->spec, &creds);
-
-    struct pieces head = pieces_in(&e->scratch[HEAD]), contacts = pieces_in(&e->scratch[CONTACTS]),
-                  lines = pieces_in(&e->scratch[CREDENTIALS]);
-    struct buf *text = head.text;
-    if (f->redirect)
-        buf_add_str(text, interned_str(f->redirect));
-    else
-        spec_request_uri(f->spec, text);
-    piece_end(&head);
-    spec_to(f->spec, &v, text);
-    piece_end(&head);
     struct buf *tag = &e->scratch[MISC];
-    buf_clear(tag);
-    entry_from_tag(r, tag);
-    spec_from(f->spec, &v, buf_str(tag), text);
-    piece_end(&head);
-    entry_call_id(r, text);
-    piece_end(&head);
     if (f->redirect)
-        buf_add_str(text, interned_str(f->redirect));
+        buf_add_str(out->text, interned_str(f->redirect));
     else
-        spec_next_hop(f->spec, &v, text);
-    piece_end(&head);
+        spec_request_uri(f->spec, out->text);
+    piece_end(out);
+    spec_to(f->spec, v, out->text);
+    piece_end(out);
+    buf_clear(tag);
+    entry_from_tag(f->entry, tag);
+    spec_from(f->spec, v, buf_str(tag), out->text);
+    piece_end(out);
+    entry_call_id(f->entry, out->text);
+    piece_end(out);
+    if (f->redirect)
+        buf_add_str(out->text, interned_str(f->redirect));
+    else
+        spec_next_hop(f->spec, v, out->text);
+    piece_end(out);
+}
 
-    int rc = add_authorizations(e, f, &creds, piece(&head, 0), &lines, now, err);
-    if (rc)
-        return rc;
-    build_contacts(e, f, &v, &contacts);
-    uint32_t asked = f->spec->expires_s > r->floor_s ? f->spec->expires_s : r->floor_s;
-    f->asked_s = f->kind == FLIGHT_UNBIND ? 0 : longest_asked(&v, asked, r->floor_s);
+static size_t all_pieces(const struct pieces *p, struct str *ret)
+{
+    for (size_t i = 0; i < p->count; i++)
+        ret[i] = piece(p, i);
+    return p->count;
+}
 
+// With a redirection the pre-loaded Route set ends (RFC 3261 8.1.3.4): its Contact says where to go.
+static int hand_over(struct engine *e, struct flight *f, const struct spec_view *v, const struct str *head,
+                     const struct pieces *contacts, const struct pieces *lines)
+{
     struct str contact_items[REQUEST_MAX_CONTACTS], line_items[STATUS_MAX_NONCES];
-    for (size_t i = 0; i < contacts.count; i++)
-        contact_items[i] = piece(&contacts, i);
-    for (size_t i = 0; i < lines.count; i++)
-        line_items[i] = piece(&lines, i);
-    r->cseq = next_cseq(r, now);
+    uint32_t least = f->entry->floor_s, asked = f->spec->expires_s > least ? f->spec->expires_s : least;
     const struct sip_request request = {
-        .request_uri = piece(&head, 0),
-        .to = piece(&head, 1),
-        .from = piece(&head, 2),
-        .call_id = piece(&head, 3),
-        .cseq = r->cseq,
+        .request_uri = head[0],
+        .to = head[1],
+        .from = head[2],
+        .call_id = head[3],
+        .next_hop = head[4],
+        .cseq = f->entry->cseq,
         .contacts = contact_items,
-        .contact_count = contacts.count,
+        .contact_count = all_pieces(contacts, contact_items),
         .expires = f->kind == FLIGHT_UNBIND ? 0 : asked,
-        .routes = f->redirect ? NULL : v.routes,
-        .route_count = f->redirect ? 0 : v.route_count,
-        .next_hop = piece(&head, 4),
+        .routes = f->redirect ? NULL : v->routes,
+        .route_count = f->redirect ? 0 : v->route_count,
         .transport = f->spec->transport,
         .interface = interned_str(f->spec->interface),
         .authorizations = line_items,
-        .authorization_count = lines.count,
+        .authorization_count = all_pieces(lines, line_items),
     };
-    rc = e->ops->send(e->ops_arg, &request, (uint64_t)f->generation << 32 | f->index);
+    f->asked_s = f->kind == FLIGHT_UNBIND ? 0 : longest_asked(v, asked, least);
+    return e->ops->send(e->ops_arg, &request, (uint64_t)f->generation << 32 | f->index);
+}
+
+int request_send(struct engine *e, struct flight *f, struct moment now, struct error *err)
+{
+    struct entry *r = f->entry;
+    struct spec_view v, credentials;
+    struct pieces head = pieces_in(&e->scratch[HEAD]), contacts = pieces_in(&e->scratch[CONTACTS]),
+                  lines = pieces_in(&e->scratch[CREDENTIALS]);
+    struct str head_items[REQUEST_MAX_CONTACTS];
+    spec_open(f->spec, &v);
+    spec_open(request_credentials(f), &credentials);
+    build_head(e, f, &v, &head);
+    (void)all_pieces(&head, head_items);
+    int rc = add_authorizations(e, f, &credentials, head_items[0], &lines, now, err);
+    if (rc)
+        return rc;
+    build_contacts(e, f, &v, &contacts);
+    r->cseq = next_cseq(r, now);
+    rc = hand_over(e, f, &v, head_items, &contacts, &lines);
     return rc < 0 ? error_set(err, rc, "the request could not be sent: %s", strerror(-rc)) : 0;
 }

@@ -27,6 +27,11 @@ uint64_t schedule_refresh_ms(uint64_t lifetime_s, struct rng *rng)
     return not_before_half(at - rng_below(rng, at * JITTER_PERCENT / 100 + 1), lifetime);
 }
 
+uint64_t schedule_latest_ms(uint64_t lifetime_s)
+{
+    return latest_refresh_ms(lifetime_s * 1000);
+}
+
 uint64_t schedule_mean_refresh_ms(uint64_t lifetime_s)
 {
     uint64_t lifetime = lifetime_s * 1000, at = latest_refresh_ms(lifetime);

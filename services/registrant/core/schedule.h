@@ -10,6 +10,9 @@
 // expiry).
 uint64_t schedule_refresh_ms(uint64_t lifetime_s, struct rng *rng);
 
+// The latest that the above gives.
+uint64_t schedule_latest_ms(uint64_t lifetime_s);
+
 // The mean of the above, for the rate that live refreshes need.
 uint64_t schedule_mean_refresh_ms(uint64_t lifetime_s);
 

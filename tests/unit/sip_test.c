@@ -13,6 +13,7 @@
 #include "tests/unit/sip_peer.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -788,6 +789,11 @@ static void rubbish_and_strange_responses_are_discarded(void **state)
                   "From: <sip:x@y>;tag=1\r\nTo: <sip:x@y>;tag=2\r\nCall-ID: no\r\n"
                   "CSeq: 1 REGISTER\r\nContent-Length: 0\r\n\r\n");
     sip_peer_send(&f->peer, f->port, "SIP/2.0 999999 \r\n:\r\n\r\n");
+    static const char stun[28] = {0, 1, 0, 9, 'x'}; // of a wrong length
+    struct sockaddr_in to = {
+        .sin_family = AF_INET, .sin_port = htons(f->port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    assert_int_equal(sendto(f->peer.udp, stun, sizeof(stun), 0, (struct sockaddr *)&to, sizeof(to)),
+                     sizeof(stun));
     ask(f, "OPTIONS", "", &m);
     assert_memory_equal(m.text, "SIP/2.0 200 ", 12);
     struct fake_seen seen;

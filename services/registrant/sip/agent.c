@@ -56,10 +56,10 @@ static int add_transports(struct agent *a, const char *listen, struct error *err
     // No transport parameter means UDP and TCP on one port. A list of them would be read after its scope
     // ended.
     // A registrar that closes a connection ends what waits on it at once; NTA's own default is silence until
-    // timer F.
+    // timer F. Its STUN server would write to stderr what strangers send.
     if (nta_agent_add_tport(a->nta, (url_string_t *)uri.p, TPTAG_UDP_RMEM(SOCKET_BYTES),
                             TPTAG_UDP_WMEM(SOCKET_BYTES), TPTAG_QUEUESIZE(STREAM_QUEUE), TPTAG_SDWN_ERROR(1),
-                            TAG_END()) < 0)
+                            TPTAG_STUN_SERVER(0), TAG_END()) < 0)
         return error_set(err, errno ? -errno : -EADDRNOTAVAIL, "cannot listen on %s: %s", listen,
                          strerror(errno));
     return 0;

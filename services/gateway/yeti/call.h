@@ -24,7 +24,8 @@ struct call {
     uint64_t id;                       // the same as a number
     struct http_pairs params;          // the query string
     struct json *body;                 // NULL: none
-    struct error body_error;           // code 0, or why the body or the query string cannot be read
+    struct error query_error;          // code 0, or why the query string cannot be read
+    struct error body_error;           // the same of the body
     struct principals *principals;     // keeps `principal`
     const struct principal *principal; // NULL on the login
     struct buf base;                   // "http://host/api/rest/admin"

@@ -31,8 +31,8 @@ static bool has_json_type(const struct call *c)
 
 void negotiate_read(struct call *c)
 {
-    if (http_pairs_parse(http_query(c->http), &c->params, &c->body_error))
-        return;
+    if (http_pairs_parse(http_query(c->http), &c->params, &c->query_error))
+        c->params = (struct http_pairs){.items = NULL};
     const struct json_limits limits = {.max_bytes = SIZE_MAX, .max_depth = 64}; // the server bounds the size
     struct str body = http_body(c->http);
     bool expected = is_write(c) && has_json_type(c) && str_trim(body).n;
@@ -146,4 +146,11 @@ bool negotiate_media(struct call *c)
         return false;
     }
     return true;
+}
+
+bool negotiate_query(struct call *c)
+{
+    if (c->query_error.code)
+        answer_error(c, PROBLEM_BAD_REQUEST, str_of(c->query_error.text), STR_NONE);
+    return !c->query_error.code;
 }

@@ -11,6 +11,7 @@ void negotiate_read(struct call *c);
 // False: the call was answered. True: c->principal is set.
 bool negotiate_token(struct call *c);
 bool negotiate_media(struct call *c);
+bool negotiate_query(struct call *c); // whether the query string can be read at all
 
 // The client's address: the peer's, or what a trusted proxy on this machine says.
 struct str negotiate_client(const struct call *c);

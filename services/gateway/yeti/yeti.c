@@ -57,6 +57,7 @@ void yeti_handle(struct yeti *y, struct http_request *r)
     }
     negotiate_read(c);
     set_base(c);
-    if (c->route->open || (negotiate_token(c) && negotiate_media(c)))
+    bool passes = c->route->open || (negotiate_token(c) && negotiate_media(c) && negotiate_query(c));
+    if (passes)
         c->route->run(c);
 }

@@ -1,0 +1,80 @@
+"""What the dialect says when something behind it is away, and when writes meet."""
+import threading
+
+import pytest
+from conftest import Api
+from stack import wait_for
+
+RETRY = "1"
+
+
+def unavailable(answer):
+    assert answer.status == 503, answer.body
+    assert answer.titles == ["Service Unavailable"] and answer.errors[0][0] == "503"
+    assert answer.header("retry-after") == RETRY
+    assert answer.header("cache-control") == "no-cache"
+    return answer.errors[0][1]
+
+
+def test_writes_that_meet_are_all_applied(world, api):
+    """Each thread changes an attribute of its own: none may undo another's."""
+    id = api.create()
+    token, kept, strange = api.token, {}, []
+
+    def write(name, values):
+        mine = Api(world.gateway.port, token)
+        for v in values:
+            answer = mine.patch(id, {name: v})
+            if answer.status == 200:
+                kept[name] = answer.attributes[name]
+            elif answer.status != 503:
+                strange.append(answer.body)
+
+    work = [("username", [f"u{i}" for i in range(40)]), ("expire", list(range(60, 100))), ("display-username", [f"d{i}" for i in range(40)])]
+    threads = [threading.Thread(target=write, args=w) for w in work]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not strange and len(kept) == 3
+    held = api.read(id)
+    assert {name: held[name] for name in kept} == kept
+
+
+def test_two_creates_of_one_name_give_one_registration(world, api):
+    token, statuses = api.token, []
+
+    def create():
+        statuses.append(Api(world.gateway.port, token).post(api.required(name="the only one")).status)
+
+    threads = [threading.Thread(target=create) for _ in range(6)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert sorted(statuses) == [201] + [422] * 5
+    assert len(api.get("/registrations").data) == 1
+
+
+def test_without_redis_every_request_is_unavailable_and_nothing_is_lost(world, api):
+    id = api.create(name="before")
+    redis = world.stack.redis
+    redis.kill()
+    for answer in (api.get("/registrations"), api.get(f"/registrations/{id}"), api.get(f"/registrations/{id}/status"),
+                   api.get("/pops"), api.get(f"/registrations/{id}?include=pop")):
+        assert unavailable(answer) == "Redis is away."
+    for answer in (api.post(api.required(name="during")), api.patch(id, {"name": "x"}), api.call("DELETE", f"/registrations/{id}"),
+                   api.call("PATCH", f"/registrations/{id}/relationships/pop", {"data": None})):
+        assert "may have been applied" in unavailable(answer) or answer.errors
+    assert api.call("GET", "/transport-protocols").status == 200, "needs no Redis"
+    assert api.post({}).status == 422, "judged before it is written"
+    redis.start()
+    wait_for(lambda: api.patch(id, {"username": "after"}).status == 200, 20, "writes to be taken again")
+    assert api.read(id)["name"] == "before"
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH", "PUT"])
+def test_a_body_that_is_too_long_is_refused(world, api, method):
+    answer = api.call(method, "/registrations" + ("" if method == "POST" else "/1"), b" " * (1 << 20) + b"{}")
+    assert answer.status == 413
+    assert answer.json["errors"][0]["status"] == "413"

@@ -66,7 +66,13 @@ struct kafka_topic *kafka_topic_get(struct kafka_client *c, const char *name); /
 // In the worker: count of partitions, or a negative code (-ENOENT: no such topic).
 int32_t kafka_ask_partitions(rd_kafka_t *rk, rd_kafka_topic_t *handle, int timeout_ms);
 
-// The code of design for an error of librdkafka.
+// In a thread that may wait: replaces the offsets of `list` (RD_KAFKA_OFFSET_BEGINNING, _END or a time in ms)
+// by those of the broker; -1 where it has none for a time. Tries again for limit_ms while no leader can be
+// reached.
+int kafka_ask_offsets(rd_kafka_t *rk, rd_kafka_topic_partition_list_t *list, uint32_t limit_ms,
+                      const atomic_bool *stopping);
+
+// The code for an error of librdkafka.
 int kafka_code(rd_kafka_resp_err_t e);
 int kafka_error_set(struct error *err, rd_kafka_resp_err_t e, const char *text); // text NULL: librdkafka's
 

@@ -27,15 +27,13 @@ struct placing {
 // ---- in the worker
 
 // Turns the logical offsets of the list into those of the broker, as of now: one request for each leader.
-static int ask_watermarks(rd_kafka_t *rk, rd_kafka_topic_partition_list_t *list)
+static int ask_watermarks(const struct placing *p, rd_kafka_topic_partition_list_t *list)
 {
-    rd_kafka_resp_err_t e = rd_kafka_offsets_for_times(rk, list, ASK_MS);
-    for (int i = 0; i < list->cnt && !e; i++) {
-        e = list->elems[i].err;
-        if (!e && list->elems[i].offset < 0)
-            e = RD_KAFKA_RESP_ERR__TIMED_OUT;
-    }
-    return kafka_code(e);
+    int rc = kafka_ask_offsets(p->rk, list, ASK_MS, p->job.stopping);
+    for (int i = 0; i < list->cnt && rc == 0; i++)
+        if (list->elems[i].offset < 0)
+            rc = -ETIMEDOUT;
+    return rc;
 }
 
 static int ask_committed(struct placing *p)
@@ -52,7 +50,7 @@ static int ask_committed(struct placing *p)
     }
     int rc = kafka_code(e);
     if (rc == 0 && without->cnt > 0)
-        rc = ask_watermarks(p->rk, without);
+        rc = ask_watermarks(p, without);
     for (int i = 0; i < without->cnt && rc == 0; i++) {
         const rd_kafka_topic_partition_t *item = &without->elems[i];
         rd_kafka_topic_partition_list_find(p->list, item->topic, item->partition)->offset = item->offset;
@@ -97,7 +95,7 @@ static int seek(const struct placing *p)
 static void run(struct kafka_job *job)
 {
     struct placing *p = container_of(job, struct placing, job);
-    p->rc = p->place == PLACE_COMMITTED ? ask_committed(p) : ask_watermarks(p->rk, p->list);
+    p->rc = p->place == PLACE_COMMITTED ? ask_committed(p) : ask_watermarks(p, p->list);
     if (p->rc == 0)
         p->rc = seek(p);
 }

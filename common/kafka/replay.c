@@ -13,6 +13,7 @@
 
 enum {
     ASK_MS = 5000,
+    OFFSETS_MS = 10000,
     POLL_MS = 200,
     STALL_MS = 30000, // without a record or an end: the broker is away
     BATCH_RECORDS = 500,
@@ -70,10 +71,8 @@ static int ask_offsets(struct replay *r, rd_kafka_topic_partition_list_t *list, 
 {
     for (int i = 0; i < list->cnt; i++)
         list->elems[i].offset = time;
-    rd_kafka_resp_err_t e = rd_kafka_offsets_for_times(r->rk, list, ASK_MS);
-    for (int i = 0; i < list->cnt && !e; i++)
-        e = list->elems[i].err;
-    return e ? kafka_error_set(&r->result, e, NULL) : 0;
+    int rc = kafka_ask_offsets(r->rk, list, OFFSETS_MS, NULL);
+    return rc < 0 ? error_set(&r->result, rc, "Kafka: cannot ask where to read") : 0;
 }
 
 static bool any_found(const rd_kafka_topic_partition_list_t *list)

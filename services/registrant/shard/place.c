@@ -61,7 +61,8 @@ static uint32_t shard_of(const struct partition *p)
 static void tell(struct partition *p, enum sip_command_kind kind)
 {
     struct sip_command c = {.kind = kind, .shard = shard_of(p), .epoch = p->epoch};
-    c.share = 1.0 / (p->place->partition_count > 0 ? p->place->partition_count : 1);
+    int32_t partitions = p->place->partition_count > 0 ? p->place->partition_count : 1;
+    c.share = 1.0 / partitions / workers_count(p->place->params.workers);
     (void)snprintf(c.place, sizeof(c.place), "%s", p->place->params.name);
     workers_tell_all(p->place->params.workers, &c);
 }

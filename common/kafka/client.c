@@ -103,8 +103,10 @@ struct kafka_topic *kafka_topic_find(struct kafka_client *c, const char *name)
 {
     struct kafka_topic *t;
     TAILQ_FOREACH(t, &c->topics, link)
-    if (strcmp(t->name, name) == 0)
-        return t;
+    {
+        if (strcmp(t->name, name) == 0)
+            return t;
+    }
     return NULL;
 }
 
@@ -214,7 +216,9 @@ void kafka_client_probe(struct kafka_client *c)
     struct probe *p = mem_alloc(sizeof(*p));
     struct kafka_topic *t;
     TAILQ_FOREACH(t, &c->topics, link)
-    p->topic_count++;
+    {
+        p->topic_count++;
+    }
     p->topics = mem_array(p->topic_count + 1, sizeof(struct kafka_topic *));
     p->handles = mem_array(p->topic_count + 1, sizeof(rd_kafka_topic_t *));
     p->counts = mem_array(p->topic_count + 1, sizeof(int32_t));
@@ -320,7 +324,9 @@ int kafka_client_open(struct kafka_client *c, rd_kafka_type_t type, const rd_kaf
     c->worker = kafka_worker_new(c->base);
     struct kafka_topic *t;
     TAILQ_FOREACH(t, &c->topics, link)
-    t->handle = rd_kafka_topic_new(c->rk, t->name, NULL);
+    {
+        t->handle = rd_kafka_topic_new(c->rk, t->name, NULL);
+    }
     listen_to_events(c);
     return 0;
 }

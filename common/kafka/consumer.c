@@ -19,8 +19,10 @@ struct kafka_partition *kafka_partition_find(struct kafka_consumer *c, const cha
     if (p && p->number == number && strcmp(p->topic, topic) == 0)
         return p;
     TAILQ_FOREACH(p, &c->partitions, link)
-    if (p->number == number && strcmp(p->topic, topic) == 0)
-        return c->last_found = p;
+    {
+        if (p->number == number && strcmp(p->topic, topic) == 0)
+            return c->last_found = p;
+    }
     return NULL;
 }
 

@@ -165,8 +165,10 @@ void kafka_settle(struct kafka_consumer *c)
 {
     const struct kafka_partition *partition;
     TAILQ_FOREACH(partition, &c->partitions, link)
-    if (partition->state == PARTITION_PLACING)
-        return;
+    {
+        if (partition->state == PARTITION_PLACING)
+            return;
+    }
     if (c->unsettled && c->params.on_rebalanced)
         c->params.on_rebalanced(c->params.arg);
     c->unsettled = false;
@@ -177,7 +179,9 @@ void kafka_place_new(struct kafka_consumer *c)
     size_t count = 0;
     struct kafka_partition *partition;
     TAILQ_FOREACH(partition, &c->partitions, link)
-    count += partition->state == PARTITION_PLACING && !partition->placing;
+    {
+        count += partition->state == PARTITION_PLACING && !partition->placing;
+    }
     if (count == 0 || !c->client.worker)
         return;
     kafka_client_probe(&c->client);

@@ -4,6 +4,8 @@
 #include "common/base/clock.h"
 #include "common/base/hash.h"
 #include "common/base/mem.h"
+#include "common/kafka/consumer.h"
+#include "common/kafka/producer.h"
 #include "tests/unit/peer.h"
 
 #include <stdio.h>
@@ -368,6 +370,12 @@ static bool has_commit(const void *arg)
     return m->commits >= 1;
 }
 
+static bool is_given_up(const void *arg)
+{
+    const struct member *m = arg;
+    return m->fatal == 1;
+}
+
 static bool is_up(const void *arg)
 {
     return *(const int *)arg == 1;
@@ -497,6 +505,28 @@ static void records_wait_for_a_broker_that_comes_back(void **state)
     until(f, is_up, &f->health);
     until(f, nothing_pending, f);
     assert_int_equal(f->delivered, 1);
+}
+
+static void a_producer_that_librdkafka_gave_up_is_replaced(void **state)
+{
+    struct fixture *f = *state;
+    broker_start(f);
+    producer_start(f, NULL);
+    ensure(f, "one");
+    (void)kill(f->broker, SIGSTOP);
+    assert_int_equal(produce(f, "one", "1", "x"), 0);
+    const rd_kafka_t *given_up = f->p->client.rk;
+    (void)rd_kafka_test_fatal_error(f->p->client.rk, RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER, "test");
+    until(f, nothing_pending, f);
+    assert_int_equal(f->failed, 1);
+    assert_int_equal(f->health, 2);
+    assert_true(f->p->client.rk != given_up);
+    (void)kill(f->broker, SIGCONT);
+    until(f, is_up, &f->health);
+    assert_int_equal(produce(f, "one", "1", "y"), 0);
+    until(f, nothing_pending, f);
+    assert_int_equal(f->delivered, 1);
+    assert_int_equal(kafka_topic_partitions(f->p, "one"), 1);
 }
 
 // ---- tests: consuming
@@ -700,6 +730,19 @@ static void a_consumer_finds_a_broker_that_lost_everything(void **state)
     until(f, has_record, m);
 }
 
+static void a_consumer_that_librdkafka_gave_up_has_lost_its_partitions(void **state)
+{
+    struct fixture *f = *state;
+    broker_start(f);
+    easy_member_start(f, 0, "eight");
+    struct member *m = &f->members[0];
+    until(f, owns_all, m);
+    (void)rd_kafka_test_fatal_error(m->c->client.rk, RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID, "test");
+    until(f, is_given_up, m);
+    assert_int_equal(m->lost, PARTITIONS);
+    assert_int_equal(m->health, 2);
+}
+
 // ---- tests: replay
 
 static void on_replayed(void *arg, const struct kafka_record *r)
@@ -770,7 +813,7 @@ static void a_replay_without_a_broker_fails(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_record_arrives_with_key_headers_and_value),
@@ -781,6 +824,7 @@ int main(void)
         TEST(a_record_too_big_is_refused_at_once),
         TEST(settings_that_librdkafka_refuses_are_told),
         TEST(records_wait_for_a_broker_that_comes_back),
+        TEST(a_producer_that_librdkafka_gave_up_is_replaced),
         TEST(a_new_partition_is_silent_until_it_is_resumed),
         TEST(seeking_the_end_hides_what_was_and_shows_what_comes),
         TEST(pausing_loses_and_repeats_nothing),
@@ -789,8 +833,11 @@ int main(void)
         TEST(a_revoked_partition_stays_until_it_is_released),
         TEST(a_silent_coordinator_costs_the_partitions),
         TEST(a_consumer_finds_a_broker_that_lost_everything),
+        TEST(a_consumer_that_librdkafka_gave_up_has_lost_its_partitions),
         TEST(a_replay_reads_what_is_young_enough_and_ends),
         TEST(a_replay_without_a_broker_fails),
     };
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]); // one test alone: kafka_test <name, * for any>
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

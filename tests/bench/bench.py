@@ -34,7 +34,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 def build():
     if not (BUILD / "build.ninja").exists():
-        subprocess.run(["meson", "setup", BUILD, "--buildtype=release", "-Dtests=true"], cwd=ROOT, check=True,
+        subprocess.run(["meson", "setup", BUILD, "--buildtype=release", "-Dwerror=false"], cwd=ROOT, check=True,
                        stdout=subprocess.DEVNULL)
     subprocess.run(["ninja", "-C", BUILD], check=True, stdout=subprocess.DEVNULL)
 

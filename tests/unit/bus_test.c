@@ -427,6 +427,23 @@ static void who_stays_silent_is_asked_with_doubling_pauses_until_it_reports(void
     assert_true(due_of(w, &r) > redis_now_ms(w) + 3000000);
 }
 
+static void while_reports_lag_nothing_is_swept(void **state)
+{
+    struct world *w = *state;
+    struct registration r cleanup(registration_done) = published(w, "lag", "trunk");
+    uint64_t braked = metric(w, BUS_BRAKED, 3);
+    struct status s = a_report(&r, 100, 1, STATE_REGISTERED);
+    struct buf value cleanup(buf_done) = BUF_INIT;
+    status_write(&value, &s);
+    send_record_at(w, s.place, s.id, buf_str(&value), clock_wall_ms() - 5000);
+    status_done(&s);
+    expect_field(w, &r, "state", "registered");
+    expect_metric(w, BUS_BRAKED, 3, braked + 3);
+    // and is again once the lag is over
+    (void)rawf(w->f, "ZADD rc:{s%u}:due 1 %" PRIu64, shard_of("lag"), r.id);
+    (void)expect(w, "changes.any", "change.desired", r.id, 2);
+}
+
 static void a_due_without_its_registration_is_dropped(void **state)
 {
     struct world *w = *state;
@@ -455,6 +472,7 @@ int main(void)
         cmocka_unit_test(a_move_is_told_to_both_places_until_the_new_one_reports),
         cmocka_unit_test(a_write_whose_gateway_died_before_publishing_is_swept),
         cmocka_unit_test(who_stays_silent_is_asked_with_doubling_pauses_until_it_reports),
+        cmocka_unit_test(while_reports_lag_nothing_is_swept),
         cmocka_unit_test(a_due_without_its_registration_is_dropped),
     };
     return cmocka_run_group_tests(tests, world_setup, world_teardown);

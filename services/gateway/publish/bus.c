@@ -1,3 +1,6 @@
+// See bus.h. Builds the parts, runs their loop in a thread, takes what other threads post, and takes the
+// parts down in an order in which the last callbacks of the connections still find them. Decides nothing
+// itself.
 #include "services/gateway/publish/bus.h"
 
 #include "common/base/clock.h"

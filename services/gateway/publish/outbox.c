@@ -1,3 +1,5 @@
+// See outbox.h. A shard goes round: own, read, send, delete what was acknowledged. The next reading waits for
+// the end of this one, so that no event is read twice by one gateway.
 #include "services/gateway/publish/outbox.h"
 
 #include "common/base/clock.h"

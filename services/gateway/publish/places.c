@@ -1,3 +1,4 @@
+// See places.h. A place is never forgotten while the process lives, so pointers to it stay good.
 #include "services/gateway/publish/places.h"
 
 #include "common/base/clock.h"

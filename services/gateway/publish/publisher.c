@@ -1,3 +1,5 @@
+// See publisher.h. A slot for each (registration, place) that something is under way of: the broker's
+// acknowledgement frees it, or sends what waits in it.
 #include "services/gateway/publish/publisher.h"
 
 #include "common/base/clock.h"

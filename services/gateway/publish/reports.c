@@ -1,3 +1,5 @@
+// See reports.h. Records become batches, batches scripts; a batch is committed when it and all before it are
+// applied. What Redis refuses for now stays in its batch and is sent again.
 #include "services/gateway/publish/reports.h"
 
 #include "common/base/clock.h"

@@ -1,3 +1,5 @@
+// See snapshot.h. A request walks the sets of ids one page at a time and reads the next page only when the
+// client took the last, so that a slow reader costs one page of memory.
 #include "services/gateway/publish/snapshot.h"
 
 #include "common/base/hash.h"

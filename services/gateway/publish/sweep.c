@@ -35,7 +35,7 @@ static enum sweep_brake brake(const struct hub *h)
 {
     if (!hub_redis_usable(h))
         return BRAKE_REDIS;
-    if (!h->kafka_up || h->stopping)
+    if (!h->kafka_up)
         return BRAKE_KAFKA;
     if (publisher_oldest_age_us(h->publisher) > BRAKE_UNACKED_US)
         return BRAKE_UNACKNOWLEDGED;
@@ -68,7 +68,7 @@ static void on_claimed(void *arg, const struct redis_value *v, const struct erro
         return;
     }
     hub_count(h, BUS_SWEPT, 0, publish_claimed(h, redis_at(v, 1)));
-    if (redis_int(redis_at(v, 0)) == 1 && brake(h) == BRAKE_NONE)
+    if (redis_int(redis_at(v, 0)) == 1 && !h->stopping && brake(h) == BRAKE_NONE)
         claim(s);
 }
 
@@ -93,6 +93,8 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
     struct sweep *s = arg;
+    if (s->hub->stopping)
+        return;
     enum sweep_brake held_by = brake(s->hub);
     if (held_by != BRAKE_NONE) {
         hub_count(s->hub, BUS_BRAKED, held_by, 1);

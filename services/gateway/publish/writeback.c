@@ -1,3 +1,5 @@
+// See writeback.h. One attempt after the other, each from the beginning: ask Redis, list the topics, read
+// them back, write back, approve. An answer that belongs to an earlier attempt is dropped.
 #include "services/gateway/publish/writeback.h"
 
 #include "common/base/clock.h"

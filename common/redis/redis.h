@@ -30,10 +30,14 @@ struct redis_params {
     struct event_base *base;
     const char *url;      // redis://[user[:password]@]host[:port][/db] or unix:///path
     const char *password; // instead of the URL's; NULL
-    uint32_t command_timeout_ms;
+    uint32_t
+        command_timeout_ms; // of an attempt to connect too; what overruns it ends the connection. 0: 5 000
     void *arg;
-    // The connection is usable; replication_id is INFO's master_replid, and changes after a fail-over.
+    // The connection is usable: logged in, and a master that has loaded its data (a replica is refused and
+    // tried again, so a fail-over is followed). replication_id is INFO's master_replid, and changes after a
+    // fail-over.
     void (*on_up)(void *arg, struct str replication_id);
+    // The connection was lost, or an attempt failed for another reason than the one told last.
     void (*on_down)(void *arg, const struct error *why);
 };
 

@@ -216,6 +216,20 @@ static void a_wrong_password_is_told_once_and_tried_again(void **state)
     assert_int_equal(f->seen.ups, 0);
 }
 
+static void a_name_without_an_address_is_told_and_blocks_nothing(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t start_us = clock_monotonic_us();
+    connect_to(f, "redis://no-such-host.invalid", NULL, 500);
+    // The loop turns on while the name is looked up: what is given meanwhile fails at once.
+    redis_commandl(f->r, on_answer, &f->seen, STR_LIT("PING"));
+    until(f, has_answer, &f->seen);
+    assert_true(clock_monotonic_us() - start_us < 400000);
+    assert_int_equal(f->seen.codes[0], -ENOTCONN);
+    until(f, has_downs, &f->seen);
+    assert_true(f->seen.down.code == -ENOTCONN || f->seen.down.code == -ETIMEDOUT);
+}
+
 static void bad_urls_are_refused_with_a_sentence(void **state)
 {
     struct fixture *f = *state;
@@ -506,6 +520,7 @@ int main(void)
         TEST(a_url_carries_user_password_and_database),
         TEST(a_unix_socket_is_a_url_too),
         TEST(a_wrong_password_is_told_once_and_tried_again),
+        TEST(a_name_without_an_address_is_told_and_blocks_nothing),
         TEST(bad_urls_are_refused_with_a_sentence),
         TEST(pipelined_commands_are_answered_in_order),
         TEST(replies_of_every_type_are_read),

@@ -6,13 +6,15 @@
 #include "common/http/http.h"
 #include "services/gateway/publish/token.h"
 
-enum { COUNT = 700, PARTITIONS = 4 };
+enum { COUNT = 700, PARTITIONS = 4, BIG_COUNT = 1400, BIG_BYTES = 8000 };
 
 struct fetched {
     int status, done;
     uint64_t lines, count; // count: of the closing line, UINT64_MAX while there was none
     bool after_count;      // a line came after it
-    uint64_t ids[COUNT + 8];
+    uint64_t ids[BIG_COUNT + 8];
+    struct http_fetch *pause_at_first; // NULL: read on
+    bool paused;
     char first[1024]; // line
     struct json *last;
 };
@@ -30,6 +32,10 @@ static void on_line(void *arg, struct str line)
     }
     if (!x->lines)
         (void)snprintf(x->first, sizeof(x->first), STR_FMT, STR_ARG(line));
+    if (x->pause_at_first && !x->lines) {
+        http_fetch_pause(x->pause_at_first, true);
+        x->paused = true;
+    }
     assert_true(x->lines < ARRAY_LEN(x->ids));
     x->ids[x->lines++] = json_u64_or(json_get(x->last, "id"), 0);
 }
@@ -48,7 +54,8 @@ static bool is_done(const void *arg)
     return x->done;
 }
 
-static void fetch(struct world *w, const char *query, const char *token, struct fetched *ret)
+static struct http_fetch *start_fetch(struct world *w, const char *query, const char *token,
+                                      struct fetched *ret)
 {
     char url[256];
     struct http_fetch *f;
@@ -64,6 +71,12 @@ static void fetch(struct world *w, const char *query, const char *token, struct 
                                              .on_line = on_line,
                                              .on_done = on_done};
     assert_int_equal(http_fetch_lines(&params, &f, &err), 0);
+    return f;
+}
+
+static void fetch(struct world *w, const char *query, const char *token, struct fetched *ret)
+{
+    (void)start_fetch(w, query, token, ret);
     assert_true(peer_run_until(w->f->base, is_done, ret, LONG_MS));
 }
 
@@ -177,6 +190,53 @@ static void bad_parameters_are_refused(void **state)
     }
 }
 
+static bool is_paused(const void *arg)
+{
+    const struct fetched *x = arg;
+    return x->paused;
+}
+
+// More than the sockets' buffers hold.
+static void create_big(struct world *w)
+{
+    struct buf labels cleanup(buf_done) = BUF_INIT;
+    buf_addf(&labels, "{\"filler\":\"%0*d\"}", BIG_BYTES, 0);
+    for (size_t i = 0; i < BIG_COUNT; i++) {
+        char name[16];
+        (void)snprintf(name, sizeof(name), "big-%zu", i);
+        struct registration r cleanup(registration_done) = a_registration("big", name);
+        r.node = 9;
+        set_text(&r.labels, labels.p);
+        assert_int_equal(do_create(w->f, &r), 0);
+    }
+}
+
+static void a_reader_that_pauses_holds_nobody_up_and_one_that_leaves_ends_it(void **state)
+{
+    struct world *w = *state;
+    create_big(w);
+    struct fetched x cleanup(fetched_done), y cleanup(fetched_done), small cleanup(fetched_done);
+    struct http_fetch *f = start_fetch(w, "?place=node-9&partition=0&partitions=1", TOKEN, &x);
+    x.pause_at_first = f;
+    assert_true(peer_run_until(w->f->base, is_paused, &x, LONG_MS));
+    uint64_t complete = metric(w, BUS_SNAPSHOTS, 0), left = metric(w, BUS_SNAPSHOTS, 2);
+    fetch(w, "?place=node-8&partition=0&partitions=1", TOKEN, &small);
+    assert_int_equal(small.count, 0);
+    expect_metric(w, BUS_SNAPSHOTS, 0, complete + 1);
+    assert_int_equal(x.done, 0);
+    http_fetch_pause(f, false);
+    assert_true(peer_run_until(w->f->base, is_done, &x, LONG_MS));
+    assert_int_equal(x.count, BIG_COUNT);
+    assert_int_equal(x.lines, BIG_COUNT);
+    assert_int_equal(metric(w, BUS_SNAPSHOTS, 0), complete + 2);
+
+    f = start_fetch(w, "?place=node-9&partition=0&partitions=1", TOKEN, &y);
+    y.pause_at_first = f;
+    assert_true(peer_run_until(w->f->base, is_paused, &y, LONG_MS));
+    http_fetch_cancel(f);
+    expect_metric(w, BUS_SNAPSHOTS, 2, left + 1);
+}
+
 static void without_redis_there_is_no_snapshot(void **state)
 {
     struct world *w = *state;
@@ -212,6 +272,7 @@ int main(void)
         cmocka_unit_test(a_line_says_what_a_change_would_say),
         cmocka_unit_test(who_has_no_token_is_refused),
         cmocka_unit_test(bad_parameters_are_refused),
+        cmocka_unit_test(a_reader_that_pauses_holds_nobody_up_and_one_that_leaves_ends_it),
         cmocka_unit_test(tokens_are_compared_whole),
         cmocka_unit_test(without_redis_there_is_no_snapshot),
     };

@@ -1,4 +1,6 @@
 """What the dialect says when something behind it is away, and when writes meet."""
+import signal
+import socket
 import threading
 
 import pytest
@@ -78,3 +80,22 @@ def test_a_body_that_is_too_long_is_refused(world, api, method):
     answer = api.call(method, "/registrations" + ("" if method == "POST" else "/1"), b" " * (1 << 20) + b"{}")
     assert answer.status == 413
     assert answer.json["errors"][0]["status"] == "413"
+
+
+def test_a_gateway_stops_cleanly_with_requests_in_flight(world, api):
+    """With no time to drain: one waits for Redis, one for the check of its password."""
+    gateway = world.stack.new_gateway("stopping", env={"ROLLCALL_DRAIN": "0"}).start()
+    world.stack.redis.signal(signal.SIGSTOP)
+    try:
+        waiting = [socket.create_connection(("127.0.0.1", gateway.port)) for _ in range(4)]
+        for s in waiting[:2]:
+            s.sendall(f"GET /api/rest/admin/registrations/1?include=pop HTTP/1.1\r\nHost: h\r\nAuthorization: {api.token}\r\n\r\n".encode())
+        body = b'{"auth":{"username":"admin","password":"x"}}'
+        for s in waiting[2:]:
+            s.sendall(b"POST /api/rest/admin/auth HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n"
+                      b"Content-Length: %d\r\n\r\n" % len(body) + body)
+        assert gateway.stop() == 0
+        for s in waiting:
+            s.close()
+    finally:
+        world.stack.redis.signal(signal.SIGCONT)

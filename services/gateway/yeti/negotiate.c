@@ -114,9 +114,10 @@ static const struct principal *authorize(struct call *c)
 bool negotiate_token(struct call *c)
 {
     c->principal = authorize(c);
-    if (!c->principal)
-        answer_unauthorized(c);
-    return c->principal != NULL;
+    if (c->principal)
+        return true;
+    answer_unauthorized(c);
+    return false;
 }
 
 // ---- media types
@@ -150,7 +151,8 @@ bool negotiate_media(struct call *c)
 
 bool negotiate_query(struct call *c)
 {
-    if (c->query_error.code)
-        answer_error(c, PROBLEM_BAD_REQUEST, str_of(c->query_error.text), STR_NONE);
-    return !c->query_error.code;
+    if (!c->query_error.code)
+        return true;
+    answer_error(c, PROBLEM_BAD_REQUEST, str_of(c->query_error.text), STR_NONE);
+    return false;
 }

@@ -1,8 +1,11 @@
 """Headers, entity tags, content negotiation (contract 7)."""
 import hashlib
+import json
 import re
+import subprocess
 
 import pytest
+from stack import wait_for
 
 FIXED = {"x-frame-options": "SAMEORIGIN", "x-xss-protection": "0", "x-content-type-options": "nosniff",
          "x-permitted-cross-domain-policies": "none", "referrer-policy": "strict-origin-when-cross-origin"}
@@ -120,3 +123,19 @@ def test_another_content_type_does_not(api, method, path, type, printed):
     assert (answer.status, answer.titles) == (415, ["Unsupported media type"])
     assert answer.errors == [("415", f"All requests that create or update must use the '{MEDIA_TYPE}' Content-Type. "
                                      f"This request specified '{printed}'.", None)]
+
+
+def test_a_traceparent_goes_with_the_event_and_the_user_is_its_actor(world, api):
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    answer = api.call("POST", "/registrations", api.resource(api.required(name="traced")), {"traceparent": trace})
+    assert answer.status == 201
+
+    def event():
+        done = subprocess.run(["kcat", "-b", world.stack.kafka.bootstrap, "-C", "-t", "rollcall.events", "-o", "beginning", "-e", "-q",
+                               "-f", "%k\t%h\t%s\n", "-X", "fetch.wait.max.ms=10"], capture_output=True, text=True, timeout=20, check=False)
+        rows = [line.split("\t", 2) for line in done.stdout.splitlines()]
+        return [(headers, json.loads(value)) for key, headers, value in rows if key == answer.data["id"]]
+
+    headers, value = wait_for(event, 20, "the event on Kafka")[0]
+    assert f"traceparent={trace}" in headers.split(",")
+    assert value["actor"].startswith("user")

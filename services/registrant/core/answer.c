@@ -201,17 +201,36 @@ static void forget_binding(struct engine *e, struct entry *r)
     r->differs = SPEC_SAME;
 }
 
+// Another identity may be bound too, by an owner that died before it could say so: it is removed as well.
+static bool goes_on_with_wanted(struct engine *e, struct flight *f, struct moment now)
+{
+    struct entry *r = f->entry;
+    bool leaving = r->removing || !r->enabled;
+    if (!leaving || !r->unsure || !r->want || r->differs != SPEC_IDENTITY)
+        return false;
+    r->unsure = false;
+    entry_set_dropped(e, r, STR_NONE);
+    entry_assume_bound(e, r, now);
+    entry_reset(r);
+    flight_end(e, f, PACER_ANSWERED, -1, now);
+    entry_update(e, r, now);
+    return true;
+}
+
 static void accept_unbind(struct engine *e, struct flight *f, const struct sip_answer *a, struct moment now)
 {
     struct entry *r = f->entry;
     struct contact_lines ours = {.text = &e->scratch[1]};
     uint32_t shortest;
-    contacts_to_drop(r, NULL, &ours);
+    contacts_to_drop(e, r, NULL, &ours);
     if (binding_count(ours.items, ours.count, a, 0, &shortest)) {
         fail(e, f, a, STR_LIT("the registrar still holds a contact that was to be removed"), false, now);
         return;
     }
     note_acceptance(e, f, a, now);
+    if (goes_on_with_wanted(e, f, now))
+        return;
+    r->unsure = false;
     forget_binding(e, r);
     entry_reset(r);
     if (r->removing)
@@ -231,7 +250,7 @@ static void settle_dropped(struct engine *e, struct entry *r, const struct conta
     struct contact_lines drop = {.text = &e->scratch[2]};
     struct buf *left = &e->scratch[3];
     uint32_t shortest;
-    contacts_to_drop(r, own, &drop);
+    contacts_to_drop(e, r, own, &drop);
     buf_clear(left);
     for (size_t i = 0; i < drop.count; i++) {
         if (!binding_count(&drop.items[i], 1, a, 0, &shortest))
@@ -256,6 +275,7 @@ static void bind(struct engine *e, struct flight *f, uint32_t granted_s)
     uint32_t lifetime = f->spec->force_expire && f->asked_s < granted_s ? f->asked_s : granted_s;
     r->refresh_ms = r->last_bind_ms + (int64_t)schedule_refresh_ms(lifetime, &e->rng);
     r->was_bound = true;
+    r->shaken = r->doubted = false;
     entry_count_need(e, r);
     entry_compare(e, r);
 }
@@ -273,6 +293,7 @@ static void accept_bind(struct engine *e, struct flight *f, const struct sip_ans
     }
     if (r->bound)
         settle_dropped(e, r, &own, a);
+    r->unsure = false;
     note_acceptance(e, f, a, now);
     if (!f->obsolete)
         entry_reset(r);

@@ -1,6 +1,6 @@
 // Attempts: from the first REGISTER to a verdict. Holds the slots of what is in flight; a token names slot
 // and generation, so that an answer to an earlier request finds nobody (registrants.md: late answers).
-#include "services/registrant/core/entry.h"
+#include "services/registrant/core/machine.h"
 
 #include "common/base/mem.h"
 #include "services/registrant/core/schedule.h"
@@ -74,8 +74,10 @@ void flight_send(struct engine *e, struct flight *f, bool again, struct moment n
     }
     e->stats.requests++;
     r->ever_sent = true;
-    if (f->kind == FLIGHT_UNBIND && r->removing)
-        r->removal_sent = true;
+    if (f->kind == FLIGHT_UNBIND) {
+        r->shaken = true;
+        r->removal_sent = r->removal_sent || r->removing;
+    }
     f->waits = true;
     wheel_set(&e->wheel, &f->timer, now.us + SUSPECT_AFTER_US);
 }
@@ -106,17 +108,20 @@ void flight_may_have_bound(struct engine *e, struct flight *f)
     struct buf *lines = &e->scratch[0], *texts[2] = {&e->scratch[1], &e->scratch[2]};
     struct contact_lines ours = {.text = texts[0]}, drop = {.text = texts[1]};
     contacts_of(f->spec, interned_str(f->local), &ours);
-    contacts_to_drop(r, &ours, &drop);
+    contacts_to_drop(e, r, &ours, &drop);
     buf_clear(lines);
     for (size_t i = 0; i < drop.count; i++) {
         buf_add_str(lines, drop.items[i]);
         buf_add_char(lines, '\n');
     }
+    int64_t lapse_ms = r->bound ? machine_lapse_ms(r) : 0;
     entry_set_dropped(e, r, buf_str(lines));
     entry_set_bound(e, r, spec_ref(f->spec), interned_str(f->local));
     r->bound_revision = f->revision;
     r->last_bind_ms = (int64_t)(f->sent_us / 1000);
-    r->asked_s = f->asked_s;
+    // An earlier request may have asked for more: what it may have bound lapses no sooner for this one.
+    int64_t left_s = (lapse_ms - LAPSE_MARGIN_MS - r->last_bind_ms + 999) / 1000;
+    r->asked_s = left_s > (int64_t)f->asked_s ? (uint32_t)left_s : f->asked_s;
     entry_count_need(e, r);
     entry_compare(e, r);
 }
@@ -180,6 +185,7 @@ void flight_fail(struct engine *e, struct flight *f, const struct failure *why, 
     set_cause(e, r, why);
     flight_act_on_commands(f);
     r->attempts++;
+    r->doubted = true;
     uint64_t wait = why->slow
                         ? schedule_slow_ms(e->policy.rejected_retry_s, &e->rng)
                         : schedule_backoff_ms(r->retry_fixed ? RETRY_FIXED : RETRY_GROWING, r->retry_delay_s,

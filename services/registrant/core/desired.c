@@ -87,32 +87,14 @@ static void apply(struct engine *e, struct entry *r, const struct desired *d, bo
     entry_compare(e, r);
 }
 
-// Nothing is known of what a former owner may have sent: take it that it was sent just now.
-static void assume_bound(struct engine *e, struct entry *r, struct moment now)
-{
-    struct spec *s = spec_ref(r->want);
-    entry_set_bound(e, r, s, entry_local(e, s));
-    r->bound_revision = r->revision;
-    r->asked_s = s->expires_s;
-    r->last_bind_ms = ms_of(now);
-    r->ever_sent = true;
-    entry_compare(e, r);
-}
-
-static void adopt_or_assume(struct engine *e, struct entry *r, const struct desired *d, struct moment now)
-{
-    if (d->last)
-        entry_adopt(e, r, d->last, now);
-    bool unknown = !d->last || (!d->last->has_bound && d->last->state != STATE_DISABLED);
-    if (d->op == DESIRED_REMOVE && unknown)
-        assume_bound(e, r, now);
-}
-
 static void begin(struct engine *e, struct shard *s, const struct desired *d, struct moment now)
 {
     struct entry *r = entry_new(e, s, d->id, account_of(d));
     apply(e, r, d, true);
-    adopt_or_assume(e, r, d, now);
+    if (d->last)
+        entry_adopt(e, r, d->last, d->snapshot, now);
+    if (entry_is_unknown(r, d, now))
+        entry_assume_bound(e, r, now);
     if (r->extra && r->extra->refresh_wanted > r->extra->refresh_acted)
         entry_reset(r);
     entry_update(e, r, now);
@@ -129,7 +111,7 @@ static void adopt_late(struct engine *e, struct shard *s, struct entry *r, const
                        struct moment now)
 {
     if (d->snapshot && s->state == SHARD_LOADING && !r->adopted && !r->moved && d->last)
-        entry_adopt(e, r, d->last, now);
+        entry_adopt(e, r, d->last, true, now);
 }
 
 static void on_same_revision(struct engine *e, struct entry *r, const struct desired *d, struct moment now)
@@ -167,7 +149,7 @@ static void bury(struct engine *e, struct shard *s, struct entry *r, const struc
     r->retry_delay_s = 5;
     if (d->last->has_bound) {
         entry_set_want(e, r, spec_new(&e->home, &d->last->bound.sent));
-        entry_adopt(e, r, d->last, now);
+        entry_adopt(e, r, d->last, false, now);
     }
     entry_reset(r);
     entry_update(e, r, now);

@@ -197,6 +197,7 @@ void entry_set_bound(struct engine *e, struct entry *r, struct spec *take, struc
     }
     spec_put(&e->home, &r->bound);
     r->bound = take;
+    r->shaken = r->shaken && take;
     intern_set(e->home.texts, &r->bound_local, take && take->has_local ? local : STR_NONE);
 }
 

@@ -73,6 +73,9 @@ struct entry {
     bool adopted : 1; // continues from a report
     bool moved : 1;   // not ours any more: only a note, while its partition is loaded
     bool revision_unsaid : 1;
+    bool doubted : 1; // a failure came after the last acceptance: only the next one says that it is bound
+    bool shaken : 1;  // a removal was sent and not proved: it may have been done
+    bool unsure : 1;  // a former owner may have sent what is wanted and not have said so
     bool dirty : 1, queued : 1, deferred : 1, handover : 1, need_counted : 1, proved_reported : 1;
 };
 
@@ -227,7 +230,8 @@ struct contact_lines {
 // The contacts of a spec, without parameters of ours.
 void contacts_of(const struct spec *s, struct str local, struct contact_lines *ret);
 // What may be bound at the registrar and is not among `keep`: contacts of `bound`, and those dropped before.
-void contacts_to_drop(const struct entry *r, const struct contact_lines *keep, struct contact_lines *ret);
+void contacts_to_drop(struct engine *e, const struct entry *r, const struct contact_lines *keep,
+                      struct contact_lines *ret);
 bool request_has_credential(const struct flight *f, struct str realm);
 // Sends f's request. 0; -errno of the transport; -ENOKEY, -EBADMSG with a sentence when a secret cannot be
 // opened.
@@ -249,7 +253,13 @@ void report_flush(struct engine *e, struct moment now);
 
 // ---- adopt.c
 
-// Continues from what was reported. wanted: the specification that should be, already set.
-void entry_adopt(struct engine *e, struct entry *r, const struct status *last, struct moment now);
+// May a former owner have bound something that no report tells of?
+bool entry_is_unknown(const struct entry *r, const struct desired *d, struct moment now);
+// Takes it that what is wanted was sent just now by somebody unknown.
+void entry_assume_bound(struct engine *e, struct entry *r, struct moment now);
+// Continues from what was reported; what is wanted is set already. uncertain: the former owner may have died
+// with more done than it said.
+void entry_adopt(struct engine *e, struct entry *r, const struct status *last, bool uncertain,
+                 struct moment now);
 
 #endif

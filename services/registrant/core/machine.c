@@ -30,7 +30,7 @@ static bool is_changing(const struct entry *r)
 
 bool machine_is_live(const struct entry *r, int64_t now_ms)
 {
-    return r->bound && r->expires_ms && r->expires_ms > now_ms;
+    return r->bound && r->expires_ms && r->expires_ms > now_ms && !r->shaken;
 }
 
 int64_t machine_lapse_ms(const struct entry *r)
@@ -97,7 +97,7 @@ struct plan machine_plan(const struct entry *r, enum permission permission, int6
     struct plan plan = {.kind = PLAN_BIND, .class = class_of(r, now_ms)};
     if (r->attempts)
         plan.at_ms = r->retry_ms;
-    else if (!live || r->differs != SPEC_SAME || is_commanded(r))
+    else if (!live || r->differs != SPEC_SAME || is_commanded(r) || r->unsure)
         plan.at_ms = now_ms;
     else
         plan.at_ms = r->refresh_ms;
@@ -116,7 +116,7 @@ enum status_state machine_state(const struct entry *r, int64_t now_ms)
         return STATE_REJECTED;
     if (r->attempts)
         return STATE_RETRYING;
-    if (machine_is_live(r, now_ms) && r->differs == SPEC_SAME)
+    if (machine_is_live(r, now_ms) && r->differs == SPEC_SAME && !r->unsure && !r->doubted)
         return STATE_REGISTERED;
     return r->flight ? STATE_REGISTERING : STATE_PENDING;
 }

@@ -166,19 +166,20 @@ static void fill_bound(struct engine *e, struct entry *r, struct status *s, stru
     b->expires_at_wall_ms = r->expires_ms ? wall_of(r->expires_ms, now) : 0;
 }
 
-// When the next thing will be heard of it: 0 never.
-static int64_t next_ms(const struct engine *e, const struct entry *r, struct moment now)
+// When it acts next, and within what time something will be heard of it; both 0: it is silent. What is in
+// flight or waits for its turn acts now: a next action that lies ahead is a promise that nothing is sent
+// before it, by which the next owner knows whether this report is the last word.
+static void fill_next(const struct engine *e, const struct entry *r, struct status *s, struct moment now)
 {
     int64_t now_ms = ms_of(now);
     const struct plan plan = machine_plan(r, PERMIT_ALL, now_ms);
     if (r->proof || (!r->flight && plan.kind == PLAN_NOTHING))
-        return 0;
-    if (r->flight)
-        return now_ms + (int64_t)e->policy.transaction_timeout_s * 1000;
-    if (plan.at_ms > now_ms)
-        return plan.at_ms;
-    // The next owner is to send at once what is due.
-    return now_ms + (e->shards[r->shard]->state == SHARD_DRAINING ? 1 : HEARD_WITHIN_MS);
+        return;
+    bool ahead = !r->flight && plan.at_ms > now_ms;
+    s->next_at_wall_ms = ahead ? wall_of(plan.at_ms, now) : now.wall_ms;
+    s->next_in_ms = ahead       ? (uint64_t)(plan.at_ms - now_ms)
+                    : r->flight ? (uint64_t)e->policy.transaction_timeout_s * 1000
+                                : HEARD_WITHIN_MS;
 }
 
 static void fill_commands(struct status *s, const struct extra *x)
@@ -195,7 +196,6 @@ static void give_out(struct engine *e, struct shard *shard, struct entry *r, str
     struct status s;
     status_init(&s);
     enum status_state state = machine_state(r, ms_of(now));
-    int64_t next = next_ms(e, r, now);
     s.id = r->id;
     s.account = r->account->text;
     memcpy(s.place, shard->place, sizeof(s.place));
@@ -213,8 +213,7 @@ static void give_out(struct engine *e, struct shard *shard, struct entry *r, str
         s.granted_s = r->granted_s;
         s.expires_at_wall_ms = wall_of(r->expires_ms, now);
     }
-    s.next_at_wall_ms = next ? wall_of(next, now) : 0;
-    s.next_in_ms = next ? (uint64_t)(next - ms_of(now)) : 0;
+    fill_next(e, r, &s, now);
     fill_shown(&s, r->shown, machine_is_live(r, ms_of(now)));
     s.target = text_of(r->target);
     s.local = text_of(r->local);

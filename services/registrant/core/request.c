@@ -59,30 +59,44 @@ static bool is_among(const struct contact_lines *lines, struct str contact)
     return false;
 }
 
-void contacts_to_drop(const struct entry *r, const struct contact_lines *keep, struct contact_lines *ret)
+// Adds a contact unless it is among `keep` or there already.
+static void add_contact(const struct contact_lines *keep, struct str contact, struct pieces *out)
 {
-    struct pieces pieces = pieces_in(ret->text);
+    if (!contact.n || is_among(keep, contact) ||
+        out->count == REQUEST_MAX_CONTACTS - REGISTRATION_MAX_CONTACTS)
+        return;
+    for (size_t i = 0; i < out->count; i++)
+        if (str_eq(piece(out, i), contact))
+            return;
+    buf_add_str(out->text, contact);
+    piece_end(out);
+}
+
+static void add_contacts_of(const struct spec *s, struct str local, const struct contact_lines *keep,
+                            struct pieces *out)
+{
     struct spec_view v;
     struct buf one = BUF_INIT;
-    if (r->bound) {
-        spec_open(r->bound, &v);
-        for (size_t i = 0; i < v.contact_count; i++) {
-            buf_clear(&one);
-            spec_contact_text(v.contacts[i].uri, interned_str(r->bound_local), &one);
-            if (is_among(keep, buf_str(&one)))
-                continue;
-            buf_add_str(ret->text, buf_str(&one));
-            piece_end(&pieces);
-        }
-    }
-    struct str rest = str_of(r->extra ? r->extra->dropped : NULL), line;
-    while (pieces.count < REQUEST_MAX_CONTACTS - REGISTRATION_MAX_CONTACTS && str_split(&rest, '\n', &line)) {
-        if (!line.n || is_among(keep, line))
-            continue;
-        buf_add_str(ret->text, line);
-        piece_end(&pieces);
+    spec_open(s, &v);
+    for (size_t i = 0; i < v.contact_count; i++) {
+        buf_clear(&one);
+        spec_contact_text(v.contacts[i].uri, local, &one);
+        add_contact(keep, buf_str(&one), out);
     }
     buf_done(&one);
+}
+
+void contacts_to_drop(struct engine *e, const struct entry *r, const struct contact_lines *keep,
+                      struct contact_lines *ret)
+{
+    struct pieces pieces = pieces_in(ret->text);
+    if (r->bound)
+        add_contacts_of(r->bound, interned_str(r->bound_local), keep, &pieces);
+    if (r->bound && r->unsure && r->want && r->differs != SPEC_IDENTITY)
+        add_contacts_of(r->want, entry_local(e, r->want), keep, &pieces);
+    struct str rest = str_of(r->extra ? r->extra->dropped : NULL), line;
+    while (str_split(&rest, '\n', &line))
+        add_contact(keep, line, &pieces);
     ret->count = pieces.count;
     for (size_t i = 0; i < pieces.count; i++)
         ret->items[i] = piece(&pieces, i);
@@ -132,7 +146,7 @@ static void build_contacts(struct engine *e, struct flight *f, const struct spec
     struct entry *r = f->entry;
     struct contact_lines own = {.text = &e->scratch[OWN]}, drop = {.text = &e->scratch[DROP]};
     if (f->kind == FLIGHT_UNBIND) {
-        contacts_to_drop(r, NULL, &drop);
+        contacts_to_drop(e, r, NULL, &drop);
         add_dropped_contacts(&drop, out);
         return;
     }
@@ -141,7 +155,7 @@ static void build_contacts(struct engine *e, struct flight *f, const struct spec
     if (!r->bound || (r->bound == f->spec && str_eq(interned_str(r->bound_local), interned_str(f->local)) &&
                       !(r->extra && r->extra->dropped)))
         return;
-    contacts_to_drop(r, &own, &drop);
+    contacts_to_drop(e, r, &own, &drop);
     add_dropped_contacts(&drop, out);
 }
 

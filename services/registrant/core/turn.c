@@ -26,8 +26,17 @@ void entry_reset(struct entry *r)
 }
 
 // What was to be removed is gone.
-static void take_proof(struct engine *e, struct entry *r, enum status_proof proof)
+static void take_proof(struct engine *e, struct entry *r, enum status_proof proof, struct moment now)
 {
+    bool leaving = r->removing || !r->enabled;
+    if (leaving && r->unsure && r->want && proof != PROOF_TWIN &&
+        (!r->bound || r->differs == SPEC_IDENTITY)) {
+        r->unsure = false;
+        entry_set_dropped(e, r, STR_NONE);
+        entry_assume_bound(e, r, now);
+        entry_reset(r);
+        return;
+    }
     if (!r->removing && r->extra && r->extra->flush_wanted > r->extra->flush_emptied)
         r->extra->flush_emptied = r->extra->flush_wanted;
     entry_set_bound(e, r, NULL, STR_NONE);
@@ -73,8 +82,10 @@ static int64_t next_change_ms(const struct entry *r, const struct plan *plan, in
         at = plan->at_ms;
     if (machine_is_live(r, now_ms))
         at = earlier(at, r->expires_ms);
-    if (r->bound && (r->removing || !r->enabled || r->differs == SPEC_IDENTITY))
-        at = earlier(at, machine_lapse_ms(r) + 1);
+    int64_t lapse =
+        machine_lapse_ms(r) + 1; // one that passes while a request is in flight waits for its answer
+    if (r->bound && (r->removing || !r->enabled || r->differs == SPEC_IDENTITY) && lapse > now_ms)
+        at = earlier(at, lapse);
     if (r->unsettled_ms)
         at = earlier(at, r->unsettled_ms + PENDING_SHOWN_MS);
     return at;
@@ -118,7 +129,7 @@ void entry_update(struct engine *e, struct entry *r, struct moment now)
     enum permission permission = permission_of(e, r);
     struct plan plan = machine_plan(r, permission, now_ms);
     if (plan.kind == PLAN_GONE) {
-        take_proof(e, r, plan.proof);
+        take_proof(e, r, plan.proof, now);
         plan = machine_plan(r, permission, now_ms);
     }
     act_on_commands_of_disabled(e, r);

@@ -1,0 +1,523 @@
+// services/registrant/core under random changes, losses and answers, against a registrar that keeps bindings:
+// whatever happens, no two requests of a registration are in flight, CSeq rises, what is reported as bound is
+// bound, and what is reported as removed is gone.
+#include "services/registrant/core/engine.h"
+
+#include "common/base/mem.h"
+#include "common/base/rng.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+// cmocka needs the five above
+#include <cmocka.h>
+
+#define IDS       40
+#define MAX_OPEN  512
+#define MAX_BOUND 16
+#define STEPS     30000
+#define WALL_MS   UINT64_C(1767225600000)
+#define START_US  UINT64_C(1000000000)
+#define NOBODY_MS 0
+#define SLACK_MS  20 // a tick of the wheel and the rounding of two clocks
+
+struct bound { // at the registrar
+    char aor[64], contact[96];
+    uint64_t until_ms; // wall
+};
+
+struct open { // a request on its way
+    uint64_t token, id;
+    uint32_t expires, cseq;
+    char aor[64], contacts[8][96];
+    size_t contact_count;
+    bool authorized;
+    uint64_t sent_us;
+};
+
+struct one { // a registration as the store has it
+    bool wanted, removing, in_flight;
+    struct registration reg;
+    uint64_t revision;
+    bool has_last;
+    struct status last;
+    uint32_t cseq;
+    struct bound bound[MAX_BOUND];
+};
+
+struct soak {
+    struct rng rng;
+    struct engine *engine;
+    struct key_ring *ring;
+    struct moment now;
+    struct one ones[IDS];
+    struct open open[MAX_OPEN];
+    size_t open_count;
+    uint64_t seed, epoch, reports, removals, registered;
+    bool silent, loaded;
+};
+
+// Ids are never given twice: the next in the same place is one round higher.
+static struct one *one_of(struct soak *s, uint64_t id)
+{
+    return &s->ones[id % IDS];
+}
+
+static uint64_t id_of(struct str to)
+{
+    const char *u = memmem(to.p, to.n, ":u", 2);
+    assert_non_null(u);
+    return strtoull(u + 2, NULL, 10);
+}
+
+static void copy(char *to, size_t size, struct str from)
+{
+    assert_true(from.n < size);
+    memcpy(to, from.p, from.n);
+    to[from.n] = '\0';
+}
+
+static int on_send(void *arg, const struct sip_request *r, uint64_t token)
+{
+    struct soak *s = arg;
+    uint64_t id = id_of(r->to);
+    struct one *one = one_of(s, id);
+    assert_int_equal(one->reg.id, id);
+    assert_false(one->in_flight);
+    assert_true(r->cseq > one->cseq);
+    one->cseq = r->cseq;
+    if (rng_below(&s->rng, 100) == 0)
+        return -1;
+    assert_true(s->open_count < MAX_OPEN);
+    struct open *o = &s->open[s->open_count++];
+    *o =
+        (struct open){.token = token, .id = id, .expires = r->expires, .cseq = r->cseq, .sent_us = s->now.us};
+    copy(o->aor, sizeof(o->aor), r->to);
+    o->authorized = r->authorization_count > 0;
+    assert_true(r->contact_count >= 1 && r->contact_count <= 8);
+    o->contact_count = r->contact_count;
+    for (size_t i = 0; i < r->contact_count; i++)
+        copy(o->contacts[i], sizeof(o->contacts[i]), r->contacts[i]);
+    one->in_flight = true;
+    return 0;
+}
+
+static size_t count_bound(const struct soak *s, const struct one *one, const char *aor)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < MAX_BOUND; i++)
+        count += one->bound[i].until_ms > s->now.wall_ms + SLACK_MS &&
+                 (!aor || strcmp(one->bound[i].aor, aor) == 0);
+    return count;
+}
+
+static void keep_last(struct one *one, const struct status *status)
+{
+    struct buf text = BUF_INIT;
+    struct json *tree = NULL;
+    struct error err;
+    status_write(&text, status);
+    assert_int_equal(json_parse(buf_str(&text), &JSON_LIMITS_DEFAULT, &tree, &err), 0);
+    if (one->has_last)
+        status_done(&one->last);
+    assert_int_equal(status_read(tree, &one->last, &err), 0);
+    one->has_last = true;
+    json_free(tree);
+    buf_done(&text);
+}
+
+static void assert_gone(const struct soak *s, const struct one *one, const struct status *status)
+{
+    if (!count_bound(s, one, NULL))
+        return;
+    for (size_t i = 0; i < MAX_BOUND; i++)
+        if (one->bound[i].until_ms > s->now.wall_ms)
+            print_error("%s holds %s for %llu ms more\n", one->bound[i].aor, one->bound[i].contact,
+                        (unsigned long long)(one->bound[i].until_ms - s->now.wall_ms));
+    fail_msg("registration %llu is reported as %s (proof %d, code %d %s), wanted at %s",
+             (unsigned long long)status->id, status_state_name(status->state), status->removed, status->code,
+             status->reason ? status->reason : "", one->reg.domain);
+}
+
+static void on_report(void *arg, uint32_t shard, const struct status *status)
+{
+    struct soak *s = arg;
+    struct one *one = one_of(s, status->id);
+    (void)shard;
+    s->reports++;
+    if (one->reg.id != status->id) // said once more of one that is removed
+        return;
+    if (status->state == STATE_REGISTERED) {
+        s->registered++;
+        assert_true(status->has_bound && status->expires_at_wall_ms > 0);
+        if (!count_bound(s, one, NULL) && status->expires_at_wall_ms > s->now.wall_ms + SLACK_MS)
+            fail_msg("registration %llu is reported as registered and is not",
+                     (unsigned long long)status->id);
+    }
+    if (status->state == STATE_DISABLED)
+        assert_gone(s, one, status);
+    if (status->removed != PROOF_NONE) {
+        s->removals++;
+        assert_gone(s, one, status);
+        if (one->removing && status->revision == one->revision)
+            one->wanted = false;
+    }
+    keep_last(one, status);
+}
+
+static void on_closed(void *arg, uint32_t shard)
+{
+    struct soak *s = arg;
+    assert_int_equal(shard, 1);
+    s->loaded = false;
+}
+
+static struct str on_local(void *arg, enum registration_transport transport, struct str interface)
+{
+    (void)arg;
+    (void)transport;
+    (void)interface;
+    return STR_LIT("192.0.2.1:5060");
+}
+
+static void begin_engine(struct soak *s)
+{
+    static const struct engine_ops ops = {
+        .send = on_send, .report = on_report, .closed = on_closed, .local_hostport = on_local};
+    struct engine_params p = {
+        .ops = &ops, .ops_arg = s, .policy = engine_policy_default(), .ring = s->ring, .seed = s->seed++};
+    p.policy.registrar_rate = 50;
+    p.policy.registrar_in_flight = 10;
+    p.policy.max_in_flight = 16;
+    s->engine = engine_new(&p, s->now);
+    engine_credit(s->engine, 1u << 30, s->now);
+}
+
+// ---- the registrar
+
+static void bind_one(struct soak *s, struct one *one, const struct open *o, const char *contact,
+                     uint64_t lifetime)
+{
+    struct bound *slot = NULL;
+    for (size_t i = 0; i < MAX_BOUND; i++) {
+        struct bound *b = &one->bound[i];
+        if (b->until_ms > s->now.wall_ms && strcmp(b->aor, o->aor) == 0 && strcmp(b->contact, contact) == 0)
+            slot = b;
+    }
+    for (size_t i = 0; !slot && i < MAX_BOUND; i++)
+        if (one->bound[i].until_ms <= s->now.wall_ms)
+            slot = &one->bound[i];
+    assert_non_null(slot);
+    copy(slot->aor, sizeof(slot->aor), str_of(o->aor));
+    copy(slot->contact, sizeof(slot->contact), str_of(contact));
+    slot->until_ms = lifetime ? s->now.wall_ms + lifetime * 1000 : NOBODY_MS;
+}
+
+// What the request asks for is done; the list of what is bound then goes into the answer.
+static void apply(struct soak *s, const struct open *o, uint32_t granted)
+{
+    for (size_t i = 0; i < o->contact_count; i++) {
+        char contact[96];
+        copy(contact, sizeof(contact), str_of(o->contacts[i]));
+        char *expires = strstr(contact, ";expires=0");
+        if (expires)
+            *expires = '\0';
+        bind_one(s, one_of(s, o->id), o, contact, expires || !o->expires ? 0 : granted);
+    }
+}
+
+static void list(struct soak *s, const struct open *o, struct sip_answer *a)
+{
+    const struct one *one = one_of(s, o->id);
+    for (size_t i = 0; i < MAX_BOUND; i++) {
+        const struct bound *b = &one->bound[i];
+        if (b->until_ms <= s->now.wall_ms || strcmp(b->aor, o->aor) != 0)
+            continue;
+        a->contacts[a->contact_count++] = (struct sip_answer_contact){
+            .text = str_of(b->contact), .expires = (int64_t)((b->until_ms - s->now.wall_ms + 999) / 1000)};
+    }
+}
+
+static void answer_one(struct soak *s, size_t index)
+{
+    static char challenge[96];
+    static unsigned nonce;
+    struct open o = s->open[index];
+    s->open[index] = s->open[--s->open_count];
+    struct sip_answer a = {.reason = STR_LIT("x"), .retry_after_s = -1, .min_expires_s = -1, .expires_s = -1};
+    uint32_t granted = o.expires ? 1 + (uint32_t)rng_below(&s->rng, o.expires) : 0;
+    uint64_t dice = rng_below(&s->rng, 100);
+    if (s->silent || dice < 4) { // lost: on the way there, or on the way back
+        if (rng_below(&s->rng, 2))
+            apply(s, &o, granted);
+        a.status = 408;
+        a.local = true;
+    } else if (!o.authorized || dice < 10) {
+        a.status = 401;
+        (void)snprintf(challenge, sizeof(challenge), "Digest realm=\"r\", nonce=\"%u\"%s, qop=\"auth\"",
+                       nonce++, dice & 1 ? ", stale=true" : "");
+        a.challenges[a.challenge_count++] = str_of(challenge);
+    } else if (dice < 20) {
+        static const int codes[] = {403, 404, 423, 480, 500, 503, 603, 302, 200, 400};
+        a.status = codes[rng_below(&s->rng, ARRAY_LEN(codes))];
+        a.retry_after_s = dice & 1 ? (int64_t)rng_below(&s->rng, 100) : -1;
+        a.min_expires_s = (int64_t)rng_below(&s->rng, 4000);
+        if (a.status == 200) { // it binds nothing and says so
+            for (size_t i = 0; i < MAX_BOUND; i++)
+                if (strcmp(one_of(s, o.id)->bound[i].aor, o.aor) == 0)
+                    one_of(s, o.id)->bound[i].until_ms = 0;
+        }
+    } else {
+        apply(s, &o, granted);
+        a.status = 200;
+        list(s, &o, &a);
+    }
+    one_of(s, o.id)->in_flight = false;
+    engine_answer(s->engine, o.token, &a, s->now);
+    engine_answer(s->engine, o.token, &a, s->now); // a late second one touches nothing
+}
+
+// ---- the gateway
+
+static void tell(struct soak *s, struct one *one, bool snapshot)
+{
+    one->reg.revision = one->revision;
+    const struct desired d = {.op = one->removing ? DESIRED_REMOVE : DESIRED_KEEP,
+                              .reg = &one->reg,
+                              .id = one->reg.id,
+                              .revision = one->revision,
+                              .last = one->has_last ? &one->last : NULL,
+                              .snapshot = snapshot};
+    engine_desired(s->engine, 1, &d, s->now);
+}
+
+static void set_contact(struct soak *s, struct registration *r)
+{
+    char text[64];
+    for (size_t i = 0; i < r->contact_count; i++)
+        free(r->contacts[i].uri);
+    r->contact_count = 1 + rng_below(&s->rng, 2);
+    for (size_t i = 0; i < r->contact_count; i++) {
+        uint64_t host = i * 3 + rng_below(&s->rng, 3);
+        (void)snprintf(text, sizeof(text), "sip:u%llu@192.0.2.%llu", (unsigned long long)r->id,
+                       (unsigned long long)host);
+        r->contacts[i] = (struct contact){.uri = mem_dup_cstr(text), .expires = REGISTRATION_UNSET};
+    }
+}
+
+static void set_domain(struct soak *s, struct registration *r)
+{
+    static const char *const domains[] = {"a.example", "b.example"};
+    free(r->domain);
+    r->domain = mem_dup_cstr(domains[rng_below(&s->rng, ARRAY_LEN(domains))]);
+}
+
+static void create(struct soak *s, struct one *one, uint64_t id)
+{
+    char text[32];
+    registration_init(&one->reg);
+    one->wanted = true;
+    one->removing = false;
+    one->reg.id = id;
+    one->reg.account = mem_dup_cstr("acme");
+    (void)snprintf(text, sizeof(text), "u%llu", (unsigned long long)id);
+    one->reg.username = mem_dup_cstr(text);
+    one->reg.retry_delay_s = 1 + (int64_t)rng_below(&s->rng, 20);
+    one->reg.expires = 20 + (int64_t)rng_below(&s->rng, 400);
+    set_domain(s, &one->reg);
+    set_contact(s, &one->reg);
+    struct buf sealed = BUF_INIT;
+    const struct seal_context context = {.account = STR_LIT("acme"), .id = id, .field = "password"};
+    seal_text(s->ring, &context, STR_LIT("secret"), &sealed);
+    one->reg.credentials[0].secret = buf_steal(&sealed);
+    one->reg.credential_count = 1;
+}
+
+static void forget(struct one *one)
+{
+    registration_done(&one->reg);
+    if (one->has_last)
+        status_done(&one->last);
+    one->has_last = false;
+}
+
+static void change_one(struct soak *s)
+{
+    struct one *one = one_of(s, rng_below(&s->rng, IDS));
+    if (!one->wanted) {
+        uint64_t id = one->reg.id ? one->reg.id + IDS : IDS + (uint64_t)(one - s->ones);
+        if (one->reg.id)
+            forget(one);
+        *one = (struct one){0};
+        create(s, one, id);
+    } else if (!one->removing) {
+        uint64_t what = rng_below(&s->rng, 10);
+        if (what < 3)
+            set_contact(s, &one->reg);
+        else if (what < 4)
+            set_domain(s, &one->reg);
+        else if (what < 6)
+            one->reg.enabled = !one->reg.enabled;
+        else if (what < 7)
+            one->reg.refresh_seq++;
+        else if (what < 8)
+            one->reg.flush_seq++;
+        else if (what < 9)
+            one->reg.retry_delay_s++;
+        else
+            one->removing = true;
+    }
+    one->revision++;
+    if (s->loaded)
+        tell(s, one, false);
+}
+
+static void take_over(struct soak *s)
+{
+    engine_shard_load(s->engine, 1, "any");
+    for (size_t i = 0; i < IDS; i++)
+        if (s->ones[i].wanted)
+            tell(s, &s->ones[i], true);
+    engine_shard_open(s->engine, 1, ++s->epoch, 1, s->now);
+    s->loaded = true;
+}
+
+static void pass(struct soak *s, uint64_t us)
+{
+    s->now.us += us;
+    s->now.wall_ms = WALL_MS + (s->now.us - START_US) / 1000;
+}
+
+// kill -9: what is on its way is answered to nobody, and may have been applied.
+static void kill(struct soak *s)
+{
+    engine_free(s->engine);
+    while (s->open_count) {
+        struct open *o = &s->open[--s->open_count];
+        if (rng_below(&s->rng, 2))
+            apply(s, o, o->expires);
+        one_of(s, o->id)->in_flight = false;
+    }
+    pass(s, 12000000); // no faster than a session's time-out
+    begin_engine(s);
+    take_over(s);
+}
+
+static void close_and_open(struct soak *s)
+{
+    engine_shard_close(s->engine, 1, s->now);
+    uint64_t until = s->now.us + 10000000;
+    while (s->loaded && s->now.us < until) {
+        pass(s, 100000);
+        if (s->open_count && rng_below(&s->rng, 2))
+            answer_one(s, rng_below(&s->rng, s->open_count));
+        (void)engine_tick(s->engine, s->now);
+    }
+    assert_false(s->loaded);
+    while (s->open_count) // of registrations that were forgotten
+        answer_one(s, 0);
+    take_over(s);
+}
+
+static void upset(struct soak *s)
+{
+    static const enum engine_lease leases[] = {LEASE_FRESH, LEASE_EXPIRED, LEASE_STALLED};
+    uint64_t what = rng_below(&s->rng, 40);
+    if (what == 0)
+        s->silent = !s->silent;
+    else if (what == 1)
+        kill(s);
+    else if (what == 2)
+        close_and_open(s);
+    else if (what == 3)
+        engine_shard_park(s->engine, 1, s->now);
+    else if (what < 7)
+        engine_lease(s->engine, leases[rng_below(&s->rng, ARRAY_LEN(leases))], s->now);
+    else if (what < 10)
+        engine_report_failed(s->engine, s->ones[rng_below(&s->rng, IDS)].reg.id, s->now);
+    else {
+        engine_shard_unpark(s->engine, 1, ++s->epoch, 1, s->now);
+        engine_lease(s->engine, LEASE_FRESH, s->now);
+        s->silent = false;
+    }
+}
+
+static void time_out_the_old(struct soak *s)
+{
+    for (size_t i = 0; i < s->open_count;) {
+        if (s->now.us - s->open[i].sent_us < 32000000) {
+            i++;
+            continue;
+        }
+        bool was = s->silent;
+        s->silent = true;
+        answer_one(s, i);
+        s->silent = was;
+    }
+}
+
+static void settle(struct soak *s)
+{
+    s->silent = false;
+    engine_shard_unpark(s->engine, 1, ++s->epoch, 1, s->now);
+    engine_lease(s->engine, LEASE_FRESH, s->now);
+    for (int i = 0; i < 40000; i++) {
+        pass(s, 200000);
+        (void)engine_tick(s->engine, s->now);
+        while (s->open_count)
+            answer_one(s, 0);
+    }
+}
+
+static void runs_through_anything(void **state)
+{
+    (void)state;
+    static struct soak s;
+    struct error err;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        memset(&s, 0, sizeof(s));
+        s.seed = seed * 1000;
+        s.rng.state = seed;
+        s.now = (struct moment){.us = START_US, .wall_ms = WALL_MS};
+        assert_int_equal(
+            key_ring_parse(STR_LIT("k 0000000000000000000000000000000000000000000000000000000000000001\n"),
+                           &s.ring, &err),
+            0);
+        begin_engine(&s);
+        take_over(&s);
+        for (int i = 0; i < STEPS; i++) {
+            uint64_t what = rng_below(&s.rng, 100);
+            if (what < 4)
+                change_one(&s);
+            else if (what < 5)
+                upset(&s);
+            else if (what < 45 && s.open_count)
+                answer_one(&s, rng_below(&s.rng, s.open_count));
+            else
+                pass(&s, rng_below(&s.rng, 1000000));
+            time_out_the_old(&s);
+            (void)engine_tick(s.engine, s.now);
+        }
+        settle(&s);
+        assert_true(s.reports > 1000 && s.removals > 10 && s.registered > 300);
+        struct engine_stats stats = engine_stats(s.engine);
+        size_t wanted = 0;
+        for (size_t i = 0; i < IDS; i++)
+            wanted += s.ones[i].wanted;
+        assert_int_equal(stats.registrations, wanted);
+        assert_int_equal(stats.in_flight, s.open_count);
+        engine_free(s.engine);
+        for (size_t i = 0; i < IDS; i++)
+            if (s.ones[i].reg.id)
+                forget(&s.ones[i]);
+        key_ring_free(s.ring);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(runs_through_anything)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

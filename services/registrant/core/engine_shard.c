@@ -173,6 +173,8 @@ static void close_shard(struct engine *e, struct shard *s, bool dropped, struct 
 {
     if (s->state == SHARD_CLOSING || s->state == SHARD_DRAINING)
         return;
+    if (s->state == SHARD_LOADING) // never ours: whoever had it has said all there is to say
+        shard_forget(e, s, NULL);
     s->state = SHARD_CLOSING;
     s->dropped = dropped;
     size_t at = 0;

@@ -36,10 +36,11 @@ struct kafka_record {
 };
 struct str kafka_header_get(const struct kafka_record *r, const char *name); // STR_NONE when absent
 
-// ---- producer: acks=all, idempotent, linger <= 1 ms, message time-out 30 s. Loop thread only.
+// ---- producer: acks=all, idempotent, message time-out 30 s. Loop thread only.
 
 struct kafka_producer_params {
     struct kafka_params common;
+    uint32_t linger_ms; // how long a record may wait for company in its request; 0: not at all
     void *arg;
     // Once for each accepted record: err NULL when the broker has it. `token` is what kafka_produce was
     // given.

@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { DRAIN_STEP_MS = 20, PURGE_MS = 1000 };
@@ -13,7 +14,7 @@ static_assert(sizeof(void *) >= sizeof(uint64_t), "a token travels through librd
 
 static const char *const settings[] = {
     "enable.idempotence", "true", // and with it acks=all, order kept over retries
-    "linger.ms",          "0",    "message.timeout.ms", "30000", "partitioner", "murmur2_random", NULL,
+    "message.timeout.ms", "30000", "partitioner", "murmur2_random", NULL,
 };
 
 // ---- deliveries
@@ -95,6 +96,12 @@ int kafka_producer_new(const struct kafka_producer_params *params, struct kafka_
     if (rc < 0)
         return rc;
     rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR);
+    char linger[16];
+    (void)snprintf(linger, sizeof(linger), "%u", params->linger_ms);
+    if (rd_kafka_conf_set(conf, "linger.ms", linger, NULL, 0) != RD_KAFKA_CONF_OK) {
+        rd_kafka_conf_destroy(conf);
+        return error_set(err, -EINVAL, "linger of %u ms is more than librdkafka takes", params->linger_ms);
+    }
     struct kafka_producer *p = mem_alloc(sizeof(*p));
     p->params = *params;
     p->conf = conf;

@@ -13,7 +13,10 @@
 #include <string.h>
 #include <time.h>
 
-enum { CREDITS = 1024 }; // of each thread: reports under way
+// Reports of each thread that may be under way, and how long one waits for company in its request to the
+// broker: with dozens of partitions a report alone in each request costs more than the REGISTER that it tells
+// of.
+enum { CREDITS = 1024, LINGER_MS = 10 };
 
 // What a report under way was: the slot's number is its token.
 struct slot {
@@ -33,17 +36,33 @@ struct reporter {
     size_t free_count;
     struct reporter_counts counts;
     struct rng rng;
-    struct event *later; // gives refused reports back when the producer may have room again
-    uint32_t *refused;   // slots
+    uint32_t *credits;         // by thread: given back in this loop turn
+    struct event *credit_turn; // hands them out
+    struct event *later;       // gives refused reports back when the producer may have room again
+    uint32_t *refused;         // slots
     size_t refused_count;
 };
+
+// One command a thread for all deliveries of a loop turn: a wake-up for each would cost more than the report.
+static void on_credits(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct reporter *r = arg;
+    for (unsigned i = 0; i < workers_count(r->workers); i++) {
+        if (r->credits[i])
+            workers_tell(r->workers, i, &(struct sip_command){.kind = SIP_CREDIT, .credit = r->credits[i]});
+        r->credits[i] = 0;
+    }
+}
 
 static void give_back(struct reporter *r, size_t index, bool delivered)
 {
     struct slot *s = &r->slots[index];
     if (!delivered)
         workers_tell(r->workers, s->thread, &(struct sip_command){.kind = SIP_REPORT_FAILED, .id = s->id});
-    workers_tell(r->workers, s->thread, &(struct sip_command){.kind = SIP_CREDIT, .credit = 1});
+    r->credits[s->thread]++;
+    event_active(r->credit_turn, 0, 0);
     s->used = false;
     r->free_slots[r->free_count++] = (uint32_t)index;
     if (delivered)
@@ -81,14 +100,18 @@ int reporter_new(const struct reporter_params *p, struct reporter **ret, struct 
     struct reporter *r = mem_alloc(sizeof(*r));
     r->params = *p;
     random_bytes(&r->rng, sizeof(r->rng));
-    const struct kafka_producer_params params = {
-        .common = p->kafka, .arg = r, .on_delivery = on_delivery, .on_health = on_health};
+    const struct kafka_producer_params params = {.common = p->kafka,
+                                                 .linger_ms = LINGER_MS,
+                                                 .arg = r,
+                                                 .on_delivery = on_delivery,
+                                                 .on_health = on_health};
     int rc = kafka_producer_new(&params, &r->producer, err);
     if (rc) {
         free(r);
         return rc;
     }
     r->later = event_new(p->kafka.base, -1, 0, on_later, r);
+    r->credit_turn = event_new(p->kafka.base, -1, 0, on_credits, r);
     *ret = r;
     return 0;
 }
@@ -96,6 +119,7 @@ int reporter_new(const struct reporter_params *p, struct reporter **ret, struct 
 void reporter_attach(struct reporter *r, struct workers *w)
 {
     r->workers = w;
+    r->credits = mem_array(workers_count(w), sizeof(*r->credits));
     r->slot_count = (size_t)CREDITS * workers_count(w);
     r->slots = mem_array(r->slot_count, sizeof(*r->slots));
     r->free_slots = mem_array(r->slot_count, sizeof(*r->free_slots));
@@ -109,6 +133,8 @@ void reporter_free(struct reporter *r, uint32_t timeout_ms)
 {
     kafka_producer_free(r->producer, timeout_ms);
     event_free(r->later);
+    event_free(r->credit_turn);
+    free(r->credits);
     free(r->slots);
     free(r->free_slots);
     free(r->refused);

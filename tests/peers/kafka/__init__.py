@@ -76,7 +76,7 @@ class Kafka(Process):
         self.settings.write_text(SETTINGS.format(port=self.port, controller=self.controller, directory=self.directory))
         self.logging.write_text(LOGGING)
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        done = subprocess.run(self._java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self.settings)),
+        done = subprocess.run(self._java("kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", str(self.settings)),
                               capture_output=True, text=True, timeout=60, check=False)
         if done.returncode:
             raise StartError(f"Kafka's storage could not be formatted: {done.stdout}{done.stderr}")

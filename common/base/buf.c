@@ -7,16 +7,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void reserve(struct buf *b, size_t more)
+static void grow(struct buf *b, size_t wanted)
 {
-    size_t wanted = b->n + more + 1;
-    if (wanted <= b->size)
-        return;
     size_t size = b->size ? b->size * 2 : 128;
     if (size < wanted)
         size = wanted;
     b->p = mem_resize(b->p, size, 1);
     b->size = size;
+}
+
+static inline void reserve(struct buf *b, size_t more)
+{
+    if (b->n + more >= b->size)
+        grow(b, b->n + more + 1);
 }
 
 void buf_done(struct buf *b)
@@ -53,7 +56,9 @@ void buf_add_cstr(struct buf *b, const char *text)
 
 void buf_add_char(struct buf *b, char c)
 {
-    buf_add(b, &c, 1);
+    reserve(b, 1);
+    b->p[b->n++] = c;
+    b->p[b->n] = '\0';
 }
 
 void buf_add_u64(struct buf *b, uint64_t value)

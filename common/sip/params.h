@@ -13,4 +13,8 @@ struct sip_param {
 // count.
 bool sip_param_next(struct str *rest, struct sip_param *ret);
 
+// The first of that name, as names of URI parameters compare (RFC 3261 19.1.4: escapes resolved, case
+// folded).
+bool sip_param_find(struct str params, struct str name, struct sip_param *ret);
+
 #endif

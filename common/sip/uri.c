@@ -3,6 +3,7 @@
 #include "common/sip/uri.h"
 
 #include "common/sip/chars.h"
+#include "common/sip/params.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -146,6 +147,9 @@ static int check_params(struct str params, struct error *err)
             return error_set(err, -EINVAL, "a URI parameter has a bad name");
         if ((equals < param.n && value.n == 0) || !consists_of(value, "[]/:&+$"))
             return error_set(err, -EINVAL, "a URI parameter has a bad value");
+        struct sip_param twin; // rest is what follows this one
+        if (sip_param_find(rest, name, &twin))
+            return error_set(err, -EINVAL, "a URI parameter stands twice"); // 19.1.1
     }
     return 0;
 }

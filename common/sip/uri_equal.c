@@ -55,7 +55,7 @@ static bool authority_equal(const struct sip_uri *a, const struct sip_uri *b)
     return a->ipv6 ? ipv6_equal(a->host, b->host) : str_ieq(a->host, b->host);
 }
 
-static bool find_param(struct str params, struct str name, struct sip_param *ret)
+bool sip_param_find(struct str params, struct str name, struct sip_param *ret)
 {
     while (sip_param_next(&params, ret))
         if (text_equal(ret->name, name, true))
@@ -77,7 +77,7 @@ static bool params_agree(struct str params, struct str others)
 {
     struct sip_param mine, other;
     while (sip_param_next(&params, &mine)) {
-        if (!find_param(others, mine.name, &other)) {
+        if (!sip_param_find(others, mine.name, &other)) {
             if (must_be_in_both(mine.name))
                 return false;
         } else if (mine.has_value != other.has_value || !text_equal(mine.value, other.value, true)) {

@@ -93,6 +93,9 @@ static void takes_uris_of_the_grammar(void **state)
 static void refuses_uris_outside_the_grammar(void **state)
 {
     static const char *const bad[] = {
+        "sip:a@b;x=1;x=2",
+        "sip:a@b;transport=tcp;TRANSPORT=udp",
+        "sip:a@b;lr;l%72",
         "",
         "sip",
         "sip:",

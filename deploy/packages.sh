@@ -12,6 +12,20 @@ names() {
     done | tr ' ' '\n' | sort -u
 }
 
+# Redis and Kamailio are needed as programs. That the machine serves them from now on nobody has asked for, so their
+# services are neither started nor enabled, unless somebody else has already said what holds for services here.
+services="redis-server kamailio"
+policy=/usr/sbin/policy-rc.d
+held=
+hold_services() {
+    [ -e $policy ] && return
+    held=yes
+    printf '#!/bin/sh\nexit 101\n' >$policy && chmod 755 $policy
+}
+undo_hold() {
+    [ -z "$held" ] || rm -f $policy
+}
+
 case $verb in
 list) names "$@" ;;
 install)
@@ -24,15 +38,22 @@ install)
         echo "These Debian packages are missing; install them as root: apt-get install $missing" >&2
         exit 1
     fi
-    echo "Installing from Debian: $missing"
+    echo "Installing from Debian (this takes a minute or two): $missing"
+    log=$(mktemp) || exit 1
+    trap 'rm -f "$log"; undo_hold' EXIT
+    trap 'exit 130' INT TERM
+    hold_services
     export DEBIAN_FRONTEND=noninteractive
-    if ! { apt-get -q update && apt-get -q install -y --no-install-recommends $missing; } >/tmp/rollcall-apt.$$ 2>&1; then
-        tail -n 5 /tmp/rollcall-apt.$$ >&2
-        rm -f /tmp/rollcall-apt.$$
-        echo "Could not install from Debian's packages (no network?). Missing: $missing" >&2
+    apt-get -q update >"$log" 2>&1 </dev/null &&
+        apt-get -q install -y --no-install-recommends -o DPkg::Lock::Timeout=300 $missing >>"$log" 2>&1 </dev/null || {
+        cause=$(grep -m 1 '^[WE]: ' "$log" || tail -n 1 "$log")
+        echo "These Debian packages could not be installed (is there a network?): $missing" >&2
+        echo "The first thing that apt-get complained of: $cause" >&2
         exit 1
-    fi
-    rm -f /tmp/rollcall-apt.$$
+    }
+    for unit in $services; do
+        case " $missing " in *" $unit "*) [ -z "$held" ] || systemctl -q disable $unit 2>/dev/null ;; esac
+    done
     ;;
 *)
     echo "usage: deploy/packages.sh install|list <purpose> …" >&2

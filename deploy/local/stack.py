@@ -16,13 +16,15 @@ import urllib.error
 import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+# A Debian user has no sbin on the path, and Kamailio is there.
+os.environ["PATH"] = os.environ.get("PATH", os.defpath) + ":/usr/local/sbin:/usr/sbin:/sbin"
 
 
 class StartError(Exception):
     """A part did not start; the text is one sentence for a person, then the end of its log."""
 
 
-def free_port(kind=socket.SOCK_STREAM):
+def free_port():
     """A port that is free now on loopback, for TCP and UDP both."""
     for _ in range(100):
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp, \
@@ -41,7 +43,8 @@ def port_is_free(port):
     """Whether TCP and UDP of that port can be bound on loopback."""
     for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
         with socket.socket(socket.AF_INET, kind) as s:
-            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if kind == socket.SOCK_STREAM:  # connections that linger are no listener; in UDP it would share the port
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 s.bind(("127.0.0.1", port))
             except OSError:

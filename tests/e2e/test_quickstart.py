@@ -10,14 +10,22 @@ import pytest
 
 from stack import ROOT, wait_for
 
-HOME = ROOT / "build/quickstart"
+HOME = ROOT / "build/quickstart-test"  # beside whatever quick start a person has running
 
 pytestmark = pytest.mark.skipif(os.environ.get("ROLLCALL_TEST_KAFKA") == "apache",
                                 reason="the quick start has its own broker, the embedded one")
 
 
 def run(*arguments, seconds=300):
-    return subprocess.run([ROOT / "quickstart", *arguments], capture_output=True, text=True, timeout=seconds, check=False)
+    return subprocess.run([ROOT / "quickstart", *arguments], env={**os.environ, "ROLLCALL_QUICKSTART_HOME": str(HOME)},
+                          capture_output=True, text=True, timeout=seconds, check=False)
+
+
+def alive(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def test_check_sees_all_of_it_and_leaves_nothing_running():
@@ -48,17 +56,15 @@ def test_detached_it_keeps_an_env_file_and_refuses_a_second_start(detached):
     assert "Nothing is running" in run("--stop").stdout
 
 
-def test_a_stale_pid_file_is_said_and_removed(detached):
-    pid = int((HOME / "pid").read_text())
-    children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=True).stdout
+def test_what_a_killed_quick_start_left_is_ended_and_said(detached):
+    pid, *parts = [int(word) for word in (HOME / "pid").read_text().split()]
+    assert len(parts) == 5 and all(alive(part) for part in parts)
     os.kill(pid, signal.SIGKILL)
-    for child in children.split():
-        os.killpg(int(child), signal.SIGKILL)
-    wait_for(lambda: not pathlib.Path(f"/proc/{pid}").exists() or
-             "Z" in pathlib.Path(f"/proc/{pid}/stat").read_text().split()[2], 5, "the process to be gone")
+    wait_for(lambda: not alive(pid), 5, "the process to be gone")
     done = run("--stop")
     assert "gone" in done.stdout and "Nothing is running" in done.stdout
-    assert not (HOME / "pid").exists()
+    assert not (HOME / "pid").exists() and not (HOME / "env").exists()
+    wait_for(lambda: not any(alive(part) for part in parts), 5, "its parts to be gone")
 
 
 def test_a_port_that_is_taken_is_named():
@@ -69,3 +75,9 @@ def test_a_port_that_is_taken_is_named():
         done = run("--check", "--gateway-port", str(port))
     assert done.returncode == 1
     assert f"--gateway-port {port} is taken" in done.stderr
+
+
+def test_two_parts_cannot_have_one_port():
+    done = run("--check", "--gateway-port", "18080", "--redis-port", "18080")
+    assert done.returncode == 1
+    assert "--redis-port and --gateway-port cannot both be 18080" in done.stderr

@@ -92,8 +92,11 @@ static void on_lease(void *arg)
                  lease == LEASE_FRESH ? "fresh" : "over: only live bindings are refreshed");
     r->lease_told = lease;
     r->proof_told_us = lease == LEASE_FRESH ? proof_us : r->proof_told_us;
-    workers_tell_all(r->workers,
-                     &(struct sip_command){.kind = SIP_LEASE, .lease = lease, .proved_us = proof_us});
+    const struct sip_command c = {.kind = SIP_LEASE,
+                                  .lease = lease,
+                                  .proved_us = proof_us,
+                                  .until_us = proof_us + (uint64_t)r->settings->session_timeout_ms * 1000u};
+    workers_tell_all(r->workers, &c);
 }
 
 static void hand_over(struct registrant *r);
@@ -267,7 +270,7 @@ static int start_workers(struct registrant *r, struct error *err)
                    .listen = s->sip_listen,
                    .resolv_conf = s->resolv_conf,
                    .stall_ms = (uint32_t)s->session_timeout_ms / 2,
-                   .max_queue = 8192},
+                   .max_queue = 1024},
         .arg = r,
         .on_report = on_report,
         .on_closed = on_closed,

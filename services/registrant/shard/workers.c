@@ -11,7 +11,7 @@
 #include <sys/queue.h>
 
 // Commands kept for all threads together at which the sources are asked to stop, and to go on again.
-enum { CONGESTED_AT = 4096, RELIEVED_AT = 256 };
+enum { CONGESTED_AT = 512, RELIEVED_AT = 64 };
 
 struct kept {
     STAILQ_ENTRY(kept) link;
@@ -203,6 +203,7 @@ void workers_tell(struct workers *w, unsigned thread, const struct sip_command *
     copy->share = c->share;
     copy->lease = c->lease;
     copy->proved_us = c->proved_us;
+    copy->until_us = c->until_us;
     copy->credit = c->credit;
     copy->id = c->id;
     push(&w->items[thread], copy);

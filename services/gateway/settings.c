@@ -1,10 +1,10 @@
 // One row a setting: name, kind, default, unit, limits and the sentence that --help prints.
 #include "services/gateway/settings.h"
 
+#include "common/config/shared_rows.h"
+
 #include <string.h>
 
-static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL};
-static const char *const log_formats[] = {"text", "json", NULL};
 static const char *const password_modes[] = {"mask", "clear", NULL};
 
 #define AT(member) .offset = offsetof(struct gateway_settings, member)
@@ -36,20 +36,7 @@ static const struct setting table[] = {
      "Replicas that must confirm a write before it is answered", AT(redis_wait), .min = 0, .max = 16},
     {"ROLLCALL_REDIS_WAIT_TIMEOUT", SETTING_INT, "1000", "ms", "How long to wait for those replicas",
      AT(redis_wait_timeout_ms), .min = 10, .max = 60000},
-    {"ROLLCALL_KAFKA_BOOTSTRAP", SETTING_STRING, "127.0.0.1:9092", "host:port,…",
-     "Kafka brokers to start from", AT(kafka_bootstrap)},
-    {"ROLLCALL_KAFKA_EXTRA", SETTING_STRING, NULL, "name=value;…",
-     "Further librdkafka settings, for TLS and SASL", AT(kafka_extra)},
-    {"ROLLCALL_TOPIC_PREFIX", SETTING_STRING, "rollcall", NULL, "First part of every topic's name",
-     AT(topic_prefix)},
-    {"ROLLCALL_PARTITIONS_ANY", SETTING_INT, "64", "partitions",
-     "For new topics of the place `any`, and for events", AT(partitions_any), .min = 1, .max = 10000},
-    {"ROLLCALL_PARTITIONS_POP", SETTING_INT, "8", "partitions", "For new topics of a pop", AT(partitions_pop),
-     .min = 1, .max = 10000},
-    {"ROLLCALL_PARTITIONS_NODE", SETTING_INT, "1", "partitions", "For new topics of a node",
-     AT(partitions_node), .min = 1, .max = 10000},
-    {"ROLLCALL_KAFKA_REPLICATION", SETTING_INT, "-1", "replicas",
-     "For new topics; -1 takes the broker's default", AT(kafka_replication), .min = -1, .max = 16},
+    SETTINGS_OF_KAFKA(struct gateway_settings),
     {"ROLLCALL_KAFKA_SESSION_TIMEOUT", SETTING_INT, "10000", "ms",
      "A gateway silent for so long loses its status partitions", AT(session_timeout_ms), .min = 1000,
      .max = 300000},
@@ -85,10 +72,7 @@ static const struct setting table[] = {
      AT(sweep_interval_ms), .min = 10, .max = 60000},
     {"ROLLCALL_DRAIN", SETTING_INT, "10", "s",
      "After SIGTERM: time for requests in flight and for the producer", AT(drain_s), .min = 0, .max = 600},
-    {"ROLLCALL_LOG_LEVEL", SETTING_CHOICE, "info", NULL, "Most detailed lines that are logged", AT(log_level),
-     .choices = log_levels},
-    {"ROLLCALL_LOG_FORMAT", SETTING_CHOICE, "text", NULL, "Form of a log line", AT(log_format),
-     .choices = log_formats},
+    SETTINGS_OF_LOG(struct gateway_settings),
 };
 
 int gateway_settings_main(int argc, char **argv, struct gateway_settings *s, int *ret_exit)

@@ -1,10 +1,9 @@
 // One row a setting: name, kind, default, unit, limits and the sentence that --help prints.
 #include "services/registrant/settings.h"
 
-#include <string.h>
+#include "common/config/shared_rows.h"
 
-static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL};
-static const char *const log_formats[] = {"text", "json", NULL};
+#include <string.h>
 
 #define AT(member) .offset = offsetof(struct registrant_settings, member)
 
@@ -14,20 +13,7 @@ static const struct setting table[] = {
      AT(node)},
     {"ROLLCALL_PLACES", SETTING_STRING, "any", NULL,
      "Places it sends from, comma-separated: any, pop-<id>, node-<id>", AT(places)},
-    {"ROLLCALL_KAFKA_BOOTSTRAP", SETTING_STRING, "127.0.0.1:9092", "host:port,…",
-     "Kafka brokers to start from", AT(kafka_bootstrap)},
-    {"ROLLCALL_KAFKA_EXTRA", SETTING_STRING, NULL, "name=value;…",
-     "Further librdkafka settings, for TLS and SASL", AT(kafka_extra)},
-    {"ROLLCALL_TOPIC_PREFIX", SETTING_STRING, "rollcall", NULL, "First part of every topic's name",
-     AT(topic_prefix)},
-    {"ROLLCALL_PARTITIONS_ANY", SETTING_INT, "64", "partitions", "For new topics of the place `any`",
-     AT(partitions_any), .min = 1, .max = 10000},
-    {"ROLLCALL_PARTITIONS_POP", SETTING_INT, "8", "partitions", "For new topics of a pop", AT(partitions_pop),
-     .min = 1, .max = 10000},
-    {"ROLLCALL_PARTITIONS_NODE", SETTING_INT, "1", "partitions", "For new topics of a node",
-     AT(partitions_node), .min = 1, .max = 10000},
-    {"ROLLCALL_KAFKA_REPLICATION", SETTING_INT, "-1", "replicas",
-     "For new topics; -1 takes the broker's default", AT(kafka_replication), .min = -1, .max = 16},
+    SETTINGS_OF_KAFKA(struct registrant_settings),
     {"ROLLCALL_KAFKA_SESSION_TIMEOUT", SETTING_INT, "10000", "ms",
      "Silent for so long, its partitions are given to another registrant", AT(session_timeout_ms),
      .min = 1000, .max = 300000},
@@ -61,10 +47,7 @@ static const struct setting table[] = {
      AT(max_in_flight), .min = 1, .max = 2000},
     {"ROLLCALL_DRAIN", SETTING_INT, "10", "s",
      "After SIGTERM: time for what is in flight and for the last reports", AT(drain_s), .min = 0, .max = 600},
-    {"ROLLCALL_LOG_LEVEL", SETTING_CHOICE, "info", NULL, "Most detailed lines that are logged", AT(log_level),
-     .choices = log_levels},
-    {"ROLLCALL_LOG_FORMAT", SETTING_CHOICE, "text", NULL, "Form of a log line", AT(log_format),
-     .choices = log_formats},
+    SETTINGS_OF_LOG(struct registrant_settings),
 };
 
 int registrant_settings_main(int argc, char **argv, struct registrant_settings *s, int *ret_exit)

@@ -10,13 +10,6 @@ from world import Api, removes
 WORLD = {"kamailio": False, "gateway_env": {"ROLLCALL_GRACE": "3000", "ROLLCALL_REPORT_WAIT": "3000"}}
 
 
-def bind(world, user, granted, **attributes):
-    world.grant(user, granted)
-    rid = world.api.create(**world.at_registrar(user, **attributes))
-    world.api.wait_state(rid, "registered")
-    return rid
-
-
 def test_a_gateway_killed_between_redis_and_kafka_loses_nothing(world, user):
     doomed = world.stack.new_gateway("gateway-doomed", env={"ROLLCALL_FAULT_POINT": "after_redis_write"}).start()
     world.stack.gateways.remove(doomed)
@@ -32,7 +25,7 @@ def test_a_gateway_killed_between_redis_and_kafka_loses_nothing(world, user):
 
 def test_refreshes_go_on_while_kafka_is_away_and_nothing_is_forgotten_or_sent_twice(world, user):
     names = [f"{user}k{i}" for i in range(8)]
-    ids = {n: bind(world, n, 20, expire=60) for n in names}
+    ids = {n: world.bind(n, 20, expire=60) for n in names}
     world.stack.kafka.stop()
     answer = requests.get(world.gateway.url + "/readyz", timeout=5)
     marks = {n: len(world.sent(n)) for n in names}
@@ -55,7 +48,7 @@ def test_refreshes_go_on_while_kafka_is_away_and_nothing_is_forgotten_or_sent_tw
 
 
 def test_redis_away_gives_503_and_registrants_go_on(world, user):
-    rid = bind(world, user, 20, expire=60)
+    rid = world.bind(user, 20, expire=60)
     count = len(world.sent(user))
     world.stack.redis.stop()
     answer = world.api.call("PUT", f"/registrations/{rid}",
@@ -73,7 +66,7 @@ def test_redis_away_gives_503_and_registrants_go_on(world, user):
 
 
 def test_an_emptied_redis_unregisters_nobody_and_gets_back_what_was_published(world, user):
-    rid = bind(world, user, 60, expire=60)
+    rid = world.bind(user, 60, expire=60)
     count = len(world.sent(user))
     world.stack.redis.kill()
     for path in world.stack.directory.glob("redis-aof*"):
@@ -90,7 +83,7 @@ def test_an_emptied_redis_unregisters_nobody_and_gets_back_what_was_published(wo
 
 
 def test_the_api_says_unknown_when_all_registrants_are_dead_and_reports_ran_out(world, user):
-    rid = bind(world, user, 10, expire=10)
+    rid = world.bind(user, 10, expire=10)
     world.registrant.kill()
     status = world.api.wait_state(rid, "unknown", 30)
     assert status["last-report"]["state"] == "registered"

@@ -5,13 +5,6 @@ from world import removes
 WORLD = {"kamailio": False}
 
 
-def bind(world, user, granted, **attributes):
-    world.grant(user, granted)
-    rid = world.api.create(**world.at_registrar(user, **attributes))
-    world.api.wait_state(rid, "registered")
-    return rid
-
-
 def never_lapsed(world, user):
     """Every REGISTER after the first came before the binding that it renewed had run out."""
     good = [r for r in world.sent(user) if r.answer and r.answer.status == 200]
@@ -19,9 +12,9 @@ def never_lapsed(world, user):
 
 
 def test_a_killed_registrant_goes_on_where_it_was(world, user):
-    rid = bind(world, user, 60, expire=60)
+    rid = world.bind(user, 60, expire=60)
     late = f"{user}late"
-    bind(world, late, 600, expire=600)
+    world.bind(late, 600, expire=600)
     before, before_late = world.sent(user), world.sent(late)
     world.registrant.kill()
     world.registrant.start()
@@ -36,9 +29,9 @@ def test_a_killed_registrant_goes_on_where_it_was(world, user):
 
 
 def test_what_was_written_while_no_registrant_lived_is_done_afterwards(world, user):
-    rid = bind(world, user, 600, expire=600)
+    rid = world.bind(user, 600, expire=600)
     gone = f"{user}gone"
-    rid_gone = bind(world, gone, 600, expire=600)
+    rid_gone = world.bind(gone, 600, expire=600)
     world.registrant.kill()
     world.api.update(rid, contact=f"sip:{user}-moved@127.0.0.1:5090")
     world.api.delete(rid_gone)
@@ -51,7 +44,7 @@ def test_what_was_written_while_no_registrant_lived_is_done_afterwards(world, us
 
 
 def test_a_stopped_registrant_unregisters_nobody_and_says_so_nowhere(world, user):
-    bind(world, user, 600, expire=600)
+    world.bind(user, 600, expire=600)
     count = len(world.sent(user))
     assert world.registrant.stop() == 0
     assert len(world.sent(user)) == count
@@ -62,7 +55,7 @@ def test_a_stopped_registrant_unregisters_nobody_and_says_so_nowhere(world, user
 
 def test_two_registrants_share_and_one_that_stops_hands_over(world):
     users = [f"share{i}" for i in range(16)]
-    ids = {u: bind(world, u, 60, expire=60) for u in users}
+    ids = {u: world.bind(u, 60, expire=60) for u in users}
     second = world.stack.new_registrant("registrant-2").start()
     try:
         wait_for(lambda: world.metric(second, "rollcall_registrant_partitions", state="owned") > 0, 60,

@@ -162,6 +162,13 @@ class World:
         """The scriptable registrar grants that user at most so long."""
         self.grants[user] = seconds
 
+    def bind(self, user, granted, **attributes):
+        """Creates a registration at the scriptable registrar, which grants so many seconds, and waits until it is bound."""
+        self.grant(user, granted)
+        rid = self.api.create(**self.at_registrar(user, **attributes))
+        self.api.wait_state(rid, "registered")
+        return rid
+
     def script(self, user, answers, repeat=False):
         """The next answers to that user at the scriptable registrar."""
         self.registrar.script(f"sip:{user}@127.0.0.1", answers, repeat)

@@ -17,6 +17,8 @@
 #include <string.h>
 
 enum { MAX_PLACES = 64, RETENTION_DAYS = 7, TOPIC_RETRY_S = 1 };
+// Of ROLLCALL_DRAIN: for leaving the groups, and before that for the last reports.
+enum { LEAVE_MS = 500, FLUSH_MS = 1500 };
 
 struct registrant {
     const struct registrant_settings *settings;
@@ -28,10 +30,12 @@ struct registrant {
     struct workers *workers;
     struct admin *admin;
     char *place_names[MAX_PLACES];
-    struct place *places[MAX_PLACES]; // NULL until its topics are known
+    struct place *places[MAX_PLACES]; // NULL until its topic of changes is known
+    bool status_known[MAX_PLACES];    // its topic of reports
     size_t place_count;
     enum engine_lease lease_told;
     uint64_t proof_told_us;
+    uint64_t stop_by_us;
     bool kafka_seen, kafka_up, stopping, failed;
 };
 
@@ -194,17 +198,27 @@ static void on_topic(void *arg, const char *topic, int32_t partitions_or_error)
     }
     r->kafka_seen = r->kafka_up = true;
     const char *place = strrchr(topic, '.') + 1;
-    if (strstr(topic, ".status.") || r->stopping)
+    size_t i = 0;
+    while (strcmp(place, r->place_names[i]) != 0)
+        i++;
+    if (strncmp(topic + strlen(r->settings->topic_prefix), ".status.", 8) == 0) {
+        r->status_known[i] = true;
         return;
-    for (size_t i = 0; i < r->place_count; i++) {
-        struct error err = {0};
-        if (strcmp(place, r->place_names[i]) != 0 || r->places[i])
-            continue;
-        if (join(r, i, &err)) {
-            log_line(LOG_ERROR, "registrant", 0, "cannot join the group of %s: %s", place, err.text);
-            (void)event_base_loopbreak(r->base);
-        }
     }
+    struct error err = {0};
+    if (r->stopping || r->places[i] || join(r, i, &err) == 0)
+        return;
+    log_line(LOG_ERROR, "registrant", 0, "cannot join the group of %s: %s", place, err.text);
+    (void)event_base_loopbreak(r->base);
+}
+
+static void ensure_topic(struct registrant *r, const char *place, const char *kind)
+{
+    struct buf topic = BUF_INIT;
+    buf_addf(&topic, "%s.%s.%s", r->settings->topic_prefix, kind, place);
+    struct kafka_topic_settings t = topic_settings(r, place, topic.p);
+    kafka_topic_ensure(reporter_producer(r->reporter), &t, on_topic, r);
+    buf_done(&topic);
 }
 
 static void ensure_topics(evutil_socket_t fd, short what, void *arg)
@@ -212,15 +226,11 @@ static void ensure_topics(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     struct registrant *r = arg;
-    static const char *const kinds[] = {"status", "changes"};
     for (size_t i = 0; i < r->place_count && !r->stopping; i++) {
-        for (size_t k = 0; k < ARRAY_LEN(kinds) && !r->places[i]; k++) {
-            struct buf topic = BUF_INIT;
-            buf_addf(&topic, "%s.%s.%s", r->settings->topic_prefix, kinds[k], r->place_names[i]);
-            struct kafka_topic_settings t = topic_settings(r, r->place_names[i], topic.p);
-            kafka_topic_ensure(reporter_producer(r->reporter), &t, on_topic, r);
-            buf_done(&topic);
-        }
+        if (!r->status_known[i])
+            ensure_topic(r, r->place_names[i], "status");
+        if (!r->places[i])
+            ensure_topic(r, r->place_names[i], "changes");
     }
 }
 
@@ -234,6 +244,14 @@ static bool place_name_is_good(struct str name)
     return str_starts(name, STR_LIT("node-")) && str_to_u64(str_slice(name, 5, name.n), &number) == 0;
 }
 
+static bool place_is_named(const struct registrant *r, struct str name)
+{
+    for (size_t i = 0; i < r->place_count; i++)
+        if (str_eq_cstr(name, r->place_names[i]))
+            return true;
+    return false;
+}
+
 static int read_places(struct registrant *r, struct error *err)
 {
     struct str rest = str_of(r->settings->places), name;
@@ -244,6 +262,8 @@ static int read_places(struct registrant *r, struct error *err)
                              "ROLLCALL_PLACES takes any, pop-<id>, node-<id>, comma-separated, not \"" STR_FMT
                              "\"",
                              STR_ARG(name));
+        if (place_is_named(r, name)) // two members of one name in one group
+            return error_set(err, -EINVAL, "ROLLCALL_PLACES names " STR_FMT " twice", STR_ARG(name));
         r->place_names[r->place_count++] = str_dup(name);
     }
     return r->place_count ? 0 : error_set(err, -EINVAL, "ROLLCALL_PLACES names no place");
@@ -260,6 +280,8 @@ static int start_workers(struct registrant *r, struct error *err)
     policy.registrar_rate = (uint32_t)s->registrar_rate;
     policy.registrar_in_flight = (uint32_t)s->registrar_in_flight;
     policy.max_in_flight = (uint32_t)s->max_in_flight;
+    if (policy.close_wait_s > s->drain_s / 2) // the rest is for the reports
+        policy.close_wait_s = (uint32_t)(s->drain_s / 2);
     policy.node = s->node;
     policy.user_agent = s->user_agent;
     const struct workers_params params = {
@@ -319,8 +341,16 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     struct registrant *r = arg;
-    log_line(LOG_WARNING, "registrant", 0, "transactions were still in flight after ROLLCALL_DRAIN");
+    log_line(LOG_WARNING, "registrant", 0, "not everything was handed over within ROLLCALL_DRAIN");
     (void)event_base_loopbreak(r->base);
+}
+
+// What is left of ROLLCALL_DRAIN but for so much; all of it where nobody asked for a stop.
+static uint32_t left_ms(const struct registrant *r, uint32_t but_ms)
+{
+    uint64_t drain_ms = (uint64_t)r->settings->drain_s * 1000u, now_us = clock_monotonic_us();
+    uint64_t ms = !r->stop_by_us ? drain_ms : r->stop_by_us > now_us ? (r->stop_by_us - now_us) / 1000 : 0;
+    return ms > but_ms ? (uint32_t)(ms - but_ms) : 0;
 }
 
 static void hand_over(struct registrant *r)
@@ -328,7 +358,13 @@ static void hand_over(struct registrant *r)
     if (r->stopping)
         return;
     r->stopping = true;
-    (void)event_add(r->stop_deadline, &(struct timeval){.tv_sec = r->settings->drain_s});
+    r->stop_by_us = clock_monotonic_us() + (uint64_t)r->settings->drain_s * 1000000u;
+    uint32_t wait_ms = left_ms(r, LEAVE_MS + FLUSH_MS);
+    (void)event_add(r->stop_deadline, &(struct timeval){.tv_sec = wait_ms / 1000,
+                                                        .tv_usec = (suseconds_t)(wait_ms % 1000) * 1000});
+    for (size_t i = 0; i < r->place_count; i++)
+        if (r->places[i])
+            place_stop(r->places[i]);
     workers_tell_all(r->workers, &(struct sip_command){.kind = SIP_STOP});
 }
 
@@ -342,11 +378,11 @@ static void on_signal(evutil_socket_t number, short what, void *arg)
 
 static void take_down(struct registrant *r)
 {
-    uint32_t drain_ms = (uint32_t)r->settings->drain_s * 1000u;
-    reporter_free(r->reporter, drain_ms); // flushes the last reports first, so that the next owner sees them
+    // Flushes the last reports first, so that the next owner sees them.
+    reporter_free(r->reporter, left_ms(r, LEAVE_MS));
     for (size_t i = 0; i < r->place_count; i++)
         if (r->places[i])
-            place_leave(r->places[i], drain_ms);
+            place_leave(r->places[i], left_ms(r, 0));
     admin_stop(r->admin);
     workers_free(r->workers);
 }

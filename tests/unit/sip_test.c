@@ -804,27 +804,33 @@ static void rubbish_and_strange_responses_are_discarded(void **state)
 
 // ---- lease, queues, end
 
-static bool was_told_a_lease(const struct fake_seen *s)
+static size_t leases_awaited;
+
+static bool was_told_leases(const struct fake_seen *s)
 {
-    return s->lease_count >= 1;
+    return s->lease_count >= leases_awaited;
 }
 
-static bool was_told_two_leases(const struct fake_seen *s)
+// The nth lease that the engine was told, from 1.
+static enum engine_lease lease_told(size_t nth)
 {
-    return s->lease_count >= 2;
+    leases_awaited = nth;
+    struct fake_seen seen = until(was_told_leases);
+    return seen.leases[nth - 1];
 }
 
-static bool was_told_three_leases(const struct fake_seen *s)
-{
-    return s->lease_count >= 3;
-}
-
-static void post_lease(struct fixture *f, enum engine_lease lease)
+static void post_lease_for(struct fixture *f, enum engine_lease lease, uint64_t lasts_us)
 {
     struct sip_command *c = sip_command_new(SIP_LEASE, 0);
     c->lease = lease;
     c->proved_us = clock_monotonic_us();
+    c->until_us = lasts_us ? c->proved_us + lasts_us : 0;
     post(f, c);
+}
+
+static void post_lease(struct fixture *f, enum engine_lease lease)
+{
+    post_lease_for(f, lease, 0);
 }
 
 static void standing_still_ends_the_lease_until_a_proof_asked_for_later(void **state)
@@ -832,22 +838,28 @@ static void standing_still_ends_the_lease_until_a_proof_asked_for_later(void **s
     struct fixture *f = start(true, (struct sip_thread_params){.stall_ms = 100});
     struct timespec quiet = {.tv_nsec = 250000000}; // idle for longer than that is no stall
     (void)nanosleep(&quiet, NULL);
-    struct fake_seen seen;
-    fake_seen(&seen);
-    assert_int_equal(seen.lease_count, 0);
+    assert_int_equal(lease_told(1), LEASE_EXPIRED); // nobody has vouched for it yet
     fake_stand_still_once(300);
     wish(f, (struct wish){0});
     post_lease(f, LEASE_FRESH); // asked for while it stands still: proves nothing
-    seen = until(was_told_a_lease);
-    assert_int_equal(seen.leases[0], LEASE_STALLED);
+    assert_int_equal(lease_told(2), LEASE_STALLED);
     post_lease(f, LEASE_EXPIRED); // no proof either
     post_lease(f, LEASE_FRESH);
-    seen = until(was_told_two_leases);
-    assert_int_equal(seen.lease_count, 2);
-    assert_int_equal(seen.leases[1], LEASE_FRESH);
+    assert_int_equal(lease_told(3), LEASE_FRESH);
     post_lease(f, LEASE_EXPIRED);
-    seen = until(was_told_three_leases);
-    assert_int_equal(seen.leases[2], LEASE_EXPIRED);
+    assert_int_equal(lease_told(4), LEASE_EXPIRED);
+    finish(f);
+}
+
+static void a_proof_that_is_not_repeated_runs_out(void **state)
+{
+    struct fixture *f = start(true, (struct sip_thread_params){.stall_ms = 5000});
+    assert_int_equal(lease_told(1), LEASE_EXPIRED);
+    post_lease_for(f, LEASE_FRESH, 100000);
+    assert_int_equal(lease_told(2), LEASE_FRESH);
+    assert_int_equal(lease_told(3), LEASE_EXPIRED);
+    post_lease_for(f, LEASE_FRESH, 1); // it was over before it was heard of
+    assert_int_equal(lease_told(4), LEASE_EXPIRED);
     finish(f);
 }
 
@@ -987,6 +999,7 @@ int main(void)
         cmocka_unit_test(options_is_answered_and_nothing_else_is_served),
         cmocka_unit_test(rubbish_and_strange_responses_are_discarded),
         cmocka_unit_test(standing_still_ends_the_lease_until_a_proof_asked_for_later),
+        cmocka_unit_test(a_proof_that_is_not_repeated_runs_out),
         cmocka_unit_test(a_burst_of_commands_does_not_starve_sip),
         cmocka_unit_test(reports_come_out_by_credit),
         cmocka_unit_test(stopping_closes_every_shard_first),

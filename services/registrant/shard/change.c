@@ -60,12 +60,16 @@ static int fill(struct sip_command *c, const struct json *root, struct str key, 
         rc = registration_read(spec, &c->reg, err);
         c->has_reg = rc == 0;
         c->reg.revision = c->revision;
+        if (!rc && c->reg.id != c->id)
+            rc = error_set(err, -EINVAL, "spec is of another id than %llu", (unsigned long long)c->id);
     } else if (c->op == DESIRED_KEEP || c->op == DESIRED_REMOVE) {
         rc = error_set(err, -EINVAL, "spec is missing");
     }
     if (!rc && json_is(status, JSON_OBJECT)) {
         rc = status_read(status, &c->last, err);
         c->has_last = rc == 0;
+        if (!rc && c->last.id != c->id)
+            rc = error_set(err, -EINVAL, "status is of another id than %llu", (unsigned long long)c->id);
     }
     return rc;
 }

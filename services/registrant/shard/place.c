@@ -1,244 +1,79 @@
-// See place.h. A partition's life: assigned, reading to start where its group had come to → snapshot → open;
-// revoked → closed by the SIP threads → reports flushed → released; lost → parked → assigned again or given
-// to another.
+// See place.h. The group's side: what it gives and takes goes to the partition it is about, records to the
+// SIP threads, and the coordinator's answers to commits are the lease.
 #include "services/registrant/shard/place.h"
 
 #include "common/base/clock.h"
+#include "common/base/hash.h"
 #include "common/base/mem.h"
 #include "common/log/log.h"
 #include "services/registrant/shard/change.h"
-#include "services/registrant/shard/snapshot.h"
+#include "services/registrant/shard/partition.h"
 
+#include <errno.h>
 #include <event2/event.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-enum { FLUSH_WAIT_MS = 5000, FLUSH_POLL_MS = 5 };
-
-enum partition_state {
-    PARTITION_NONE,     // another registrant's
-    PARTITION_LOADING,  // ours: being positioned, or its snapshot on the way
-    PARTITION_OPEN,     // ours: acted on
-    PARTITION_CLOSING,  // being taken: the SIP threads finish what is in flight
-    PARTITION_FLUSHING, // being taken: its last reports are on their way
-    PARTITION_PARKED,   // lost with the session: refreshed until it is known whose it is
-    PARTITION_REJOINED, // parked and assigned again: its snapshot tells whether another had it in between
-    PARTITION_DROPPING, // parked and given to another, or taken over anew: the SIP threads let it go
-};
-
-struct partition {
-    struct place *place;
-    int32_t number;
-    enum partition_state state;
-    struct snapshot *snapshot;
-    uint64_t epoch;         // ours, once open
-    uint64_t highest_epoch; // in the snapshot
-    uint64_t flush_until_us;
-    int64_t next_offset; // of the next record to handle; -1: none seen
-    bool reload;         // DROPPING because another had it: load it anew afterwards
-    struct sip_command *
-        *held; // REJOINED: what the snapshot says, until it is known whether memory or snapshot rules
-    size_t held_count, held_size;
-};
+enum { END_POLL_MS = 5, PROVE_AGAIN_MS = 100 };
 
 struct place {
     struct place_params params;
+    struct partition_home home;
     char *topic;
     struct kafka_consumer *consumer;
     struct partition *partitions; // by number
-    int32_t partition_count;
     struct lease lease;
-    struct event *commit_timer, *flush_timer;
+    struct event *commit_timer, *end_timer, *prove_again;
     struct place_counts counts;
 };
 
-static uint32_t shard_of(const struct partition *p)
-{
-    return p->place->params.index << 16 | (uint32_t)p->number;
-}
-
-static void tell(struct partition *p, enum sip_command_kind kind)
-{
-    struct sip_command c = {.kind = kind, .shard = shard_of(p), .epoch = p->epoch};
-    int32_t partitions = p->place->partition_count > 0 ? p->place->partition_count : 1;
-    c.share = 1.0 / partitions / workers_count(p->place->params.workers);
-    (void)snprintf(c.place, sizeof(c.place), "%s", p->place->params.name);
-    workers_tell_all(p->place->params.workers, &c);
-}
-
-// The table grows with the topic; partitions keep their address for the callbacks that hold them.
+// The table never grows: partitions keep their address for the callbacks that hold them.
 static struct partition *partition_get(struct place *place, int32_t number)
 {
-    if (number < place->partition_count)
-        return &place->partitions[number];
-    return NULL;
+    return number >= 0 && number < place->home.partition_count ? &place->partitions[number] : NULL;
 }
 
-static void drop_held(struct partition *p)
-{
-    for (size_t i = 0; i < p->held_count; i++)
-        sip_command_free(p->held[i]);
-    free(p->held);
-    p->held = NULL;
-    p->held_count = p->held_size = 0;
-}
+// ---- the group gives and takes
 
-static void hold(struct partition *p, struct sip_command *take)
-{
-    if (p->held_count == p->held_size) {
-        p->held_size = p->held_size ? p->held_size * 2 : 64;
-        p->held = mem_resize(p->held, p->held_size, sizeof(struct sip_command *));
-    }
-    p->held[p->held_count++] = take;
-}
-
-static void give_held(struct partition *p)
-{
-    for (size_t i = 0; i < p->held_count; i++)
-        workers_desired(p->place->params.workers, p->held[i]);
-    p->held_count = 0;
-    drop_held(p);
-}
-
-// ---- taking over
-
-static void on_entry(void *arg, struct sip_command *take)
-{
-    struct partition *p = arg;
-    take->shard = shard_of(p);
-    if (take->has_last && take->last.epoch > p->highest_epoch)
-        p->highest_epoch = take->last.epoch;
-    if (p->state == PARTITION_REJOINED)
-        hold(p, take);
-    else
-        workers_desired(p->place->params.workers, take);
-}
-
-static void on_restart(void *arg)
-{
-    struct partition *p = arg;
-    drop_held(p);
-}
-
-static uint64_t next_epoch(uint64_t highest)
-{
-    uint64_t wall_ms = clock_wall_ms();
-    return highest + 1 > wall_ms ? highest + 1 : wall_ms;
-}
-
-static void open_partition(struct partition *p, enum sip_command_kind kind)
-{
-    struct place *place = p->place;
-    p->epoch = next_epoch(p->highest_epoch > p->epoch ? p->highest_epoch : p->epoch);
-    tell(p, kind);
-    give_held(p);
-    p->state = PARTITION_OPEN;
-    kafka_consumer_resume(place->consumer, place->topic, p->number);
-    log_line(LOG_INFO, "shard", 0, "%s/%d is ours, epoch %llu", place->params.name, p->number,
-             (unsigned long long)p->epoch);
-}
-
-static void on_snapshot(void *arg)
-{
-    struct partition *p = arg;
-    p->snapshot = NULL;
-    if (p->state == PARTITION_LOADING) {
-        open_partition(p, SIP_SHARD_OPEN);
-    } else if (p->highest_epoch <= p->epoch) { // nobody had it in between: memory is newer than the snapshot
-        open_partition(p, SIP_SHARD_UNPARK);
-    } else {
-        p->reload = true;
-        p->state = PARTITION_DROPPING;
-        tell(p, SIP_SHARD_DROP);
-    }
-}
-
-static void fetch_snapshot(struct partition *p)
-{
-    struct place *place = p->place;
-    p->highest_epoch = 0;
-    const struct snapshot_params params = {
-        .base = place->params.base,
-        .urls = place->params.snapshot_urls,
-        .token = place->params.snapshot_token,
-        .place = place->params.name,
-        .partition = p->number,
-        .partitions = place->partition_count,
-        .arg = p,
-        .on_entry = on_entry,
-        .on_restart = on_restart,
-        .on_done = on_snapshot,
-    };
-    p->snapshot = snapshot_start(&params);
-}
-
-// The first assignment tells how many partitions there are; the table never shrinks.
-static void grow(struct place *place, int32_t at_least)
+// The first assignment tells how many partitions there are.
+static void count_partitions(struct place *place, int32_t at_least)
 {
     int32_t count = kafka_consumer_partitions(place->consumer, place->topic);
     if (count < at_least)
         count = at_least;
-    if (count <= place->partition_count)
+    if (count <= place->home.partition_count)
         return;
-    if (place->partition_count)
+    if (place->home.partition_count) {
         log_line(LOG_WARNING, "shard", 0, "%s now has %d partitions; restart the registrants to follow",
                  place->topic, count);
-    else
-        place->partitions = mem_array((size_t)count, sizeof(*place->partitions));
-    for (int32_t i = place->partition_count; i < count && !place->partition_count; i++)
-        place->partitions[i] = (struct partition){.place = place, .number = i, .next_offset = -1};
-    if (!place->partition_count)
-        place->partition_count = count;
+        return;
+    }
+    place->partitions = mem_array((size_t)count, sizeof(*place->partitions));
+    for (int32_t i = 0; i < count; i++)
+        place->partitions[i] = (struct partition){.home = &place->home, .number = i, .next_offset = -1};
+    place->home.partition_count = count;
 }
 
 static void on_assigned(void *arg, const char *topic, int32_t number)
 {
     struct place *place = arg;
     (void)topic;
-    grow(place, number + 1);
+    count_partitions(place, number + 1);
     struct partition *p = partition_get(place, number);
-    if (!p)
-        return;
-    if (p->state == PARTITION_DROPPING) {
-        p->reload = true;
-        return;
-    }
-    if (p->state == PARTITION_PARKED) {
-        p->state = PARTITION_REJOINED;
-    } else {
-        p->state = PARTITION_LOADING;
-        tell(p, SIP_SHARD_LOAD);
-    }
-    p->next_offset = -1;
-    fetch_snapshot(p);
+    if (p)
+        partition_assigned(p);
 }
 
-// ---- letting go
-
-static void stop_loading(struct partition *p)
+static void on_end(evutil_socket_t fd, short what, void *arg)
 {
-    if (p->snapshot)
-        snapshot_cancel(p->snapshot);
-    p->snapshot = NULL;
-    drop_held(p);
-}
-
-static void park(struct partition *p)
-{
-    stop_loading(p);
-    if (p->state == PARTITION_OPEN || p->state == PARTITION_CLOSING) {
-        tell(p, SIP_SHARD_PARK);
-        p->state = PARTITION_PARKED;
-    } else if (p->state == PARTITION_REJOINED) {
-        p->state = PARTITION_PARKED;
-    } else if (p->state == PARTITION_LOADING) {
-        p->state = PARTITION_DROPPING; // nothing was sent for it
-        tell(p, SIP_SHARD_DROP);
-    } else if (p->state == PARTITION_FLUSHING) {
-        p->state = PARTITION_NONE;
-    }
-    p->reload = false;
+    (void)fd;
+    (void)what;
+    struct place *place = arg;
+    uint64_t now_us = clock_monotonic_us();
+    bool more = false;
+    for (int32_t i = 0; i < place->home.partition_count; i++)
+        more = partition_end(&place->partitions[i], now_us) || more;
+    if (more)
+        (void)event_add(place->end_timer, &(struct timeval){.tv_usec = END_POLL_MS * 1000});
 }
 
 static void on_revoked(void *arg, const char *topic, int32_t number, bool lost)
@@ -246,24 +81,18 @@ static void on_revoked(void *arg, const char *topic, int32_t number, bool lost)
     struct place *place = arg;
     (void)topic;
     struct partition *p = partition_get(place, number);
-    if (!p || lost) {
-        if (p) {
-            lease_void(&place->lease);
-            park(p);
-        }
+    if (!p)
         kafka_consumer_release(place->consumer, place->topic, number);
+    else if (lost)
+        partition_lost(p);
+    else
+        partition_revoked(p);
+    if (lost) {
+        lease_void(&place->lease);
         place->params.on_lease(place->params.arg);
-        return;
+    } else {
+        (void)event_add(place->end_timer, &(struct timeval){0});
     }
-    stop_loading(p);
-    log_line(LOG_INFO, "shard", 0, "%s/%d is given to another", place->params.name, number);
-    if (p->state == PARTITION_NONE || p->state == PARTITION_DROPPING) {
-        kafka_consumer_release(place->consumer, place->topic, number);
-        p->reload = false;
-        return;
-    }
-    tell(p, p->state == PARTITION_REJOINED ? SIP_SHARD_DROP : SIP_SHARD_CLOSE);
-    p->state = PARTITION_CLOSING;
 }
 
 static void commit_all(struct place *place);
@@ -275,43 +104,8 @@ static void on_rebalanced(void *arg)
     struct place *place = arg;
     place->counts.settled = true;
     commit_all(place);
-    for (int32_t i = 0; i < place->partition_count; i++) {
-        struct partition *p = &place->partitions[i];
-        if (p->state != PARTITION_PARKED)
-            continue;
-        log_line(LOG_INFO, "shard", 0, "%s/%d was given to another while Kafka was away", place->params.name,
-                 i);
-        p->state = PARTITION_DROPPING;
-        p->reload = false;
-        tell(p, SIP_SHARD_DROP);
-    }
-}
-
-static void finish_flush(struct partition *p)
-{
-    struct place *place = p->place;
-    kafka_consumer_release(place->consumer, place->topic, p->number);
-    p->state = PARTITION_NONE;
-}
-
-static void on_flush(evutil_socket_t fd, short what, void *arg)
-{
-    (void)fd;
-    (void)what;
-    struct place *place = arg;
-    bool more = false;
-    for (int32_t i = 0; i < place->partition_count; i++) {
-        struct partition *p = &place->partitions[i];
-        if (p->state != PARTITION_FLUSHING)
-            continue;
-        if (reporter_pending(place->params.reporter, shard_of(p)) == 0 ||
-            clock_monotonic_us() > p->flush_until_us)
-            finish_flush(p);
-        else
-            more = true;
-    }
-    if (more)
-        (void)event_add(place->flush_timer, &(struct timeval){.tv_usec = FLUSH_POLL_MS * 1000});
+    for (int32_t i = 0; i < place->home.partition_count; i++)
+        partition_kept_from_us(&place->partitions[i]);
 }
 
 void place_closed(struct place *place, uint32_t shard)
@@ -319,21 +113,23 @@ void place_closed(struct place *place, uint32_t shard)
     struct partition *p = partition_get(place, (int32_t)(shard & 0xffff));
     if (!p)
         return;
-    if (p->state == PARTITION_CLOSING) {
-        p->state = PARTITION_FLUSHING;
-        p->flush_until_us = clock_monotonic_us() + FLUSH_WAIT_MS * 1000u;
-        (void)event_add(place->flush_timer, &(struct timeval){0});
-        return;
-    }
-    p->state = PARTITION_NONE;
-    p->epoch = 0;
-    if (p->reload) {
-        p->reload = false;
-        on_assigned(place, place->topic, p->number);
-    }
+    partition_closed(p);
+    (void)event_add(place->end_timer, &(struct timeval){0});
 }
 
 // ---- records and the lease
+
+// A key that another partition is for would have two owners (a producer that counts partitions differently).
+static int read_record(const struct place *place, const struct kafka_record *r, struct sip_command **ret,
+                       struct error *err)
+{
+    uint32_t home = hash_partition(r->key, (uint32_t)place->home.partition_count);
+    if (!r->key.p)
+        return error_set(err, -EINVAL, "it has no key");
+    if (home != (uint32_t)r->partition)
+        return error_set(err, -EINVAL, "its key belongs to partition %u", home);
+    return change_read(r->value, r->key, false, ret, err);
+}
 
 static void on_records(void *arg, const struct kafka_record *records, size_t count)
 {
@@ -347,13 +143,13 @@ static void on_records(void *arg, const struct kafka_record *records, size_t cou
         struct sip_command *c;
         struct error err = {0};
         place->counts.records++;
-        if (change_read(r->value, r->key, false, &c, &err)) {
+        if (read_record(place, r, &c, &err)) {
             place->counts.poison++;
             log_limited(LOG_WARNING, "shard", 0, "%s/%d offset %lld is skipped: %s", place->params.name,
                         r->partition, (long long)r->offset, err.text);
             continue;
         }
-        c->shard = shard_of(p);
+        c->shard = partition_shard(p);
         workers_desired(place->params.workers, c);
     }
 }
@@ -361,7 +157,7 @@ static void on_records(void *arg, const struct kafka_record *records, size_t cou
 // Commits where we are, moved or not: the coordinator's answer is the proof that the lease asks for.
 static void commit_all(struct place *place)
 {
-    for (int32_t i = 0; i < place->partition_count; i++) {
+    for (int32_t i = 0; i < place->home.partition_count; i++) {
         const struct partition *p = &place->partitions[i];
         if (p->state == PARTITION_OPEN || p->state == PARTITION_LOADING || p->state == PARTITION_REJOINED)
             kafka_consumer_commit(place->consumer, place->topic, p->number, p->next_offset);
@@ -377,13 +173,25 @@ static void on_commit_timer(evutil_socket_t fd, short what, void *arg)
     place->params.on_lease(place->params.arg); // it may have run out
 }
 
+static void on_prove_again(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    commit_all(arg);
+}
+
 static void on_commit(void *arg, const struct error *err, uint64_t sent_us)
 {
     struct place *place = arg;
-    if (err)
-        log_limited(LOG_DEBUG, "shard", 0, "commit for %s refused: %s", place->params.name, err->text);
-    else if (lease_prove(&place->lease, sent_us))
-        place->params.on_lease(place->params.arg);
+    if (!err) {
+        if (lease_prove(&place->lease, sent_us))
+            place->params.on_lease(place->params.arg);
+        return;
+    }
+    log_limited(LOG_DEBUG, "shard", 0, "commit for %s refused: %s", place->params.name, err->text);
+    // Until the group has settled for all members it takes no commit; nothing new is bound meanwhile.
+    if (err->code == -EBUSY && !lease_is_fresh(&place->lease, clock_monotonic_us()))
+        (void)event_add(place->prove_again, &(struct timeval){.tv_usec = PROVE_AGAIN_MS * 1000});
 }
 
 static void on_health(void *arg, bool up)
@@ -402,6 +210,21 @@ static void on_fatal(void *arg, const struct error *why)
 }
 
 // ---- start and end
+
+static struct partition_home home_of(const struct place *p)
+{
+    return (struct partition_home){
+        .base = p->params.base,
+        .consumer = p->consumer,
+        .topic = p->topic,
+        .place = p->params.name,
+        .index = p->params.index,
+        .snapshot_urls = p->params.snapshot_urls,
+        .snapshot_token = p->params.snapshot_token,
+        .workers = p->params.workers,
+        .reporter = p->params.reporter,
+    };
+}
 
 int place_start(const struct place_params *params, struct place **ret, struct error *err)
 {
@@ -438,7 +261,9 @@ int place_start(const struct place_params *params, struct place **ret, struct er
         free(p);
         return rc;
     }
-    p->flush_timer = event_new(params->base, -1, 0, on_flush, p);
+    p->home = home_of(p);
+    p->end_timer = event_new(params->base, -1, 0, on_end, p);
+    p->prove_again = event_new(params->base, -1, 0, on_prove_again, p);
     p->commit_timer = event_new(params->base, -1, EV_PERSIST, on_commit_timer, p);
     uint32_t every_ms = params->session_timeout_ms / 5;
     (void)event_add(p->commit_timer,
@@ -449,26 +274,25 @@ int place_start(const struct place_params *params, struct place **ret, struct er
 
 void place_congestion(struct place *place, bool congested)
 {
-    for (int32_t i = 0; i < place->partition_count; i++) {
-        struct partition *p = &place->partitions[i];
-        if (p->snapshot)
-            snapshot_pause(p->snapshot, congested);
-        if (p->state != PARTITION_OPEN)
-            continue;
-        if (congested)
-            kafka_consumer_pause(place->consumer, place->topic, p->number);
-        else
-            kafka_consumer_resume(place->consumer, place->topic, p->number);
-    }
+    place->home.congested = congested;
+    for (int32_t i = 0; i < place->home.partition_count; i++)
+        partition_push_back(&place->partitions[i]);
+}
+
+void place_stop(struct place *place)
+{
+    place->home.stopping = true;
+    for (int32_t i = 0; i < place->home.partition_count; i++)
+        partition_stop_loading(&place->partitions[i]);
 }
 
 void place_leave(struct place *place, uint32_t timeout_ms)
 {
-    event_free(place->commit_timer);
-    for (int32_t i = 0; i < place->partition_count; i++)
-        stop_loading(&place->partitions[i]);
+    place_stop(place);
     kafka_consumer_free(place->consumer, timeout_ms);
-    event_free(place->flush_timer);
+    event_free(place->commit_timer);
+    event_free(place->end_timer);
+    event_free(place->prove_again);
     free(place->partitions);
     free(place->topic);
     free(place);
@@ -489,7 +313,7 @@ struct place_counts place_counts(const struct place *place)
 {
     struct place_counts c = place->counts;
     c.owned = c.loading = c.parked = 0;
-    for (int32_t i = 0; i < place->partition_count; i++) {
+    for (int32_t i = 0; i < place->home.partition_count; i++) {
         enum partition_state state = place->partitions[i].state;
         c.owned += state == PARTITION_OPEN;
         c.loading += state == PARTITION_LOADING || state == PARTITION_REJOINED;

@@ -1,5 +1,5 @@
-// One place that this registrant serves: its consumer group, its partitions and what happens to each when the
-// group gives or takes it (design section 5). Main thread only.
+// One place that this registrant serves: its consumer group, the records of its partitions and the lease
+// (design section 5). What happens to a partition that is given or taken is partition.h's. Main thread only.
 #ifndef ROLLCALL_REGISTRANT_SHARD_PLACE_H
 #define ROLLCALL_REGISTRANT_SHARD_PLACE_H
 
@@ -29,6 +29,7 @@ struct place_params {
 must_use int place_start(const struct place_params *p, struct place **ret, struct error *err);
 void place_closed(struct place *p, uint32_t shard); // every SIP thread has let the shard go
 void place_congestion(struct place *p, bool congested);
+void place_stop(struct place *p); // the SIP threads will be: takes nothing over any more
 void place_leave(struct place *p, uint32_t timeout_ms); // commits, leaves the group, frees
 
 const struct lease *place_lease(const struct place *p);

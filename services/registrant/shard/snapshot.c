@@ -62,7 +62,6 @@ static void on_done(void *arg, int status, const struct error *err)
     if (!whole) {
         log_limited(LOG_WARNING, "shard", 0, "snapshot of %s/%d is not to be had yet: %s (status %d)",
                     s->params.place, s->params.partition, err ? err->text : "incomplete", status);
-        s->params.on_restart(s->params.arg);
         retry_later(s);
         return;
     }

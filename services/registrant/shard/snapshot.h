@@ -16,7 +16,6 @@ struct snapshot_params {
     int32_t partition, partitions;
     void *arg;
     void (*on_entry)(void *arg, struct sip_command *take); // again from the start after an incomplete one
-    void (*on_restart)(void *arg);                         // forget what was counted of the incomplete one
     void (*on_done)(void *arg);                            // whole; the snapshot frees itself after this
 };
 struct snapshot *snapshot_start(const struct snapshot_params *p);

@@ -31,8 +31,9 @@ struct driver {
     uint64_t armed_us; // what timer_fd is set to; 0: nothing
     uint64_t alive_us; // when the loop last moved
     bool stalled;
-    uint64_t stalled_us; // monotonic
-    uint32_t *shards;    // those that the engine holds
+    uint64_t stalled_us;     // monotonic
+    uint64_t lease_until_us; // monotonic: when the last proof runs out; 0: it does not, or there is none
+    uint32_t *shards;        // those that the engine holds
     size_t shard_count;
     uint64_t stop_by_us; // 0: not stopping
     bool stopped;
@@ -53,7 +54,8 @@ static struct moment now(void)
     return (struct moment){.us = clock_monotonic_us(), .wall_ms = clock_wall_ms()};
 }
 
-static void watch_for_stall(struct driver *d, struct moment m)
+// Standing still first: what merely ran out would still let it send.
+static void watch_the_clock(struct driver *d, struct moment m)
 {
     uint64_t alive = alive_clock_us();
     if (d->params.stall_ms && alive - d->alive_us > (uint64_t)d->params.stall_ms * 1000) {
@@ -62,13 +64,18 @@ static void watch_for_stall(struct driver *d, struct moment m)
         engine_lease(d->engine, LEASE_STALLED, m);
     }
     d->alive_us = alive;
+    if (d->lease_until_us && m.us >= d->lease_until_us) { // main would have told of a newer proof
+        d->lease_until_us = 0;
+        if (!d->stalled)
+            engine_lease(d->engine, LEASE_EXPIRED, m);
+    }
 }
 
 // Before every call of the engine: what it is told first after standing still must not make it send.
 static struct moment enter(struct driver *d)
 {
     struct moment m = now();
-    watch_for_stall(d, m);
+    watch_the_clock(d, m);
     d->touched = true;
     return m;
 }
@@ -156,7 +163,9 @@ static void lease(struct driver *d, const struct sip_command *c, struct moment m
     if (d->stalled && (c->lease != LEASE_FRESH || c->proved_us <= d->stalled_us))
         return;
     d->stalled = false;
-    engine_lease(d->engine, c->lease, m);
+    d->lease_until_us = c->lease == LEASE_FRESH ? c->until_us : 0;
+    bool over = d->lease_until_us && m.us >= d->lease_until_us; // it waited too long in the queue
+    engine_lease(d->engine, over ? LEASE_EXPIRED : c->lease, m);
 }
 
 static void stop(struct driver *d, struct moment m)
@@ -259,7 +268,7 @@ static bool end_turn(struct driver *d)
     if (credit)
         engine_credit(d->engine, credit, enter(d));
     struct moment m = now();
-    watch_for_stall(d, m);
+    watch_the_clock(d, m);
     bool touched = d->touched;
     if (touched) {
         // At least a millisecond on: an engine that always has more to do must let the sockets have a turn.
@@ -307,7 +316,10 @@ static void open_engine(struct driver *d)
 {
     struct engine_params p = {.ops = &ops, .ops_arg = d, .policy = d->params.policy, .ring = d->params.ring};
     random_bytes(&p.seed, sizeof(p.seed));
-    d->engine = engine_new(&p, now());
+    struct moment m = now();
+    d->engine = engine_new(&p, m);
+    if (d->params.stall_ms)
+        engine_lease(d->engine, LEASE_EXPIRED, m);
     d->alive_us = alive_clock_us();
 }
 

@@ -30,8 +30,9 @@ struct sip_command {
     uint64_t epoch;                       // OPEN, UNPARK
     double share;                         // OPEN, UNPARK
     enum engine_lease lease;
-    uint64_t proved_us; // LEASE, fresh: monotonic time of the proof. One from before a stall does not end the
-                        // stall
+    // LEASE, fresh, monotonic: when the proof was asked for (one from before a stall does not end the stall),
+    // and when it runs out if it is not repeated by then (0: never).
+    uint64_t proved_us, until_us;
     uint32_t credit;
     uint64_t id; // REPORT_FAILED, and DESIRED without a registration
     // DESIRED: owned copies
@@ -42,7 +43,9 @@ struct sip_command {
     struct status last;
 };
 // LEASE: main repeats it with every fresh proof. A thread that stood still for stall_ms takes itself to
-// LEASE_STALLED and leaves it only with a proof that was asked for after that (design section 5).
+// LEASE_STALLED and leaves it only with a proof that was asked for after that; one whose main thread stands
+// still takes itself to LEASE_EXPIRED when the last proof runs out (design section 5). It begins with
+// LEASE_EXPIRED where stall_ms is set: nobody has vouched for it yet.
 struct sip_command *sip_command_new(enum sip_command_kind kind, uint32_t shard);
 void sip_command_free(struct sip_command *c);
 

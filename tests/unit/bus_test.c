@@ -356,6 +356,32 @@ static void a_disabled_one_whose_unbind_was_answered_raises_the_twin_once(void *
     assert_string_equal(rawf(w->f, "ZSCORE rc:{s%u}:due %" PRIu64, shard_of("disabled"), r.id), "(nil)");
 }
 
+static void a_binding_that_an_update_left_is_bound_again_by_its_twin(void **state)
+{
+    struct world *w = *state;
+    struct registration copy cleanup(registration_done) = published(w, "edited", "copy");
+    struct registration twin cleanup(registration_done) = published(w, "edited", "original");
+    report_state(w, &copy, 100, 1, STATE_REGISTERED);
+    expect_field(w, &copy, "state", "registered");
+    struct registration edited cleanup(registration_done);
+    registration_copy(&edited, &copy);
+    set_text(&edited.contacts[0].uri, "sip:other@192.0.2.9");
+    assert_int_equal(do_update(w->f, &copy, &edited), 0);
+    edited.revision = w->f->got.reg.revision;
+    world_post(w);
+    report_state(w, &edited, 100, 2, STATE_RETRYING); // the old binding may still be there
+    expect_field(w, &copy, "state", "retrying");
+    assert_string_equal(field_of(w, &twin, "refresh_seq"), "(nil)");
+    for (uint64_t seq = 3; seq < 5; seq++) { // once is enough
+        report_state(w, &edited, 100, seq, STATE_REGISTERED);
+        expect_field(w, &copy, "seq", seq == 3 ? "3" : "4");
+    }
+    expect_field(w, &twin, "refresh_seq", "1");
+    (void)expect(w, "changes.any", "change.desired", twin.id, 2);
+    assert_string_equal(field_of(w, &copy, "refresh_seq"), "(nil)");
+    assert_string_equal(field_of(w, &copy, "left"), "(nil)");
+}
+
 // ---- moving
 
 static void a_move_is_told_to_both_places_until_the_new_one_reports(void **state)
@@ -469,6 +495,7 @@ int main(void)
         cmocka_unit_test(an_answered_unbind_raises_the_twin),
         cmocka_unit_test(a_disabled_one_whose_unbind_was_answered_raises_the_twin_once),
         cmocka_unit_test(a_twin_of_what_merely_lapsed_is_not_raised),
+        cmocka_unit_test(a_binding_that_an_update_left_is_bound_again_by_its_twin),
         cmocka_unit_test(a_move_is_told_to_both_places_until_the_new_one_reports),
         cmocka_unit_test(a_write_whose_gateway_died_before_publishing_is_swept),
         cmocka_unit_test(who_stays_silent_is_asked_with_doubling_pauses_until_it_reports),

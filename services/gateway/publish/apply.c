@@ -2,12 +2,10 @@
 
 #include "common/base/mem.h"
 #include "common/log/log.h"
-#include "services/gateway/publish/message.h"
 #include "services/gateway/publish/outbox.h"
 #include "services/gateway/publish/publisher.h"
 #include "services/gateway/publish/row.h"
-
-#include <string.h>
+#include "services/gateway/store/record.h"
 
 void apply_send(struct hub *h, struct report *r, redis_fn *fn, void *arg)
 {
@@ -23,11 +21,9 @@ void apply_send(struct hub *h, struct report *r, redis_fn *fn, void *arg)
 // The grave proves that it was deleted, so what was reported of it is to be removed where it was reported.
 static void publish_deleted(struct hub *h, const struct report *r, bool twin)
 {
-    struct store_change *c = mem_alloc(sizeof(*c));
-    c->op = STORE_OP_DELETED;
-    c->id = r->status.id;
-    c->account = mem_dup_cstr(r->status.account);
-    memcpy(c->place, r->status.place, sizeof(c->place));
+    const struct status *s = &r->status;
+    struct store_change *c =
+        store_change_new(STORE_OP_DELETED, s->id, 0, str_of(s->account), str_of(s->place), STR_NONE);
     c->status = mem_dup_cstr(r->value);
     c->twin = twin;
     publisher_publish(h->publisher, c);

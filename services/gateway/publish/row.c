@@ -1,9 +1,7 @@
 #include "services/gateway/publish/row.h"
 
-#include "common/base/mem.h"
 #include "services/gateway/publish/publisher.h"
-
-#include <string.h>
+#include "services/gateway/store/record.h"
 
 bool row_read(const struct redis_value *v, struct row *ret)
 {
@@ -21,22 +19,11 @@ bool row_read(const struct redis_value *v, struct row *ret)
     return ret->id && ret->account.n && ret->spec.n && ret->place.n < REGISTRATION_PLACE_BYTES;
 }
 
-static struct store_change *change_new(enum store_op op, uint64_t id, struct str account, uint64_t revision,
-                                       struct str place)
-{
-    struct store_change *c = mem_alloc(sizeof(*c));
-    c->op = op;
-    c->id = id;
-    c->revision = revision;
-    c->account = str_dup(account);
-    memcpy(c->place, place.p, place.n);
-    return c;
-}
-
 void row_publish_moved(struct hub *h, uint64_t id, struct str account, uint64_t revision, struct str place)
 {
     if (place.n && place.n < REGISTRATION_PLACE_BYTES)
-        publisher_publish(h->publisher, change_new(STORE_OP_MOVED, id, account, revision, place));
+        publisher_publish(h->publisher,
+                          store_change_new(STORE_OP_MOVED, id, revision, account, place, STR_NONE));
 }
 
 void row_publish(struct hub *h, const struct row *r)
@@ -44,8 +31,8 @@ void row_publish(struct hub *h, const struct row *r)
     struct str rest = r->moved_from, old;
     while (str_split(&rest, ',', &old))
         row_publish_moved(h, r->id, r->account, r->revision, old);
-    struct store_change *c =
-        change_new(r->deleted ? STORE_OP_REMOVE : STORE_OP_DESIRED, r->id, r->account, r->revision, r->place);
+    enum store_op op = r->deleted ? STORE_OP_REMOVE : STORE_OP_DESIRED;
+    struct store_change *c = store_change_new(op, r->id, r->revision, r->account, r->place, STR_NONE);
     c->spec = str_dup(r->spec);
     c->status = r->status.n ? str_dup(r->status) : NULL;
     c->twin = r->deleted && r->twin;

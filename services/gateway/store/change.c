@@ -31,16 +31,15 @@ struct store_change *store_change_new(enum store_op op, uint64_t id, uint64_t re
     return c;
 }
 
-struct store_change *store_change_of_raised(const struct redis_value *row, struct str account,
-                                            struct str traceparent)
+struct store_change *store_change_of_raised(const struct redis_value *row, struct str traceparent)
 {
-    if (redis_type(row) != REDIS_ARRAY || redis_count(row) < 5)
+    if (redis_type(row) != REDIS_ARRAY || redis_count(row) < 7)
         return NULL;
-    struct store_change *c = store_change_new(STORE_OP_DESIRED, (uint64_t)redis_int(redis_at(row, 0)),
-                                              (uint64_t)redis_int(redis_at(row, 1)), account,
-                                              redis_str(redis_at(row, 2)), traceparent);
-    c->spec = str_dup(redis_str(redis_at(row, 3)));
-    struct str status = redis_str(redis_at(row, 4));
+    struct store_change *c = store_change_new(
+        STORE_OP_DESIRED, (uint64_t)redis_int(redis_at(row, 0)), (uint64_t)redis_int(redis_at(row, 2)),
+        redis_str(redis_at(row, 1)), redis_str(redis_at(row, 3)), traceparent);
+    c->spec = str_dup(redis_str(redis_at(row, 5)));
+    struct str status = redis_str(redis_at(row, 6));
     c->status = status.n ? str_dup(status) : NULL;
     return c;
 }

@@ -74,6 +74,8 @@ static void on_deleted(void *arg, const struct redis_value *v, const struct erro
                              redis_str(redis_at(v, 2)), str_of(c->traceparent));
         gone->spec = str_dup(redis_str(redis_at(v, 3)));
         gone->twin = redis_int(redis_at(v, 4)) == 1;
+        struct str status = redis_str(redis_at(v, 5));
+        gone->status = status.n ? str_dup(status) : NULL;
         s->params.on_written(s->params.arg, gone);
         s->params.on_events(s->params.arg, store_shard(str_of(c->account)));
     }
@@ -111,8 +113,7 @@ static void on_raised(void *arg, const struct redis_value *v, const struct error
 {
     struct command_call *c = arg;
     struct store *s = c->w.s;
-    struct store_change *raised =
-        err ? NULL : store_change_of_raised(redis_at(v, 0), str_of(c->account), str_of(c->traceparent));
+    struct store_change *raised = err ? NULL : store_change_of_raised(v, str_of(c->traceparent));
     if (err) {
         (void)store_error(&c->w.err, err);
     } else if (!raised) {
@@ -132,8 +133,8 @@ static void send_refresh(struct store_write *w)
     key_registration(&key, store_shard(str_of(c->account)), c->id);
     buf_add_u64(&id, c->id);
     buf_add_u64(&due, STORE_ACK_WAIT_MS);
-    const struct str argv[] = {buf_str(&key), STR_LIT("refresh_seq"), str_of(c->account), buf_str(&due),
-                               buf_str(&id)};
+    const struct str argv[] = {buf_str(&key), buf_str(&id), str_of(c->account), STR_LIT("refresh_seq"),
+                               buf_str(&due)};
     redis_script(store_writer(w->s), &w->s->raise, on_raised, c, 1, ARRAY_LEN(argv), argv);
 }
 

@@ -1,6 +1,7 @@
 -- Takes a registration out of every listing at once; hash, place and `due` stay until its removal is proved.
 -- KEYS: reg. ARGV: id, account, due in ms, event source, traceparent, event data.
--- Gives {'absent'} or {'ok', revision, place, spec, whether an enabled twin holds the same binding (0/1)}.
+-- Gives {'absent'} or {'ok', revision, place, spec, whether an enabled twin holds the same binding (0/1), status: ''
+-- unless another place may still hold it}.
 
 local reg = KEYS[1]
 local id, account, due_ms, source, traceparent, data = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
@@ -8,7 +9,7 @@ local shard = shard_of(reg)
 local acct = shard .. 'acct:' .. account .. ':'
 
 local old = redis.call('HMGET', reg, 'account', 'deleted', 'revision', 'name', 'place', 'binding', 'spec', 'refresh_seq',
-    'flush_seq', 'audit_seq')
+    'flush_seq', 'audit_seq', 'moved_from', 'status')
 if old[1] ~= account or old[2] then
     return { 'absent' }
 end
@@ -26,4 +27,5 @@ redis.call('ZADD', shard .. 'due', whole(now + due_ms), id)
 add_event(shard, 'deleted', id, account, revision, now, source, traceparent, '"name":' .. cjson.encode(name) .. ',' .. data)
 
 local twin = redis.call('EXISTS', acct .. 'by:binding:' .. binding)
-return { 'ok', revision, old[5], with_counters(old[7], old[8], old[9], old[10]), twin }
+return { 'ok', revision, old[5], with_counters(old[7], old[8], old[9], old[10]), twin,
+    old[11] and old[12] or '' }

@@ -37,12 +37,6 @@ void key_account(struct buf *out, struct str account, const char *rest)
     buf_add_cstr(out, rest);
 }
 
-void key_twins(struct buf *out, struct str account, struct str digest)
-{
-    key_account(out, account, "by:binding:");
-    buf_add_str(out, digest);
-}
-
 void key_at(struct buf *out, unsigned shard, const char *place, unsigned bucket)
 {
     key_shard(out, shard, "at:");

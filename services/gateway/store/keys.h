@@ -14,7 +14,6 @@
 void key_shard(struct buf *out, unsigned shard, const char *rest);       // rc:{sK}:<rest>
 void key_registration(struct buf *out, unsigned shard, uint64_t id);     // rc:{sK}:reg:<id>
 void key_account(struct buf *out, struct str account, const char *rest); // rc:{sK}:acct:<account>:<rest>
-void key_twins(struct buf *out, struct str account, struct str digest);  // …:by:binding:<digest>
 void key_at(struct buf *out, unsigned shard, const char *place,
             unsigned bucket);                       // rc:{sK}:at:<place>:<bucket>
 void key_global(struct buf *out, const char *rest); // rc:{g}:<rest>

@@ -24,8 +24,7 @@ void record_event(struct buf *out, const struct registration *r, struct str acto
 struct store_change *store_change_new(enum store_op op, uint64_t id, uint64_t revision, struct str account,
                                       struct str place, struct str traceparent);
 
-// A row of raise.lua as the change to be published; NULL when it is none.
-struct store_change *store_change_of_raised(const struct redis_value *row, struct str account,
-                                            struct str traceparent);
+// The row that raise.lua gives as the change to be published; NULL when it is none.
+struct store_change *store_change_of_raised(const struct redis_value *row, struct str traceparent);
 
 #endif

@@ -21,7 +21,7 @@ local due, gone = shard .. 'due', shard .. 'gone'
 local now = now_ms()
 
 local held = redis.call('HMGET', reg, 'account', 'revision', 'place', 'deleted', 'moved_from', 'reporter', 'epoch', 'seq',
-    'state', 'applied', 'contacts', 'binding', 'bucket')
+    'state', 'applied', 'contacts', 'binding', 'bucket', 'left')
 local revision, deleted, old_state = tonumber(held[2]) or 0, held[4], held[9]
 
 if held[1] ~= account then
@@ -58,17 +58,18 @@ local function event(kind, data)
     add_event(shard, kind, id, account, ARGV[6], now, ARGV[18], '', data .. previous .. '"status":' .. ARGV[10])
 end
 
--- An unbind that the registrar saw took the binding of every twin with it: each registers again.
-local function raise_twins(rows)
-    for _, twin in ipairs(redis.call('ZRANGE', twins .. held[12], 0, -1)) do
-        if twin ~= id and raise_counter(shard, twin, account, 'refresh_seq', now, ack_wait) then
-            rows[#rows + 1] = publish_row(shard, twin)
-        end
+local rows = {}
+
+-- Twins of the present binding, where the registrar saw its unbind, and of those that it left before.
+local function raise_all_twins(unbound)
+    for binding in string.gmatch((held[14] or '') .. ',' .. (unbound and held[12] or ''), '[^,]+') do
+        raise_twins(shard, rows, twins .. binding, id, account, now, ack_wait)
     end
-    return rows
+    redis.call('HDEL', reg, 'left')
 end
 
 if deleted and here and proof ~= '' and applied >= revision then
+    raise_all_twins(proof == 'answered')
     redis.call('DEL', reg)
     redis.call('SREM', shard .. 'at:' .. place .. ':' .. held[13], id)
     redis.call('ZREM', due, id)
@@ -78,7 +79,7 @@ if deleted and here and proof ~= '' and applied >= revision then
         redis.call('ZREM', gone, unpack(old))
     end
     event('removed', '"proof":"' .. proof .. '",')
-    return { 'removed', 1, held[2], proof == 'answered' and raise_twins({}) or {} }
+    return { 'removed', 1, held[2], rows }
 end
 
 redis.call('HSET', reg, 'status', ARGV[9], 'state', state, 'applied', ARGV[6], 'epoch', ARGV[4], 'seq', ARGV[5],
@@ -98,7 +99,6 @@ elseif state == 'registered' and held[11] and held[11] ~= contacts then
     events = 1
 end
 
-local rows = {}
 if applied < revision then
     redis.call('ZADD', due, whole(now + ack_wait), id)
     rows[1] = publish_row(shard, id)
@@ -107,7 +107,10 @@ elseif next_in == 0 and not deleted then
 else
     redis.call('ZADD', due, whole(now + next_in + grace), id)
 end
-if state == 'disabled' and proof == 'answered' and (old_state ~= state or held[10] ~= ARGV[6]) then
-    rows = raise_twins(rows)
+local unbound = state == 'disabled' and proof == 'answered' and (old_state ~= state or held[10] ~= ARGV[6])
+local settled = applied >= revision and state ~= 'pending' and state ~= 'registering' and state ~= 'retrying' and
+    state ~= 'unregistering'
+if unbound or held[14] and settled then
+    raise_all_twins(unbound)
 end
 return { here and 'ok' or 'moving', events, held[2], rows }

@@ -29,7 +29,7 @@ if old[5] then
 end
 if old[4] and old[4] ~= place then
     redis.call('SREM', shard .. 'at:' .. old[4] .. ':' .. bucket, id)
-    redis.call('HSET', reg, 'moved_from', (old[7] and old[7] .. ',' or '') .. old[4])
+    redis.call('HSET', reg, 'moved_from', list_with(old[7] or '', old[4], place))
 end
 
 -- The revision is the time of its write unless writes came faster than the clock.

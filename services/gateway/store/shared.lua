@@ -21,6 +21,20 @@ local function shard_of(key)
     return string.match(key, '^rc:{[^}]*}:')
 end
 
+-- A comma-separated list with `new` as its first item, and without `but`.
+local function list_with(list, new, but)
+    local items = {}
+    if new ~= but then
+        items[1] = new
+    end
+    for item in string.gmatch(list, '[^,]+') do
+        if item ~= new and item ~= but then
+            items[#items + 1] = item
+        end
+    end
+    return table.concat(items, ',')
+end
+
 local OUTBOX_EVENTS = 200000
 
 -- `data`: the event's own members as JSON text without the braces (proto/redis-keys.md, outbox).
@@ -71,4 +85,14 @@ local function raise_counter(shard, id, account, name, now, due_ms)
     redis.call('HSET', reg, 'revision', whole(next_revision(held[3], now)), 'pause', '0')
     redis.call('ZADD', shard .. 'due', whole(now + due_ms), id)
     return true
+end
+
+-- What the registrar unbound of registration `id` was the binding of every twin in the index `twins`, too: each
+-- registers again. Appends a publish_row for each.
+local function raise_twins(shard, rows, twins, id, account, now, due_ms)
+    for _, twin in ipairs(redis.call('ZRANGE', twins, 0, -1)) do
+        if twin ~= id and raise_counter(shard, twin, account, 'refresh_seq', now, due_ms) then
+            rows[#rows + 1] = publish_row(shard, twin)
+        end
+    end
 end

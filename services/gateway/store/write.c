@@ -58,7 +58,8 @@ enum answer {
     ANSWER_FLUSH,
     ANSWER_AUDIT,
     ANSWER_STATUS,
-    ANSWER_OLD_PLACE
+    ANSWER_OLD_PLACE,
+    ANSWER_MOVED_FROM
 };
 
 static uint64_t number_at(const struct redis_value *v, enum answer at)
@@ -84,9 +85,12 @@ static struct store_change *change(const struct write_call *c, enum store_op op,
                             str_of(c->traceparent));
 }
 
-// To the old place first: it should be silent by the time the new one speaks.
-static void publish(const struct write_call *c, struct str old_place)
+// To the old place first: it should be silent by the time the new one speaks. The last status goes with every
+// change until the new place has reported, because the one that told of the move may not have arrived.
+static void publish(const struct write_call *c, const struct redis_value *v)
 {
+    struct str old_place = redis_str(redis_at(v, ANSWER_OLD_PLACE));
+    bool may_be_new = redis_str(redis_at(v, ANSWER_MOVED_FROM)).n > 0;
     struct store *s = c->w.s;
     char place[REGISTRATION_PLACE_BYTES];
     registration_place(&c->reg, place);
@@ -98,7 +102,7 @@ static void publish(const struct write_call *c, struct str old_place)
     struct buf spec cleanup(buf_done) = BUF_INIT;
     registration_write(&spec, &c->reg);
     desired->spec = buf_steal(&spec);
-    desired->status = moved ? mem_dup_cstr(c->status) : NULL;
+    desired->status = may_be_new ? mem_dup_cstr(c->status) : NULL;
     s->params.on_written(s->params.arg, desired);
     s->params.on_events(s->params.arg, store_shard(str_of(c->reg.account)));
 }
@@ -136,7 +140,7 @@ static void on_written(void *arg, const struct redis_value *v, const struct erro
         refused(c, code);
     c->id_used = str_eq_cstr(code, "used");
     if (written)
-        publish(c, redis_str(redis_at(v, ANSWER_OLD_PLACE)));
+        publish(c, v);
     store_write_answered(&c->w);
 }
 

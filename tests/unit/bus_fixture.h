@@ -366,11 +366,12 @@ static inline struct status a_report(const struct registration *r, uint64_t epoc
     return s;
 }
 
-static inline void send_record_at(struct world *w, const char *place, uint64_t id, struct str value,
+// `topic_name` without the prefix.
+static inline void send_record_at(struct world *w, const char *topic_name, uint64_t id, struct str value,
                                   uint64_t wall_ms)
 {
     char topic[128], key[24];
-    (void)snprintf(topic, sizeof(topic), "%s.status.%s", w->prefix, place);
+    (void)snprintf(topic, sizeof(topic), "%s.%s", w->prefix, topic_name);
     (void)snprintf(key, sizeof(key), "%" PRIu64, id);
     const struct kafka_record record = {.topic = topic,
                                         .partition = -1,
@@ -383,7 +384,9 @@ static inline void send_record_at(struct world *w, const char *place, uint64_t i
 
 static inline void send_record(struct world *w, const char *place, uint64_t id, struct str value)
 {
-    send_record_at(w, place, id, value, clock_wall_ms());
+    char topic[64];
+    (void)snprintf(topic, sizeof(topic), "status.%s", place);
+    send_record_at(w, topic, id, value, clock_wall_ms());
 }
 
 static inline bool world_is_reported(const void *arg)

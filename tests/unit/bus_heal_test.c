@@ -299,6 +299,34 @@ static void a_redis_that_lost_nothing_keeps_what_it_has(void **state)
     forget_dump(w);
 }
 
+static void what_was_lost_before_a_long_outage_is_written_back(void **state)
+{
+    struct world *w = *state;
+    const uint64_t minute = 60 * 1000, now = clock_wall_ms();
+    struct registration lost cleanup(registration_done) = a_registration("outage", "lost");
+    lost.id = 4711;
+    lost.credentials[0].clear = false;
+    struct buf change cleanup(buf_done) = BUF_INIT;
+    buf_addf(&change,
+             "{\"v\":1,\"id\":4711,\"account\":\"outage\",\"revision\":%" PRIu64
+             ",\"op\":\"desired\",\"spec\":",
+             now - 30 * minute);
+    registration_write(&change, &lost);
+    buf_add_char(&change, '}');
+    send_record_at(w, "changes.any", lost.id, buf_str(&change), now - 30 * minute);
+    assert_true(peer_run_until(w->f->base, world_is_reported, w, SOON_MS));
+
+    bus_stop(w->bus, 2000);
+    w->bus = NULL;
+    (void)rawf(w->f, "HSET rc:{s0}:sweep at %" PRIu64, now - 31 * minute); // then it died
+    assert_string_equal(raw(w->f, "SAVE"), "OK");
+    restart_redis(w);
+    w->bus = world_new_bus(w, "gateway-2", w->metrics);
+    assert_true(peer_run_until(w->f->base, world_is_healthy, w, LONG_MS));
+    assert_int_equal(do_get(w->f, "outage", lost.id), 0);
+    forget_dump(w);
+}
+
 static void without_kafka_an_unknown_redis_takes_no_writes(void **state)
 {
     struct world *w = *state;
@@ -334,6 +362,7 @@ int main(void)
         HEALS(a_report_that_no_redis_took_is_read_again_by_the_next_gateway),
         HEALS(an_emptied_redis_gets_back_what_was_published_and_gives_no_id_twice),
         HEALS(a_redis_that_lost_nothing_keeps_what_it_has),
+        HEALS(what_was_lost_before_a_long_outage_is_written_back),
         HEALS(without_kafka_an_unknown_redis_takes_no_writes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

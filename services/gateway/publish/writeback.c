@@ -47,8 +47,9 @@ struct writeback {
     bool reading; // a replay is under way; it cannot be stopped
     uint64_t reading_attempt;
     uint64_t since_ms;
-    bool all_ids;     // Redis holds no id sequence: every id that Kafka still holds counts
-    uint64_t last_id; // largest seen
+    uint64_t alive_ms; // what this Redis holds is from no later than about then; 0: nobody knows
+    bool all_ids;      // Redis holds no id sequence: every id that Kafka still holds counts
+    uint64_t last_id;  // largest seen
     struct lost *lost;
     size_t in_flight;
     size_t counts[3]; // by restore_verdict
@@ -288,7 +289,8 @@ static void read_back(struct writeback *w)
     const char **topics;
     size_t count = topics_to_read(w, &topics);
     uint64_t now = clock_wall_ms();
-    w->since_ms = now > REACH_MS ? now - REACH_MS : 0;
+    uint64_t alive = w->alive_ms && w->alive_ms < now ? w->alive_ms : now;
+    w->since_ms = alive > REACH_MS ? alive - REACH_MS : 0;
     const struct kafka_replay_params params = {.common = hub_kafka_params(w->hub),
                                                .topics = topics,
                                                .topic_count = count,
@@ -398,8 +400,21 @@ static void on_checked(void *arg, const struct redis_value *v, const struct erro
     redis_commandl(w->hub->redis, on_places, asked_new(w), STR_LIT("HKEYS"), buf_str(&key));
 }
 
+// While a gateway works it sweeps, so the last sweep that this Redis knows of tells how old it is: after a
+// long outage, or from a backup, ten minutes before now would not reach back to what it lost.
+static void on_last_sweep(void *arg, const struct redis_value *v, const struct error *err)
+{
+    struct writeback *w = asked_take(arg);
+    if (w)
+        w->alive_ms = err ? 0 : (uint64_t)redis_int(v);
+}
+
 static void ask(struct writeback *w)
 {
+    struct buf sweep cleanup(buf_done) = BUF_INIT;
+    key_shard(&sweep, 0, "sweep"); // all shards are swept together
+    redis_commandl(w->hub->redis, on_last_sweep, asked_new(w), STR_LIT("HGET"), buf_str(&sweep),
+                   STR_LIT("at"));
     struct buf replid cleanup(buf_done) = BUF_INIT, seq cleanup(buf_done) = BUF_INIT;
     key_global(&replid, "replid");
     key_global(&seq, "seq");

@@ -75,7 +75,7 @@ static void open_dialects(struct loop *l)
     };
     l->yeti = yeti_new(&yeti);
     l->router = (struct router){
-        .bus = l->shared->bus, .metrics = l->shared->metrics, .store = l->store, .yeti = l->yeti};
+        .bus = l->shared->bus, .metrics = l->shared->metrics, .gate = l->shared->gate, .yeti = l->yeti};
 }
 
 static void open_http(struct loop *l, int listen_fd)

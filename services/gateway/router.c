@@ -19,18 +19,20 @@ static void healthz(struct router *router, struct http_request *r)
     reply_json(r, 200, STR_LIT("{\"status\":\"ok\"}"));
 }
 
-// Fit to take requests: Redis is reached and checked, Kafka was seen once. Kafka away later is `degraded`,
-// because writes are accepted and published when it is back (design section 7).
+// Fit to take requests: Redis is reached, by every loop since any may get the next request, and checked;
+// Kafka was seen once. Kafka away later is `degraded`, because writes are accepted and published when it is
+// back (design section 7).
 static void readyz(struct router *router, struct http_request *r)
 {
     struct bus_health health = bus_health(router->bus);
-    bool redis = health.redis_up && health.redis_approved && store_is_up(router->store);
+    bool reached = health.redis_up && !router->gate->links_away;
+    bool redis = reached && health.redis_approved;
     bool ready = redis && health.kafka_seen;
     struct buf body = BUF_INIT;
     struct json_writer w = json_writer(&body);
     json_begin_object(&w);
     json_kv_cstr(&w, "status", ready ? "ready" : "not ready");
-    json_kv_cstr(&w, "redis", redis ? "up" : health.redis_up ? "checking for lost writes" : "down");
+    json_kv_cstr(&w, "redis", redis ? "up" : reached ? "checking for lost writes" : "down");
     json_kv_cstr(&w, "kafka", health.kafka_up ? "up" : health.kafka_seen ? "degraded" : "not seen yet");
     json_end_object(&w);
     reply_json(r, ready ? 200 : 503, buf_str(&body));

@@ -11,7 +11,7 @@
 struct router {
     struct bus *bus;
     struct metrics *metrics;
-    struct store *store;
+    const struct store_gate *gate;
     struct yeti *yeti;
 };
 

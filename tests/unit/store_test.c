@@ -501,13 +501,16 @@ static void a_redis_that_went_away_is_said_and_one_that_came_back_waits_for_the_
 {
     struct fixture *f = *state;
     struct registration r cleanup(registration_done) = created(f, "acme", "trunk");
+    assert_int_equal(f->gate.links_away, 0);
     (void)peer_stop(f->server, SIGKILL);
     assert_true(peer_run_until(f->base, is_down, f, SOON_MS));
+    assert_int_equal(f->gate.links_away, 1);
     assert_int_equal(do_get(f, "acme", 1), -ENOTCONN);
     assert_int_equal(do_delete(f, "acme", 1), -ENOTCONN);
     assert_int_equal(do_update(f, &r, &r), -ENOTCONN);
     fixture_start_server(f);
     assert_true(peer_run_until(f->base, fixture_is_up, f, SOON_MS));
+    assert_int_equal(f->gate.links_away, 0);
     assert_int_equal(do_get(f, "acme", 1), -ENOENT); // empty, as nothing was kept
     assert_int_equal(do_create(f, &r), -EBUSY);
 }

@@ -13,6 +13,7 @@ struct event;
 // One connection and which Redis it leads to.
 struct store_link {
     struct redis *redis;
+    struct store_gate *gate;
     uint64_t replication_hash; // 0 while down
 };
 

@@ -22,12 +22,14 @@ uint64_t store_replication_hash(struct str replication_id)
 static void link_up(void *arg, struct str replication_id)
 {
     struct store_link *l = arg;
+    l->gate->links_away -= !l->replication_hash;
     l->replication_hash = store_replication_hash(replication_id);
 }
 
 static void link_down(void *arg, const struct error *why)
 {
     struct store_link *l = arg;
+    l->gate->links_away += l->replication_hash != 0;
     l->replication_hash = 0;
 }
 
@@ -43,7 +45,20 @@ static int link_open(struct store_link *l, const struct store_params *p, uint32_
         .on_up = link_up,
         .on_down = link_down,
     };
-    return redis_new(&params, &l->redis, err);
+    int rc = redis_new(&params, &l->redis, err);
+    if (rc)
+        return rc;
+    l->gate = p->gate;
+    l->gate->links_away++;
+    return 0;
+}
+
+static void link_close(struct store_link *l)
+{
+    if (!l->redis)
+        return;
+    redis_free(l->redis);
+    l->gate->links_away -= !l->replication_hash;
 }
 
 static void run_turn(evutil_socket_t fd, short what, void *arg)
@@ -96,10 +111,8 @@ void store_free(struct store *s)
     if (!s)
         return;
     s->closing = true;
-    if (s->waits.redis)
-        redis_free(s->waits.redis);
-    if (s->reads.redis)
-        redis_free(s->reads.redis);
+    link_close(&s->waits);
+    link_close(&s->reads);
     store_commit_close(s);
     while (!STAILQ_EMPTY(&s->later)) // also what these answers ask for in turn
         run_turn(-1, 0, s);

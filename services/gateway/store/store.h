@@ -16,7 +16,8 @@ unsigned store_shard(struct str account); // CRC16(account) mod 16
 // over a connection to any other are refused with -EBUSY until the bus has written back what was lost (design
 // section 4).
 struct store_gate {
-    _Atomic uint64_t approved; // store_replication_hash of it, 0: none yet
+    _Atomic uint64_t approved;   // store_replication_hash of it, 0: none yet
+    _Atomic uint32_t links_away; // connections of all these stores that are not up: 0, every loop can serve
 };
 uint64_t store_replication_hash(struct str replication_id); // never 0
 

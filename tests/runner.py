@@ -4,6 +4,7 @@ Parts, in order: layers, format, unit, scenario, sanitizers (unit and scenario a
 contract, e2e (on the embedded broker), e2e-kafka (the same on a real Apache Kafka, where Java and Maven are present).
 """
 import argparse
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -63,32 +64,40 @@ def run_single(tally, name, argv):
         say(done.stdout[-6000:] + done.stderr[-6000:])
 
 
+def run_executable(test, directory):
+    """Runs one of cmocka's executables; returns cmocka's own count of cases passed and failed, the seconds, the output."""
+    environment = {**os.environ, **test["env"], "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0",
+                   "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1"}
+    began = time.monotonic()
+    try:
+        done = subprocess.run(test["cmd"], cwd=test["workdir"] or directory, env=environment, stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=test["timeout"] * 4, check=False, errors="replace")
+        code, output = done.returncode, done.stdout + done.stderr
+    except subprocess.TimeoutExpired as e:
+        code, output = -1, f"no end after {e.timeout} s"
+    passed = sum(int(n) for n in re.findall(r"\[  PASSED  \] (\d+) test", output))
+    failed = sum(int(n) for n in re.findall(r"\[  FAILED  \] (\d+) test", output))
+    if code and not failed:
+        failed = 1
+    if not code and not passed:
+        passed = 1
+    return passed, failed, time.monotonic() - began, output
+
+
 def run_meson_suite(tally, directory, suite, label):
-    """Each executable of a suite, one after another; cmocka's own count of cases is what is added."""
+    """Each executable of a suite. Those that mostly wait (suite `waiting`) run two at a time, the others one by one."""
     listed = subprocess.run(["meson", "introspect", "--tests", directory], capture_output=True, text=True, check=True)
-    for test in json.loads(listed.stdout):
-        if not any(s.endswith(suite) for s in test["suite"]):
-            continue
-        environment = {**os.environ, **test["env"], "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0",
-                       "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1"}
-        began = time.monotonic()
-        try:
-            done = subprocess.run(test["cmd"], cwd=test["workdir"] or directory, env=environment, capture_output=True,
-                                  text=True, timeout=test["timeout"] * 4, check=False, errors="replace")
-            code, output = done.returncode, done.stdout + done.stderr
-        except subprocess.TimeoutExpired as e:
-            code, output = -1, f"no end after {e.timeout} s"
-        passed = sum(int(n) for n in re.findall(r"\[  PASSED  \] (\d+) test", output))
-        failed = sum(int(n) for n in re.findall(r"\[  FAILED  \] (\d+) test", output))
-        if code and not failed:
-            failed = 1
-        if not code and not passed:
-            passed = 1
-        tally.add(passed, failed)
-        say(f"{'FAILED' if failed else 'ok    '} {label} {test['name']}: {passed} passed"
-            f"{f', {failed} failed' if failed else ''} ({time.monotonic() - began:.1f} s)")
-        if failed:
-            say(output[-8000:])
+    tests = [t for t in json.loads(listed.stdout) if any(s.endswith(suite) for s in t["suite"])]
+    waiting = [t for t in tests if any(s.endswith("waiting") for s in t["suite"])]
+    for lanes, group in (1, [t for t in tests if t not in waiting]), (2, waiting):
+        with concurrent.futures.ThreadPoolExecutor(lanes) as pool:
+            for test, result in zip(group, pool.map(lambda t: run_executable(t, directory), group)):
+                passed, failed, seconds, output = result
+                tally.add(passed, failed)
+                say(f"{'FAILED' if failed else 'ok    '} {label} {test['name']}: {passed} passed"
+                    f"{f', {failed} failed' if failed else ''} ({seconds:.1f} s)")
+                if failed:
+                    say(output[-8000:])
 
 
 def run_pytest(tally, name, folder, environment, selection):

@@ -944,6 +944,20 @@ static void a_listen_address_that_cannot_be_had_is_an_error(void **state)
     }
 }
 
+static void port_0_takes_a_free_one_for_each_thread(void **state)
+{
+    struct sip_thread *t[2];
+    struct error err = {0};
+    for (unsigned i = 0; i < 2; i++) {
+        struct sip_thread_params p = {.policy = engine_policy_default(), .listen = "127.0.0.1:0", .index = i};
+        assert_int_equal(sip_thread_start(&p, &t[i], &err), 0);
+        assert_int_equal(strncmp(sip_thread_listens_on(t[i]), "127.0.0.1:", 10), 0);
+    }
+    assert_string_not_equal(sip_thread_listens_on(t[0]), sip_thread_listens_on(t[1]));
+    for (unsigned i = 0; i < 2; i++)
+        sip_thread_join(t[i]);
+}
+
 static void waiting_costs_next_to_nothing(void **state)
 {
     struct fixture *f = start(true, (struct sip_thread_params){0});
@@ -1004,6 +1018,7 @@ int main(void)
         cmocka_unit_test(reports_come_out_by_credit),
         cmocka_unit_test(stopping_closes_every_shard_first),
         cmocka_unit_test(a_listen_address_that_cannot_be_had_is_an_error),
+        cmocka_unit_test(port_0_takes_a_free_one_for_each_thread),
         cmocka_unit_test(waiting_costs_next_to_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -108,13 +108,21 @@ static struct sip_thread *thread_new(const struct sip_thread_params *p)
     return t;
 }
 
+// Port 0 is how a socket asks for any; in a SIP URI there is no such port.
+static struct str without_port_0(struct str listen)
+{
+    bool bare_ipv6 = str_find(listen, ':', 0) + 2 < listen.n && !str_has_char(listen, ']');
+    bool zero = listen.n > 2 && str_eq(str_slice(listen, listen.n - 2, listen.n), STR_LIT(":0"));
+    return zero && !bare_ipv6 ? str_slice(listen, 0, listen.n - 2) : listen;
+}
+
 // Each thread needs a port of its own: a fixed one is the first thread's.
 static int own_listen(struct sip_thread *t, const char *given, struct error *err)
 {
     struct sip_uri at;
     if (!given || !*given)
         return error_set(err, -EINVAL, "the listen address is empty");
-    int rc = sip_hostport_parse(str_of(given), &at, err);
+    int rc = sip_hostport_parse(without_port_0(str_of(given)), &at, err);
     if (rc)
         return error_prefix(err, "listen address \"%s\"", given);
     unsigned port = at.port ? at.port + t->params.index : 0;

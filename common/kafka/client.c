@@ -345,7 +345,7 @@ void kafka_client_quiet(struct kafka_client *c)
     kafka_worker_free(worker);
 }
 
-void kafka_client_close(struct kafka_client *c, int destroy_flags)
+void kafka_client_close(struct kafka_client *c)
 {
     struct kafka_topic *t;
     kafka_client_quiet(c);
@@ -355,7 +355,7 @@ void kafka_client_close(struct kafka_client *c, int destroy_flags)
         t->handle = NULL;
     }
     rd_kafka_queue_destroy(c->queue);
-    rd_kafka_destroy_flags(c->rk, destroy_flags);
+    rd_kafka_destroy(c->rk);
     c->queue = NULL;
     c->rk = NULL;
 }

@@ -52,7 +52,7 @@ must_use int kafka_client_open(struct kafka_client *c, rd_kafka_type_t type, con
                                struct error *err);
 // Stops the events and the worker; the handle is still there.
 void kafka_client_quiet(struct kafka_client *c);
-void kafka_client_close(struct kafka_client *c, int destroy_flags);
+void kafka_client_close(struct kafka_client *c);
 void kafka_client_forget_topics(struct kafka_client *c);
 
 // Takes events until none is left, or so many that other work of the loop must have its turn.

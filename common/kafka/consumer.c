@@ -299,9 +299,11 @@ void kafka_consumer_free(struct kafka_consumer *c, uint32_t timeout_ms)
     kafka_batch_clear(&c->batch, release_event);
     kafka_batch_done(&c->batch);
     // librdkafka 2.0 asserts that a joined member has the state of its first assignment when it is destroyed:
-    // between the two its handle is left to the end of the process, so that stopping is no abort.
-    if (c->was_assigned)
-        kafka_client_close(&c->client, closed ? 0 : RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    // between the two its handle is left to the end of the process, so that stopping is no abort. So is one
+    // that could not leave in time, since to destroy it takes until its requests to an absent broker time
+    // out.
+    if (c->was_assigned && closed)
+        kafka_client_close(&c->client);
     else
         rd_kafka_queue_destroy(c->client.queue);
     kafka_client_forget_topics(&c->client);

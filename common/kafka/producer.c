@@ -60,7 +60,7 @@ static void reopen(struct kafka_producer *p)
     p->closing = true;
     kafka_client_quiet(&p->client);
     purge(p);
-    kafka_client_close(&p->client, 0);
+    kafka_client_close(&p->client);
     p->closing = false;
     struct error err;
     if (kafka_client_open(&p->client, RD_KAFKA_PRODUCER, p->conf, &err) < 0)
@@ -133,7 +133,7 @@ void kafka_producer_free(struct kafka_producer *p, uint32_t timeout_ms)
     kafka_client_quiet(&p->client);
     if (p->pending)
         purge(p);
-    kafka_client_close(&p->client, 0);
+    kafka_client_close(&p->client);
     kafka_ensure_drop(p);
     kafka_client_forget_topics(&p->client);
     rd_kafka_conf_destroy(p->conf);

@@ -280,8 +280,9 @@ static int start_workers(struct registrant *r, struct error *err)
     policy.registrar_rate = (uint32_t)s->registrar_rate;
     policy.registrar_in_flight = (uint32_t)s->registrar_in_flight;
     policy.max_in_flight = (uint32_t)s->max_in_flight;
-    if (policy.close_wait_s > s->drain_s / 2) // the rest is for the reports
-        policy.close_wait_s = (uint32_t)(s->drain_s / 2);
+    uint32_t drain_s = (uint32_t)s->drain_s, sending_s = drain_s > 2 ? (drain_s - 2) / 2 : 0;
+    if (policy.close_wait_s > sending_s) // the rest is for what is to be said of it
+        policy.close_wait_s = sending_s;
     policy.node = s->node;
     policy.user_agent = s->user_agent;
     const struct workers_params params = {

@@ -1,0 +1,173 @@
+"""A registrant with two SIP threads, records that nobody can read, and every moment at which it may be told to stop."""
+import json
+import socket
+import time
+
+import confluent_kafka
+import pytest
+
+from stack import wait_for
+from world import removes
+
+DRAIN_S = 5
+WORLD = {"kamailio": False, "registrant_env": {"ROLLCALL_SIP_THREADS": "2", "ROLLCALL_SIP_LISTEN": "127.0.0.1:0",
+                                               "ROLLCALL_DRAIN": str(DRAIN_S)}}
+
+
+def bind(world, user, granted, **attributes):
+    world.grant(user, granted)
+    rid = world.api.create(**world.at_registrar(user, **attributes))
+    world.api.wait_state(rid, "registered")
+    return rid
+
+
+def stop_in_time(world):
+    began = time.monotonic()
+    assert world.registrant.stop(60) == 0
+    took = time.monotonic() - began
+    assert took < DRAIN_S + 1, f"stopping took {took:.1f} s"
+    return took
+
+
+def status_in_redis(world, rid):
+    return json.loads(world.redis.hget(world.keys_of(rid)[0], "status") or "{}")
+
+
+@pytest.fixture
+def silence():
+    """host:port of a registrar that takes what comes and says nothing."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.bind(("127.0.0.1", 0))
+        s.settimeout(20)
+        yield s
+
+
+# ---- two SIP threads
+
+
+def test_two_threads_share_and_each_keeps_its_own(world, user):
+    names = [f"{user}t{i}" for i in range(12)]
+    ids = {n: bind(world, n, 20, expire=20) for n in names}
+    first_source = {n: world.sent(n)[0].source for n in names}
+    assert len(set(first_source.values())) == 2, "both threads send, each from a port of its own"
+    counts = {n: len(world.sent(n)) for n in names}
+    for n in names:
+        refresh = world.wait_sent(n, counts[n] + 1, 25)[counts[n]]
+        assert refresh.source == first_source[n]
+        assert refresh.call_id == world.sent(n)[0].call_id
+    for rid in ids.values():
+        world.api.delete(rid)
+    for n, rid in ids.items():
+        wait_for(lambda r=rid: not world.keys_of(r), 20, "the proof of a removal")
+        assert not world.bound(n)
+
+
+def test_a_stop_and_a_start_of_two_threads_cost_no_register(world, user):
+    names = [f"{user}s{i}" for i in range(8)]
+    ids = {n: bind(world, n, 600, expire=600) for n in names}
+    counts = {n: len(world.sent(n)) for n in names}
+    stop_in_time(world)
+    for rid in ids.values():
+        wait_for(lambda r=rid: status_in_redis(world, r).get("handover"), 10, "the hand-over to be said of each")
+    world.registrant.start()
+    fresh = bind(world, f"{user}fresh", 600)
+    assert {n: len(world.sent(n)) for n in names} == counts
+    assert world.api.status(fresh)["state"] == "registered"
+
+
+# ---- poison
+
+
+def keys_of_partition(world, topic, partition):
+    consumer = confluent_kafka.Consumer({"bootstrap.servers": world.stack.kafka.bootstrap, "group.id": f"look-{partition}",
+                                         "fetch.wait.max.ms": 10, "enable.partition.eof": True})
+    try:
+        consumer.assign([confluent_kafka.TopicPartition(topic, partition, confluent_kafka.OFFSET_BEGINNING)])
+        keys = set()
+        while (m := consumer.poll(10)) is not None and not m.error():
+            keys.add((m.key() or b"").decode())
+        return keys
+    finally:
+        consumer.close()
+
+
+def test_poison_is_counted_and_skipped_and_what_follows_is_done(world, user):
+    rid = bind(world, user, 600, expire=600)
+    topic = "rollcall.changes.any"
+    value = world.records(topic, rid)[-1][2]
+    other = str(int(rid) + 1)
+    before = world.metric(world.registrant, "rollcall_registrant_poison_total")
+    producer = confluent_kafka.Producer({"bootstrap.servers": world.stack.kafka.bootstrap, "partitioner": "murmur2_random",
+                                         "message.max.bytes": 2000000})
+    partitions = len(producer.list_topics(topic, timeout=10).topics[topic].partitions)
+    home = next(p for p in range(partitions) if rid in keys_of_partition(world, topic, p))
+    poison = [
+        (rid, b"", {}), (rid, None, {}), (None, json.dumps(value), {}), (rid, b"\xff\xfe{", {}), (rid, b"[" * 100000, {}),
+        (other, json.dumps(value), {}),
+        (rid, json.dumps({**value, "v": 2, "op": "deleted"}), {}),
+        (rid, json.dumps({**value, "op": "explode"}), {}),
+        (rid, json.dumps({**value, "spec": {**value["spec"], "id": int(other)}}), {}),
+        (rid, json.dumps({k: v for k, v in value.items() if k != "spec"}), {}),
+        (rid, json.dumps(value) + "x" * 900000, {}),
+        (rid, json.dumps(value), {"partition": (home + 1) % partitions}),
+    ]
+    for key, text, where in poison:
+        producer.produce(topic, text, key=key, **where)
+    assert producer.flush(20) == 0
+    wait_for(lambda: world.metric(world.registrant, "rollcall_registrant_poison_total") >= before + len(poison), 20,
+             "all poison to be counted")
+    assert world.registrant.running()
+    world.api.update(rid, contact=f"sip:{user}-after@127.0.0.1:5090")
+    wait_for(lambda: world.bound(user) == [f"sip:{user}-after@127.0.0.1:5090"], 20, "the change that came after")
+    assert not any(removes(r) for r in world.sent(user))
+    bind(world, f"{user}next", 600)
+
+
+# ---- SIGTERM
+
+
+def test_stopping_does_not_wait_for_a_dead_registrar_and_hands_the_others_over(world, user, silence):
+    names = [f"{user}d{i}" for i in range(8)]
+    ids = {n: bind(world, n, 600, expire=600) for n in names}
+    counts = {n: len(world.sent(n)) for n in names}
+    dead = [world.api.create(**world.at_registrar(f"{user}x{i}", domain=f"127.0.0.1:{silence.getsockname()[1]}"))
+            for i in range(6)]
+    for _ in dead:
+        silence.recv(65535)
+    stop_in_time(world)
+    for rid in ids.values():
+        wait_for(lambda r=rid: status_in_redis(world, r).get("handover"), 10, "the hand-over to be said of each")
+    for rid in dead:
+        wait_for(lambda r=rid: status_in_redis(world, r).get("bound"), 10, "what may be bound at the dead one")
+        assert not status_in_redis(world, rid).get("handover"), "what was in flight is no clean hand-over"
+    world.registrant.start()
+    bind(world, f"{user}fresh", 600)
+    assert {n: len(world.sent(n)) for n in names} == counts
+    for rid in dead:
+        world.api.delete(rid)
+
+
+def test_stopping_while_snapshots_are_not_to_be_had(world):
+    stop_in_time(world)
+    world.gateway.stop()
+    world.registrant.start(ready=False)
+    wait_for(lambda: world.metric(world.registrant, "rollcall_registrant_partitions", state="loading") > 0, 20, "partitions")
+    wait_for(lambda: "is not to be had yet" in world.registrant.log_text(), 20, "a snapshot to fail")
+    stop_in_time(world)
+    world.registrant.start(ready=False)
+    world.gateway.start()
+    wait_for(lambda: world.registrant.http_ok("/readyz"), 30, "readiness once a gateway is there")
+
+
+def test_stopping_while_kafka_is_away(world, user):
+    bind(world, user, 600, expire=600)
+    count = len(world.sent(user))
+    world.stack.kafka.stop()
+    wait_for(lambda: world.metric(world.registrant, "rollcall_registrant_lease_fresh") == 0, 30, "the lease to be over")
+    stop_in_time(world)
+    world.registrant.start(ready=False)  # before there is any broker, let alone a topic
+    world.stack.kafka.start()
+    wait_for(lambda: world.registrant.http_ok("/readyz"), 40, "readiness once Kafka is there")
+    bind(world, f"{user}fresh", 600)
+    assert not any(removes(r) for r in world.sent(user))
+    assert len(world.sent(user)) <= count + 1, "asked again at most once, as its last report was lost"

@@ -661,7 +661,8 @@ static void member_end(struct member *m)
 
 // One has had half of its partitions revoked by another that joined, and held them for longer than a session.
 // False when the broker spoiled it: it may refuse the first synchronization of the one that joins (it answers
-// before both have asked), which begins a rebalance that the holder cannot join, and then puts the holder out.
+// before both have asked), which begins a rebalance that the holder cannot join, and then puts the holder
+// out.
 static bool is_held_longer_than_a_session(struct fixture *f)
 {
     struct member *a = &f->members[0], *b = &f->members[1];

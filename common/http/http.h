@@ -75,11 +75,11 @@ enum http_method {
 };
 const char *http_method_name(enum http_method m);
 enum http_method http_method(const struct http_request *r);
-struct str http_target(const struct http_request *r); // as it came, also absolute-form
-struct str http_path(const struct http_request *r);   // raw path (still percent-encoded), without query
-struct str http_query(const struct http_request *r);  // raw, without '?'
+struct str http_path(const struct http_request *r);  // raw path (still percent-encoded), without query
+struct str http_query(const struct http_request *r); // raw, without '?'
 struct str http_header(const struct http_request *r, const char *name); // first; STR_NONE when absent
-size_t http_header_count(const struct http_request *r, const char *name);
+// All fields of that name as one list, ", " between them (RFC 9110 5.3).
+void http_header_list(const struct http_request *r, const char *name, struct buf *out);
 struct str http_body(const struct http_request *r);
 struct str http_peer(const struct http_request *r);      // address text without port
 struct str http_host(const struct http_request *r);      // Host header

@@ -19,9 +19,9 @@ const char *http_method_name(enum http_method m)
 }
 
 // Path and query of a target in origin-form or absolute-form (RFC 9112 3.2).
-static void split_target(struct http_request *r, bool absolute)
+static void split_target(struct http_request *r, struct str target, bool absolute)
 {
-    struct str rest = r->target;
+    struct str rest = target;
     if (absolute) {
         struct str behind_scheme = str_slice(rest, str_find(rest, ':', 0) + 3, rest.n);
         size_t authority = str_find(behind_scheme, '/', 0), query = str_find(behind_scheme, '?', 0);
@@ -40,8 +40,7 @@ struct http_request *request_new(struct conn *c, struct evhttp_request *evreq)
     r->conn = c;
     r->evreq = evreq;
     r->method = c->head.method;
-    r->target = str_of(evhttp_request_get_uri(evreq));
-    split_target(r, c->head.absolute);
+    split_target(r, str_of(evhttp_request_get_uri(evreq)), c->head.absolute);
     r->received_us = clock_monotonic_us();
     c->request = r;
     c->server->active_count++;
@@ -68,11 +67,6 @@ enum http_method http_method(const struct http_request *r)
     return r->method;
 }
 
-struct str http_target(const struct http_request *r)
-{
-    return r->target;
-}
-
 struct str http_path(const struct http_request *r)
 {
     return r->path;
@@ -89,15 +83,18 @@ struct str http_header(const struct http_request *r, const char *name)
     return value ? str_of(value) : STR_NONE;
 }
 
-size_t http_header_count(const struct http_request *r, const char *name)
+void http_header_list(const struct http_request *r, const char *name, struct buf *out)
 {
-    size_t count = 0;
     const struct evkeyval *field;
+    bool first = true;
     TAILQ_FOREACH(field, evhttp_request_get_input_headers(r->evreq), next)
     {
-        count += str_ieq_cstr(str_of(field->key), name);
+        if (!str_ieq_cstr(str_of(field->key), name))
+            continue;
+        buf_add_cstr(out, first ? "" : ", ");
+        buf_add_cstr(out, field->value);
+        first = false;
     }
-    return count;
 }
 
 struct str http_body(const struct http_request *r)

@@ -95,7 +95,7 @@ struct http_request {
     struct conn *conn;            // NULL once the client is gone
     struct evhttp_request *evreq; // ours from then on
     enum http_method method;
-    struct str target, path, query;
+    struct str path, query;
     uint64_t received_us;
     struct buf headers; // of the answer, as lines
     bool owns_evreq;

@@ -1,5 +1,9 @@
 """Settings that change what the dialect shows: a trusted proxy, passwords in clear (contract 2, 6.3)."""
+import http.client
+
 import pytest
+
+from conftest import USERS
 
 GATEWAY = {"ROLLCALL_TRUST_FORWARDED": "true", "ROLLCALL_YETI_PASSWORDS": "clear", "ROLLCALL_TOKEN_LIFETIME": "0"}
 
@@ -14,6 +18,18 @@ def login(world, api, **headers):
     ("198.51.100.1", 401), ("", 401), ("nonsense", 401)])
 def test_the_client_is_the_last_address_that_is_not_the_proxys(world, api, forwarded, status):
     assert login(world, api, **{"X-Forwarded-For": forwarded}).status == status
+
+
+@pytest.mark.parametrize("fields, status", [
+    (["192.0.2.7", "198.51.100.1"], 401), (["198.51.100.1", "192.0.2.7"], 200), (["192.0.2.7", "127.0.0.1"], 200)])
+def test_a_proxy_may_put_its_clients_address_into_a_field_of_its_own(world, fields, status):
+    connection = http.client.HTTPConnection("127.0.0.1", world.gateway.port, timeout=20)
+    connection.putrequest("GET", "/api/rest/admin/registrations")
+    connection.putheader("Authorization", world.token(USERS))
+    for address in fields:
+        connection.putheader("X-Forwarded-For", address)
+    connection.endheaders()
+    assert connection.getresponse().status == status
 
 
 def test_links_have_the_scheme_that_the_client_used(api):

@@ -16,10 +16,10 @@ struct app {
 static inline void app_show(struct app *a, struct http_request *r)
 {
     buf_clear(&a->seen);
-    buf_addf(&a->seen, "%s|" STR_FMT "|" STR_FMT "|" STR_FMT "|" STR_FMT "|" STR_FMT "|%zu|" STR_FMT,
-             http_method_name(http_method(r)), STR_ARG(http_target(r)), STR_ARG(http_path(r)),
-             STR_ARG(http_query(r)), STR_ARG(http_host(r)), STR_ARG(http_peer(r)),
-             http_header_count(r, "x-Twice"), STR_ARG(http_header(r, "X-TWICE")));
+    buf_addf(&a->seen, "%s|" STR_FMT "|" STR_FMT "|" STR_FMT "|" STR_FMT "|" STR_FMT "|",
+             http_method_name(http_method(r)), STR_ARG(http_path(r)), STR_ARG(http_query(r)),
+             STR_ARG(http_host(r)), STR_ARG(http_peer(r)), STR_ARG(http_header(r, "X-TWICE")));
+    http_header_list(r, "x-Twice", &a->seen);
     http_reply_header(r, "content-type", STR_LIT("text/plain"));
     http_reply(r, 200, buf_str(&a->seen));
 }

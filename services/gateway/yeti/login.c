@@ -72,7 +72,7 @@ static void on_checked(void *arg, bool matches)
     c->in_password_check = false;
     if (!matches || !c->principal)
         answer_error(c, PROBLEM_LOGIN, STR_LIT("Incorrect login or password."), STR_NONE);
-    else if (!principal_allows_ip(c->principal, negotiate_client(c)))
+    else if (!negotiate_client_is_allowed(c, c->principal))
         answer_error(c, PROBLEM_LOGIN, STR_LIT("Your IP address is not allowed."), STR_NONE);
     else
         issue(c);

@@ -52,16 +52,19 @@ static bool trusts_proxy(const struct call *c)
     return c->yeti->params.trust_forwarded && is_loopback(http_peer(c->http));
 }
 
-// The last address that is no proxy's on this machine: what stands before it the client may have made up.
-struct str negotiate_client(const struct call *c)
+// The last address that is no proxy's on this machine: what stands before it the client may have made up, in
+// a field of its own, too, since not every proxy puts its address into the client's field.
+bool negotiate_client_is_allowed(const struct call *c, const struct principal *p)
 {
-    struct str peer = http_peer(c->http), rest = http_header(c->http, "x-forwarded-for"), piece, last = peer;
-    if (!trusts_proxy(c))
-        return peer;
+    struct buf list cleanup(buf_done) = BUF_INIT;
+    struct str client = http_peer(c->http), rest, piece;
+    if (trusts_proxy(c))
+        http_header_list(c->http, "x-forwarded-for", &list);
+    rest = buf_str(&list);
     while (str_split(&rest, ',', &piece))
         if (str_trim(piece).n && !is_loopback(str_trim(piece)))
-            last = str_trim(piece);
-    return last;
+            client = str_trim(piece);
+    return principal_allows_ip(p, client);
 }
 
 const char *negotiate_scheme(const struct call *c)
@@ -108,7 +111,7 @@ static const struct principal *authorize(struct call *c)
         return NULL;
     c->principals = principals_box_get(c->yeti->params.principals);
     const struct principal *p = principals_by_id(c->principals, subject);
-    return p && principal_allows_ip(p, negotiate_client(c)) ? p : NULL;
+    return p && negotiate_client_is_allowed(c, p) ? p : NULL;
 }
 
 bool negotiate_token(struct call *c)
@@ -137,13 +140,15 @@ static bool accepts(struct str accept)
 
 bool negotiate_media(struct call *c)
 {
-    struct str type = negotiate_content_type(c), accept = http_header(c->http, "accept");
+    struct str type = negotiate_content_type(c);
+    struct buf accept cleanup(buf_done) = BUF_INIT;
+    http_header_list(c->http, "accept", &accept);
     if (is_write(c) && !str_eq_cstr(type, media_type)) {
         answer_error(c, PROBLEM_MEDIA_TYPE, type, STR_NONE);
         return false;
     }
-    if (!accepts(accept)) {
-        answer_error(c, PROBLEM_NOT_ACCEPTABLE, accept, STR_NONE);
+    if (!accepts(buf_str(&accept))) {
+        answer_error(c, PROBLEM_NOT_ACCEPTABLE, buf_str(&accept), STR_NONE);
         return false;
     }
     return true;

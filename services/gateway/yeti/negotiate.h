@@ -13,8 +13,8 @@ bool negotiate_token(struct call *c);
 bool negotiate_media(struct call *c);
 bool negotiate_query(struct call *c); // whether the query string can be read at all
 
-// The client's address: the peer's, or what a trusted proxy on this machine says.
-struct str negotiate_client(const struct call *c);
+// Whether p may ask from the client's address: the peer's, or what a trusted proxy on this machine says.
+bool negotiate_client_is_allowed(const struct call *c, const struct principal *p);
 // The scheme that the client used.
 const char *negotiate_scheme(const struct call *c);
 

@@ -125,17 +125,30 @@ def test_another_content_type_does_not(api, method, path, type, printed):
                                      f"This request specified '{printed}'.", None)]
 
 
-def test_a_traceparent_goes_with_the_event_and_the_user_is_its_actor(world, api):
-    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-    answer = api.call("POST", "/registrations", api.resource(api.required(name="traced")), {"traceparent": trace})
-    assert answer.status == 201
-
+def first_event(world, id):
+    """Headers and value of the first event of a registration."""
     def event():
         done = subprocess.run(["kcat", "-b", world.stack.kafka.bootstrap, "-C", "-t", "rollcall.events", "-o", "beginning", "-e", "-q",
                                "-f", "%k\t%h\t%s\n", "-X", "fetch.wait.max.ms=10"], capture_output=True, text=True, timeout=20, check=False)
         rows = [line.split("\t", 2) for line in done.stdout.splitlines()]
-        return [(headers, json.loads(value)) for key, headers, value in rows if key == answer.data["id"]]
+        return [(headers, json.loads(value)) for key, headers, value in rows if key == id]
 
-    headers, value = wait_for(event, 20, "the event on Kafka")[0]
+    return wait_for(event, 20, "the event on Kafka")[0]
+
+
+def test_a_traceparent_goes_with_the_event_and_the_user_is_its_actor(world, api):
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    answer = api.call("POST", "/registrations", api.resource(api.required(name="traced")), {"traceparent": trace})
+    assert answer.status == 201
+    headers, value = first_event(world, answer.data["id"])
     assert f"traceparent={trace}" in headers.split(",")
     assert value["actor"].startswith("user")
+
+
+def test_what_is_no_traceparent_goes_nowhere(world, api):
+    good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    for trace in ("00-abc", good.upper(), good + "-more", good.replace("-", "_"), "\xff" * 55, "y" * 4000):
+        answer = api.call("POST", "/registrations", api.resource(api.required()), {"traceparent": trace})
+        assert answer.status == 201
+        headers, _ = first_event(world, answer.data["id"])
+        assert "traceparent" not in headers, trace

@@ -31,10 +31,24 @@ struct str call_account(const struct call *c)
     return str_of(c->principal->account);
 }
 
+// W3C Trace Context 3.2.2. What is not of this form is no trace, and must not reach a record's headers.
+static bool is_traceparent(struct str text)
+{
+    static const char form[] = "hh-hhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhh-hhhhhhhhhhhhhhhh-hh";
+    bool good = text.n == sizeof(form) - 1;
+    for (size_t i = 0; good && i < text.n; i++) {
+        char c = text.p[i];
+        bool is_hex = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+        good = form[i] == '-' ? c == '-' : is_hex;
+    }
+    return good;
+}
+
 struct store_write_context call_context(const struct call *c)
 {
+    struct str traceparent = http_header(c->http, "traceparent");
     return (struct store_write_context){
-        .traceparent = http_header(c->http, "traceparent"),
+        .traceparent = is_traceparent(traceparent) ? traceparent : STR_NONE,
         .actor = str_of(c->principal->username),
     };
 }

@@ -87,16 +87,6 @@ void buf_addf(struct buf *b, const char *fmt, ...)
     va_end(again);
 }
 
-void buf_cut(struct buf *b, size_t from_start)
-{
-    if (from_start >= b->n) {
-        buf_clear(b);
-        return;
-    }
-    memmove(b->p, b->p + from_start, b->n - from_start + 1);
-    b->n -= from_start;
-}
-
 struct str buf_str(const struct buf *b)
 {
     return (struct str){.p = b->p ? b->p : "", .n = b->n};

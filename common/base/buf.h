@@ -20,7 +20,6 @@ void buf_add_cstr(struct buf *b, const char *text);
 void buf_add_char(struct buf *b, char c);
 void buf_add_u64(struct buf *b, uint64_t value); // decimal, without the cost of printf
 void buf_addf(struct buf *b, const char *fmt, ...) printf_like(2, 3);
-void buf_cut(struct buf *b, size_t from_start); // drops that many bytes at the front
 
 struct str buf_str(const struct buf *b); // borrows until the next change
 char *buf_steal(struct buf *b);          // caller frees; never NULL; the buffer is empty

@@ -14,31 +14,25 @@ void encode_hex(struct buf *out, const void *bytes, size_t count)
     }
 }
 
-static void encode_64(struct buf *out, const unsigned char *p, size_t count, char c62, char c63, bool pad)
+int decode_hex_digit(char c)
 {
-    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-    for (size_t i = 0; i < count; i += 3) {
-        size_t have = count - i < 3 ? count - i : 3;
-        uint32_t v =
-            (uint32_t)p[i] << 16 | (have > 1 ? (uint32_t)p[i + 1] << 8 : 0) | (have > 2 ? p[i + 2] : 0);
-        for (size_t k = 0; k < 4; k++) {
-            uint32_t six = v >> (18 - 6 * k) & 63;
-            if (k <= have)
-                buf_add_char(out, six < 62 ? alphabet[six] : six == 62 ? c62 : c63);
-            else if (pad)
-                buf_add_char(out, '=');
-        }
-    }
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = (char)(c | 0x20);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
 void encode_base64(struct buf *out, const void *bytes, size_t count)
 {
-    encode_64(out, bytes, count, '+', '/', true);
-}
-
-void encode_base64url(struct buf *out, const void *bytes, size_t count)
-{
-    encode_64(out, bytes, count, '-', '_', false);
+    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const unsigned char *p = bytes;
+    for (size_t i = 0; i < count; i += 3) {
+        size_t have = count - i < 3 ? count - i : 3;
+        uint32_t v =
+            (uint32_t)p[i] << 16 | (have > 1 ? (uint32_t)p[i + 1] << 8 : 0) | (have > 2 ? p[i + 2] : 0);
+        for (size_t k = 0; k < 4; k++)
+            buf_add_char(out, k <= have ? alphabet[v >> (18 - 6 * k) & 63] : '=');
+    }
 }
 
 static int sextet(char c)

@@ -16,11 +16,6 @@ uint64_t rng_below(struct rng *rng, uint64_t bound)
     return bound ? (uint64_t)(((__uint128_t)rng_next(rng) * bound) >> 64) : 0;
 }
 
-double rng_unit(struct rng *rng)
-{
-    return (double)(rng_next(rng) >> 11) * 0x1.0p-53;
-}
-
 void random_bytes(void *ret_bytes, size_t count)
 {
     unsigned char *at = ret_bytes;

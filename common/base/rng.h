@@ -12,7 +12,6 @@ struct rng {
 
 uint64_t rng_next(struct rng *rng);
 uint64_t rng_below(struct rng *rng, uint64_t bound); // 0 … bound − 1; bound 0 gives 0
-double rng_unit(struct rng *rng);                    // [0, 1)
 
 void random_bytes(void *ret_bytes, size_t count); // the kernel's; aborts if it has none
 

@@ -1,6 +1,8 @@
 // See chunked.h.
 #include "common/http/chunked.h"
 
+#include "common/base/encode.h"
+
 // A size line with its extensions, or all trailers together; what is longer was not meant well.
 #define FRAMING_MAX 4096
 #define DIGITS_MAX  15
@@ -16,17 +18,9 @@ enum state {
     TRAILER_LF
 };
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static bool size_byte(struct chunked *c, char byte)
 {
-    int digit = hex_digit(byte);
+    int digit = decode_hex_digit(byte);
     if (digit >= 0) {
         c->left = c->left * 16 + (uint64_t)digit;
         return ++c->digits <= DIGITS_MAX;

@@ -1,5 +1,6 @@
 // Percent-encoding (RFC 3986) and name=value pairs of query strings and form bodies. Pure. Refuses what would
 // have to be guessed: a broken escape, and NUL in any spelling, since decoded values are C strings.
+#include "common/base/encode.h"
 #include "common/base/mem.h"
 #include "common/http/http.h"
 
@@ -8,17 +9,6 @@
 #include <string.h>
 
 #define PAIRS_MAX 256
-
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
 
 // The byte that starts at `at`, and where the next one starts; -1 for what is refused.
 static int decoded_byte(struct str s, size_t at, bool plus_is_space, size_t *ret_next)
@@ -31,7 +21,7 @@ static int decoded_byte(struct str s, size_t at, bool plus_is_space, size_t *ret
         return c ? c : -1;
     if (s.n - at < 3)
         return -1;
-    int high = hex_digit(s.p[at + 1]), low = hex_digit(s.p[at + 2]);
+    int high = decode_hex_digit(s.p[at + 1]), low = decode_hex_digit(s.p[at + 2]);
     *ret_next = at + 3;
     return high < 0 || low < 0 || high + low == 0 ? -1 : high * 16 + low;
 }

@@ -65,7 +65,6 @@ void json_put_str(struct json_writer *w, struct str text);
 void json_put_cstr(struct json_writer *w, const char *text); // NULL gives null
 void json_put_i64(struct json_writer *w, int64_t value);
 void json_put_u64(struct json_writer *w, uint64_t value);
-void json_put_double(struct json_writer *w, double value);
 void json_put_bool(struct json_writer *w, bool value);
 void json_put_null(struct json_writer *w);
 void json_put_raw(struct json_writer *w, struct str json_text); // already JSON

@@ -1,6 +1,7 @@
 // The checks on the bytes of a JSON text that yajl does not make, done before it sees them: RFC 8259 section
 // 8.1 asks for UTF-8, and section 8.2 warns of escapes that name half a surrogate pair. Refuses to know
 // anything else of the grammar.
+#include "common/base/encode.h"
 #include "common/json/json_tree.h"
 
 #include <errno.h>
@@ -79,15 +80,10 @@ static unsigned escape_unit(struct str text, size_t at)
     if (at + 6 > text.n || text.p[at] != '\\' || text.p[at + 1] != 'u')
         return 0;
     for (size_t i = at + 2; i < at + 6; i++) {
-        char c = text.p[i];
-        unsigned digit;
-        if (c >= '0' && c <= '9')
-            digit = (unsigned)(c - '0');
-        else if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')
-            digit = (unsigned)((c | 0x20) - 'a') + 10;
-        else
+        int digit = decode_hex_digit(text.p[i]);
+        if (digit < 0)
             return 0;
-        unit = unit << 4 | digit;
+        unit = unit << 4 | (unsigned)digit;
     }
     return unit;
 }

@@ -2,9 +2,6 @@
 // Refuses to check that calls are balanced: that is the caller's code, and its tests parse what it wrote.
 #include "common/json/json_tree.h"
 
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define REPLACEMENT "\xef\xbf\xbd" // U+FFFD
@@ -137,22 +134,6 @@ void json_put_u64(struct json_writer *w, uint64_t value)
 {
     separate(w);
     buf_add_u64(w->out, value);
-}
-
-// The shortest text that reads back as the same double; what JSON cannot say is null.
-void json_put_double(struct json_writer *w, double value)
-{
-    if (!isfinite(value)) {
-        json_put_null(w);
-        return;
-    }
-    char text[32];
-    for (int digits = 15; digits <= 17; digits++) {
-        (void)snprintf(text, sizeof(text), "%.*g", digits, value);
-        if (strtod(text, NULL) == value)
-            break;
-    }
-    json_put_raw(w, str_of(text));
 }
 
 void json_put_bool(struct json_writer *w, bool value)

@@ -1,21 +1,13 @@
 #include "common/redis/url.h"
 
 #include "common/base/buf.h"
+#include "common/base/encode.h"
 #include "common/base/mem.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
 enum { DEFAULT_PORT = 6379, DB_MAX = 65535 };
-
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
 
 // RFC 3986 section 2.1; a password may hold any character but NUL that way.
 static int percent_decode(struct str s, char **ret_text)
@@ -27,8 +19,8 @@ static int percent_decode(struct str s, char **ret_text)
             buf_add_char(&out, s.p[i]);
             continue;
         }
-        int high = i + 2 < s.n ? hex_digit(s.p[i + 1]) : -1;
-        int low = high >= 0 ? hex_digit(s.p[i + 2]) : -1;
+        int high = i + 2 < s.n ? decode_hex_digit(s.p[i + 1]) : -1;
+        int low = high >= 0 ? decode_hex_digit(s.p[i + 2]) : -1;
         if (low < 0 || (high | low) == 0) {
             buf_done(&out);
             return -EINVAL;

@@ -99,6 +99,5 @@ must_use int registration_check(const struct registration *r, const char **ret_f
 
 const char *registration_scheme_name(enum registration_scheme s);
 const char *registration_transport_name(enum registration_transport t);
-const char *registration_retry_shape_name(enum registration_retry_shape s);
 
 #endif

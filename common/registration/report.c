@@ -31,17 +31,6 @@ const char *status_state_name(enum status_state s)
     return state_names[s];
 }
 
-int status_state_parse(struct str name, enum status_state *ret)
-{
-    for (unsigned i = 0; i < ARRAY_LEN(state_names); i++) {
-        if (str_eq_cstr(name, state_names[i])) {
-            *ret = i;
-            return 0;
-        }
-    }
-    return -EINVAL;
-}
-
 const char *status_proof_name(enum status_proof p)
 {
     return proof_names[p];

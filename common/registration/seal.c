@@ -55,21 +55,12 @@ static const struct ring_key *find_key(const struct key_ring *ring, struct str i
     return NULL;
 }
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 static bool read_key_bytes(struct str hex, unsigned char ret[KEY_BYTES])
 {
     if (hex.n != 2 * KEY_BYTES)
         return false;
     for (size_t i = 0; i < KEY_BYTES; i++) {
-        int high = hex_value(hex.p[2 * i]), low = hex_value(hex.p[2 * i + 1]);
+        int high = decode_hex_digit(hex.p[2 * i]), low = decode_hex_digit(hex.p[2 * i + 1]);
         if (high < 0 || low < 0)
             return false;
         ret[i] = (unsigned char)(high << 4 | low);

@@ -30,11 +30,6 @@ const char *registration_transport_name(enum registration_transport t)
     return transport_names[t];
 }
 
-const char *registration_retry_shape_name(enum registration_retry_shape s)
-{
-    return shape_names[s];
-}
-
 // ---- writing
 
 static void put_set(struct json_writer *w, const char *key, int64_t value)

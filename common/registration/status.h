@@ -17,7 +17,6 @@ enum status_state {
     STATE_UNREGISTERED,  // removal is proved, of a deleted registration
 };
 const char *status_state_name(enum status_state s); // "disabled", …
-must_use int status_state_parse(struct str name, enum status_state *ret);
 
 // How a deletion was proved (design section 5).
 enum status_proof { PROOF_NONE, PROOF_ANSWERED, PROOF_LAPSED, PROOF_NEVER_SENT, PROOF_TWIN };

@@ -2,6 +2,7 @@
 #ifndef ROLLCALL_SIP_CHARS_H
 #define ROLLCALL_SIP_CHARS_H
 
+#include "common/base/encode.h"
 #include "common/base/str.h"
 
 #include <string.h>
@@ -36,19 +37,10 @@ static inline bool char_is_lws(char c)
     return c == ' ' || c == '\t';
 }
 
-// 0 … 15, or -1.
-static inline int char_hex(char c)
-{
-    if (char_is_digit(c))
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 static inline bool char_starts_escape(struct str s, size_t at)
 {
-    return at + 2 < s.n && s.p[at] == '%' && char_hex(s.p[at + 1]) >= 0 && char_hex(s.p[at + 2]) >= 0;
+    return at + 2 < s.n && s.p[at] == '%' && decode_hex_digit(s.p[at + 1]) >= 0 &&
+           decode_hex_digit(s.p[at + 2]) >= 0;
 }
 
 #endif

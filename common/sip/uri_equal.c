@@ -13,7 +13,7 @@ static int next_char(struct str s, size_t *at, bool fold)
 {
     int c = (unsigned char)s.p[*at];
     if (char_starts_escape(s, *at)) {
-        c = char_hex(s.p[*at + 1]) << 4 | char_hex(s.p[*at + 2]);
+        c = decode_hex_digit(s.p[*at + 1]) << 4 | decode_hex_digit(s.p[*at + 2]);
         *at += 3;
         if (c < 0x80 && char_is_in((char)c, ";/?:@&=+$,"))
             return c + 256;

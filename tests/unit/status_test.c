@@ -176,18 +176,6 @@ static void a_cause_without_a_sip_answer_keeps_its_reason(void **state)
     status_done(&again);
 }
 
-static void names_go_both_ways(void **state)
-{
-    (void)state;
-    enum status_state s;
-    for (unsigned i = STATE_DISABLED; i <= STATE_UNREGISTERED; i++) {
-        assert_int_equal(status_state_parse(str_of(status_state_name(i)), &s), 0);
-        assert_int_equal(s, i);
-    }
-    assert_int_equal(status_state_parse(STR_LIT("unknown"), &s), -EINVAL);
-    assert_string_equal(status_proof_name(PROOF_NEVER_SENT), "never_sent");
-}
-
 static void reading_names_the_member_that_is_wrong(void **state)
 {
     static const struct {
@@ -290,7 +278,6 @@ int main(void)
         cmocka_unit_test(the_event_example_shows_a_public_status),
         cmocka_unit_test(leaves_out_what_is_zero),
         cmocka_unit_test(a_cause_without_a_sip_answer_keeps_its_reason),
-        cmocka_unit_test(names_go_both_ways),
         cmocka_unit_test(reading_names_the_member_that_is_wrong),
         cmocka_unit_test(reading_keeps_no_more_than_fits),
         cmocka_unit_test(is_believed_as_long_as_it_can_be_true),

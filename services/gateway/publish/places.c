@@ -197,11 +197,6 @@ void place_doubt(struct place *p)
         p->ready = 0;
 }
 
-void place_wait_cancel(struct place *p, struct place_wait *w)
-{
-    TAILQ_REMOVE(&p->waits, w, link);
-}
-
 static void on_names(void *arg, const struct redis_value *v, const struct error *err)
 {
     struct places *places = arg;

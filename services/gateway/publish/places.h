@@ -27,7 +27,6 @@ struct place_wait {
     void (*fn)(struct place_wait *w, bool ready);
 };
 void place_wait(struct place *p, struct place_wait *w);
-void place_wait_cancel(struct place *p, struct place_wait *w);
 // A record was not delivered: the broker may have come back without the topics. They are ensured again.
 void place_doubt(struct place *p);
 

@@ -35,7 +35,7 @@ static void wake_fetching(struct kafka_consumer *c, rd_kafka_topic_partition_lis
 
 void kafka_partition_flow(struct kafka_consumer *c, struct kafka_partition *p)
 {
-    bool flow = p->wanted && p->seeks == 0 && p->state == PARTITION_OURS;
+    bool flow = p->wanted && p->state == PARTITION_OURS;
     if (flow == p->flowing)
         return;
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);

@@ -18,7 +18,6 @@ struct kafka_partition {
     enum kafka_partition_state state;
     uint64_t term;    // tells this assignment from an earlier one of the same partition
     int64_t position; // next offset that the owner will be given; negative while unknown
-    unsigned seeks;   // under way; nothing flows meanwhile
     bool placing;     // the lookup is under way
     bool wanted;      // the owner resumed it
     bool flowing;     // what librdkafka was last told
@@ -68,7 +67,6 @@ void kafka_lose_all(struct kafka_consumer *c);     // the handle is of no more u
 void kafka_forget_partitions(struct kafka_consumer *c);
 
 // position.c
-enum kafka_place { PLACE_COMMITTED, PLACE_BEGIN, PLACE_END };
 // Looks up the position of every partition that has none and is not being looked up, then tells the owner.
 void kafka_place_new(struct kafka_consumer *c);
 void kafka_settle(struct kafka_consumer *c); // calls on_rebalanced once nothing is being looked up any more

@@ -75,8 +75,6 @@ void kafka_topic_ensure(struct kafka_producer *p, const struct kafka_topic_setti
 // answered.
 typedef void kafka_topics_fn(void *arg, int rc, const char *const *topics, size_t count);
 void kafka_topics(struct kafka_producer *p, const char *prefix, kafka_topics_fn *fn, void *arg);
-// What is known now: partitions, or 0 when it is not known. Loop thread.
-int32_t kafka_topic_partitions(struct kafka_producer *p, const char *topic);
 
 // ---- consumer: one group; manual commit; cooperative-sticky; static membership where instance_id is given.
 
@@ -91,9 +89,8 @@ struct kafka_consumer_params {
     void *arg;
     // Records of one poll in order; borrowed. Return is ignored; use kafka_consumer_pause to stop the flow.
     void (*on_records)(void *arg, const struct kafka_record *records, size_t count);
-    // A partition was given to us. It is assigned and *paused*; the owner positions it
-    // (kafka_consumer_seek_end or kafka_consumer_seek_begin or neither: committed offset) and calls
-    // kafka_consumer_resume.
+    // A partition was given to us. It is assigned at the group's committed offset and *paused*;
+    // kafka_consumer_resume lets it flow.
     void (*on_assigned)(void *arg, const char *topic, int32_t partition);
     // It is about to be taken. lost: the group already gave it away (session over). The partition stays ours
     // until kafka_consumer_release is called for it (at once when lost).
@@ -118,13 +115,6 @@ void kafka_consumer_free(struct kafka_consumer *c, uint32_t timeout_ms);
 // From now on these topics in place of those it was made with; the group rebalances. 0 or a negative code.
 must_use int kafka_consumer_subscribe(struct kafka_consumer *c, const char *const *topics, size_t count);
 
-// Positions at the end as the broker says it is now, so that nothing written before is seen and nothing after
-// is missed; done(arg, 0 or negative) on the loop.
-typedef void kafka_done_fn(void *arg, const char *topic, int32_t partition, int rc);
-void kafka_consumer_seek_end(struct kafka_consumer *c, const char *topic, int32_t partition,
-                             kafka_done_fn *fn, void *arg);
-void kafka_consumer_seek_begin(struct kafka_consumer *c, const char *topic, int32_t partition,
-                               kafka_done_fn *fn, void *arg);
 void kafka_consumer_pause(struct kafka_consumer *c, const char *topic, int32_t partition);  // topic NULL: all
 void kafka_consumer_resume(struct kafka_consumer *c, const char *topic, int32_t partition); // topic NULL: all
 void kafka_consumer_release(struct kafka_consumer *c, const char *topic, int32_t partition);

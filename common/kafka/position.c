@@ -1,6 +1,6 @@
 // Where reading starts: looked up by the worker as a concrete offset and set there, before the owner hears of
-// the partition or of the end of its seek. librdkafka's logical positions ("end") are looked up at the first
-// fetch only, which would miss what is written in between.
+// the partition. librdkafka's logical positions ("end") are looked up at the first fetch only, which would
+// miss what is written in between.
 #include "common/base/mem.h"
 #include "common/kafka/consumer.h"
 
@@ -15,13 +15,10 @@ struct placing {
     struct kafka_job job;
     struct kafka_consumer *consumer;
     rd_kafka_t *rk;
-    enum kafka_place place;
     int64_t fallback; // OFFSET_BEGINNING or _END: for a partition without a committed offset
     rd_kafka_topic_partition_list_t *list;
     uint64_t *terms; // of list's partitions
     int rc;
-    kafka_done_fn *fn; // NULL: a new assignment
-    void *arg;
 };
 
 // ---- in the worker
@@ -95,19 +92,18 @@ static int seek(const struct placing *p)
 static void run(struct kafka_job *job)
 {
     struct placing *p = container_of(job, struct placing, job);
-    p->rc = p->place == PLACE_COMMITTED ? ask_committed(p) : ask_watermarks(p, p->list);
+    p->rc = ask_committed(p);
     if (p->rc == 0)
         p->rc = seek(p);
 }
 
 // ---- on the loop
 
-static struct placing *placing_new(struct kafka_consumer *c, enum kafka_place place, size_t count)
+static struct placing *placing_new(struct kafka_consumer *c, size_t count)
 {
     struct placing *p = mem_alloc(sizeof(*p));
     p->consumer = c;
     p->rk = c->client.rk;
-    p->place = place;
     p->fallback = c->params.from_beginning ? RD_KAFKA_OFFSET_BEGINNING : RD_KAFKA_OFFSET_END;
     p->list = rd_kafka_topic_partition_list_new((int)count);
     p->terms = mem_array(count, sizeof(*p->terms));
@@ -117,8 +113,7 @@ static struct placing *placing_new(struct kafka_consumer *c, enum kafka_place pl
 static void placing_add(struct placing *p, const struct kafka_partition *partition)
 {
     p->terms[p->list->cnt] = partition->term;
-    rd_kafka_topic_partition_list_add(p->list, partition->topic, partition->number)->offset =
-        p->place == PLACE_BEGIN ? RD_KAFKA_OFFSET_BEGINNING : RD_KAFKA_OFFSET_END;
+    (void)rd_kafka_topic_partition_list_add(p->list, partition->topic, partition->number);
 }
 
 static void placing_free(struct placing *p)
@@ -185,7 +180,7 @@ void kafka_place_new(struct kafka_consumer *c)
     if (count == 0 || !c->client.worker)
         return;
     kafka_client_probe(&c->client);
-    struct placing *p = placing_new(c, PLACE_COMMITTED, count);
+    struct placing *p = placing_new(c, count);
     TAILQ_FOREACH(partition, &c->partitions, link)
     {
         if (partition->state == PARTITION_PLACING && !partition->placing) {
@@ -195,55 +190,4 @@ void kafka_place_new(struct kafka_consumer *c)
     }
     p->job = (struct kafka_job){.run = run, .done = assigned_done};
     kafka_worker_post(c->client.worker, &p->job);
-}
-
-static void seek_done(struct kafka_job *job, bool run_was_called)
-{
-    struct placing *p = container_of(job, struct placing, job);
-    struct kafka_consumer *c = p->consumer;
-    struct kafka_partition *partition = meant(p, 0);
-    if (run_was_called && !c->closing) {
-        const rd_kafka_topic_partition_t *item = &p->list->elems[0];
-        if (partition && p->rc == 0)
-            partition->position = item->offset;
-        if (p->fn)
-            p->fn(p->arg, item->topic, item->partition, partition ? p->rc : -ECANCELED);
-        // The owner may have done anything with it meanwhile.
-        partition = meant(p, 0);
-        if (partition) {
-            partition->seeks--;
-            kafka_partition_flow(c, partition);
-        }
-    }
-    placing_free(p);
-}
-
-static void seek_to(struct kafka_consumer *c, const char *topic, int32_t number, enum kafka_place place,
-                    kafka_done_fn *fn, void *arg)
-{
-    struct kafka_partition *partition = kafka_partition_find(c, topic, number);
-    struct placing *p = placing_new(c, place, 1);
-    p->fn = fn;
-    p->arg = arg;
-    if (partition) {
-        placing_add(p, partition);
-        partition->seeks++;
-        kafka_partition_flow(c, partition);
-    } else { // term 0 is nobody's: answered with -ECANCELED
-        (void)rd_kafka_topic_partition_list_add(p->list, topic, number);
-    }
-    p->job = (struct kafka_job){.run = run, .done = seek_done};
-    kafka_worker_post(c->client.worker, &p->job);
-}
-
-void kafka_consumer_seek_end(struct kafka_consumer *c, const char *topic, int32_t partition,
-                             kafka_done_fn *fn, void *arg)
-{
-    seek_to(c, topic, partition, PLACE_END, fn, arg);
-}
-
-void kafka_consumer_seek_begin(struct kafka_consumer *c, const char *topic, int32_t partition,
-                               kafka_done_fn *fn, void *arg)
-{
-    seek_to(c, topic, partition, PLACE_BEGIN, fn, arg);
 }

@@ -145,12 +145,6 @@ size_t kafka_producer_pending_count(const struct kafka_producer *p)
     return p->pending;
 }
 
-int32_t kafka_topic_partitions(struct kafka_producer *p, const char *topic)
-{
-    const struct kafka_topic *t = kafka_topic_find(&p->client, topic);
-    return t ? t->partitions : 0;
-}
-
 // ---- sending
 
 static rd_kafka_headers_t *headers_of(const struct kafka_record *r)

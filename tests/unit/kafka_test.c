@@ -28,10 +28,10 @@ struct seen_record {
 struct member {
     struct kafka_consumer *c;
     const char *topic;
-    bool resume_at_once, release_at_once, seek_end;
+    bool resume_at_once, release_at_once;
     bool ours[PARTITIONS], leaving[PARTITIONS];
-    int assigned, revoked, lost, commits, commit_errors, sought, fatal;
-    int last_commit_code, seek_code;
+    int assigned, revoked, lost, commits, commit_errors, fatal;
+    int last_commit_code;
     uint64_t last_sent_us;
     int health; // 0 unknown, 1 up, 2 down
     struct seen_record *records;
@@ -232,14 +232,6 @@ static void on_records(void *arg, const struct kafka_record *records, size_t cou
         note(arg, &records[i]);
 }
 
-static void on_sought(void *arg, const char *topic, int32_t partition, int rc)
-{
-    (void)topic, (void)partition;
-    struct member *m = arg;
-    m->sought++;
-    m->seek_code = rc;
-}
-
 static void on_assigned(void *arg, const char *topic, int32_t partition)
 {
     struct member *m = arg;
@@ -247,8 +239,6 @@ static void on_assigned(void *arg, const char *topic, int32_t partition)
     assert_false(m->ours[partition]);
     m->ours[partition] = true;
     m->assigned++;
-    if (m->seek_end)
-        kafka_consumer_seek_end(m->c, topic, partition, on_sought, m);
     if (m->resume_at_once)
         kafka_consumer_resume(m->c, topic, partition);
 }
@@ -436,10 +426,8 @@ static void ensuring_a_topic_tells_its_partitions(void **state)
     struct fixture *f = *state;
     broker_start(f);
     producer_start(f, NULL);
-    assert_int_equal(kafka_topic_partitions(f->p, "eight"), 0);
     ensure(f, "eight");
     assert_int_equal(f->ensure_result, PARTITIONS);
-    assert_int_equal(kafka_topic_partitions(f->p, "eight"), PARTITIONS);
     ensure(f, "made.by.asking");
     assert_int_equal(f->ensure_result, 4);
 }
@@ -528,7 +516,6 @@ static void a_producer_that_librdkafka_gave_up_is_replaced(void **state)
     assert_int_equal(produce(f, "one", "1", "y"), 0);
     until(f, nothing_pending, f);
     assert_int_equal(f->delivered, 1);
-    assert_int_equal(kafka_topic_partitions(f->p, "one"), 1);
 }
 
 // ---- tests: consuming
@@ -548,36 +535,6 @@ static void a_new_partition_is_silent_until_it_is_resumed(void **state)
     until(f, has_100_records, m);
     for (int i = 0; i < 100; i++)
         assert_int_equal(m->records[i].offset, i);
-}
-
-static void seeking_the_end_hides_what_was_and_shows_what_comes(void **state)
-{
-    struct fixture *f = *state;
-    broker_start(f);
-    producer_start(f, NULL);
-    produce_numbers(f, "one", 0, 50);
-    f->members[0].seek_end = f->members[0].resume_at_once = f->members[0].release_at_once = true;
-    member_start(f, 0, "one", true);
-    struct member *m = &f->members[0];
-    uint64_t end_us = clock_monotonic_us() + SOON_MS * UINT64_C(1000);
-    while (!m->sought && clock_monotonic_us() < end_us)
-        (void)event_base_loop(f->base, EVLOOP_ONCE);
-    assert_int_equal(m->sought, 1);
-    assert_int_equal(m->seek_code, 0);
-    produce_numbers(f, "one", 50, 150);
-    until(f, has_100_records, m);
-    assert_int_equal(m->record_count, 100);
-    assert_int_equal(m->records[0].offset, 50);
-    m->record_count = 0;
-    kafka_consumer_seek_begin(m->c, "one", 0, NULL, NULL);
-    until(f, has_100_records, m);
-    assert_int_equal(m->records[0].offset, 0);
-    kafka_consumer_seek_end(m->c, "one", 7, on_sought, m);
-    m->sought = 0;
-    end_us = clock_monotonic_us() + SOON_MS * UINT64_C(1000);
-    while (!m->sought && clock_monotonic_us() < end_us)
-        (void)event_base_loop(f->base, EVLOOP_ONCE);
-    assert_int_equal(m->seek_code, -ECANCELED);
 }
 
 static void pausing_loses_and_repeats_nothing(void **state)
@@ -853,7 +810,6 @@ int main(int argc, char **argv)
         TEST(records_wait_for_a_broker_that_comes_back),
         TEST(a_producer_that_librdkafka_gave_up_is_replaced),
         TEST(a_new_partition_is_silent_until_it_is_resumed),
-        TEST(seeking_the_end_hides_what_was_and_shows_what_comes),
         TEST(pausing_loses_and_repeats_nothing),
         TEST(a_commit_that_moves_nothing_still_asks_the_coordinator),
         TEST(reading_goes_on_where_it_was_committed),

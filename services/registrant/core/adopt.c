@@ -8,16 +8,24 @@ static int64_t mono_of(uint64_t wall_ms, struct moment now)
     return ms_of(now) + ((int64_t)wall_ms - (int64_t)now.wall_ms);
 }
 
-// After a death requests may have been sent that nobody knows of: only a clean hand-over, or a next action
-// that still lies ahead, says that the report is the last word.
-static bool is_certain(const struct status *last, struct moment now)
+// After a death requests may have been sent that nobody knows of: only a next action that still lies ahead
+// says that the report is the last word.
+static bool is_last_word(const struct status *last, struct moment now)
 {
-    return last->handover || last->next_at_wall_ms > now.wall_ms;
+    return last->next_at_wall_ms > now.wall_ms;
+}
+
+// A clean hand-over says so too, unless the owner that it was handed to has died since without a word. A
+// nonce that this makes wrong costs a challenge; a removal would be taken for proved, so that is not asked
+// here.
+static bool nonces_are_good(const struct status *last, struct moment now)
+{
+    return last->handover || is_last_word(last, now);
 }
 
 static void adopt_nonces(struct engine *e, struct entry *r, const struct status *last, struct moment now)
 {
-    if (!is_certain(last, now))
+    if (!nonces_are_good(last, now))
         return;
     const struct status_bound *b = &last->bound;
     for (size_t i = 0; i < b->nonce_count; i++) {
@@ -46,7 +54,7 @@ static void adopt_binding(struct engine *e, struct entry *r, const struct status
     if (!b->last_sent_wall_ms) // nothing may be bound
         return;
     r->last_bind_ms = mono_of(b->last_sent_wall_ms, now);
-    if (!is_certain(last, now) && r->last_bind_ms < ms_of(now))
+    if (!is_last_word(last, now) && r->last_bind_ms < ms_of(now))
         r->last_bind_ms = ms_of(now); // for all we know it was refreshed until just now
     struct spec *bound = spec_new(&e->home, &b->sent);
     if (bound->has_local) { // a report holds addresses, not {local}; without one nothing can be removed
@@ -166,7 +174,7 @@ bool entry_is_unknown(const struct entry *r, const struct desired *d, struct mom
 {
     if (!d->last)
         return d->snapshot || d->op == DESIRED_REMOVE;
-    return !r->bound && !is_certain(d->last, now) && !is_settled_for(r, d->last);
+    return !r->bound && !is_last_word(d->last, now) && !is_settled_for(r, d->last);
 }
 
 void entry_assume_bound(struct engine *e, struct entry *r, struct moment now)

@@ -1,5 +1,8 @@
-"""A registrant with two SIP threads, records that nobody can read, and every moment at which it may be told to stop."""
+"""A registrant with two SIP threads and two places, records that nobody can read, a process that stood still, and every
+moment at which it may be told to stop.
+"""
 import json
+import signal
 import socket
 import time
 
@@ -11,7 +14,7 @@ from world import removes
 
 DRAIN_S = 5
 WORLD = {"kamailio": False, "registrant_env": {"ROLLCALL_SIP_THREADS": "2", "ROLLCALL_SIP_LISTEN": "127.0.0.1:0",
-                                               "ROLLCALL_DRAIN": str(DRAIN_S)}}
+                                               "ROLLCALL_PLACES": "any,pop-9", "ROLLCALL_DRAIN": str(DRAIN_S)}}
 
 
 def bind(world, user, granted, **attributes):
@@ -73,6 +76,44 @@ def test_a_stop_and_a_start_of_two_threads_cost_no_register(world, user):
     fresh = bind(world, f"{user}fresh", 600)
     assert {n: len(world.sent(n)) for n in names} == counts
     assert world.api.status(fresh)["state"] == "registered"
+
+
+# ---- two places
+
+
+def test_a_move_between_two_places_of_one_registrant_sends_nothing(world, user):
+    api = world.api
+    answer = api.call("POST", "/pops", {"data": {"type": "pops", "id": "9", "attributes": {"name": "nine"}}})
+    assert answer.status_code == 201, answer.text
+    rid = bind(world, user, 600, expire=600)
+    count = len(world.sent(user))
+    for pop, place in (({"type": "pops", "id": "9"}, "pop-9"), (None, "any")):
+        api.update(rid, relationships={"pop": {"data": pop}})
+        wait_for(lambda p=place: status_in_redis(world, rid).get("place") == p, 20, f"a report from {place}")
+        assert api.status(rid)["state"] == "registered"
+    assert len(world.sent(user)) == count
+    api.delete(rid)
+    wait_for(lambda: not world.keys_of(rid), 20, "the proof")
+    assert not world.bound(user)
+
+
+# ---- standing still
+
+
+def test_a_process_that_stood_still_sends_nothing_before_it_is_a_member_again(world, user):
+    bind(world, user, 20, expire=20)
+    count = len(world.sent(user))
+    world.registrant.signal(signal.SIGSTOP)
+    world.stack.kafka.stop()
+    last = world.sent(user)[-1].time
+    wait_for(lambda: time.monotonic() - last > 10.5, 15, "the refresh to be overdue")  # it is due after 8.9 s at most 10
+    world.registrant.signal(signal.SIGCONT)
+    wait_for(lambda: world.metric(world.registrant, "rollcall_registrant_lease_fresh") == 0, 20, "the lease to be over")
+    wait_for(lambda: "Kafka is away" in world.registrant.log_text(), 20, "Kafka to be missed")
+    assert len(world.sent(user)) == count, "sent though another may be the owner by now"
+    world.stack.kafka.start()
+    world.wait_sent(user, count + 1, 40)
+    wait_for(lambda: world.bound(user), 10, "the binding")
 
 
 # ---- poison

@@ -493,6 +493,22 @@ static void membership_is_proved_as_soon_as_the_group_has_settled(void **state)
     assert_false(lease_is_fresh(place_lease(f->place), clock_monotonic_us()));
 }
 
+static void membership_goes_on_being_proved_while_a_partition_is_let_go(void **state)
+{
+    struct fixture *f = *state;
+    open_one(0);
+    revoke(0, false);
+    settle();
+    assert_int_equal(world.commit_count, 1);
+    assert_true(place_has_partitions(f->place)); // what is in flight for it may be finished
+    closed(f, 0);
+    turn(f);
+    settle();
+    assert_int_equal(world.commit_count, 1);
+    assert_false(place_has_partitions(f->place));
+    expect("close 0, release 0");
+}
+
 static void a_refused_first_proof_is_asked_for_again_soon(void **state)
 {
     struct fixture *f = *state;
@@ -567,6 +583,33 @@ static void a_record_in_another_partition_than_its_key_says_is_skipped(void **st
     expect("");
 }
 
+// Changes as a sweep sends them, with what was reported last.
+#define SWEPT(place, epoch)                                                                                  \
+    "{\"v\":1,\"id\":7,\"account\":\"a\",\"revision\":1,\"op\":\"moved\",\"status\":{\"v\":1,\"id\":7,"      \
+    "\"account\":\"a\",\"place\":\"" place "\",\"epoch\":" #epoch                                            \
+    ",\"seq\":1,\"revision\":1,\"state\":\"pending\"}}"
+
+static void a_higher_epoch_that_was_reported_is_outdone_by_a_proved_owner(void **state)
+{
+    struct fixture *f = *state;
+    char lines[16];
+    uint32_t home = hash_partition(STR_LIT("7"), PARTITIONS);
+    open_one((int32_t)home);
+    uint64_t before = world.epochs[home];
+    deliver("7", SWEPT("any", 4000000000000000));
+    expect(""); // whoever has no lease may be the one that was outdone
+    world.group.on_commit(world.group.arg, NULL, clock_monotonic_us());
+    deliver("7", SWEPT("pop-1", 4000000000000000)); // epochs of two places cannot be compared
+    deliver("7", SWEPT("any", 1));
+    expect("");
+    assert_int_equal(world.epochs[home], before);
+    deliver("7", SWEPT("any", 4000000000000000));
+    (void)snprintf(lines, sizeof(lines), "open %u", home);
+    expect(lines);
+    assert_int_equal(world.epochs[home], UINT64_C(4000000000000001));
+    assert_int_equal(place_counts(f->place).poison, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -586,7 +629,9 @@ int main(void)
         TEST(one_lost_again_while_its_snapshot_is_read_stays_parked),
         TEST(what_is_opened_while_the_queues_are_full_waits_too),
         TEST(membership_is_proved_as_soon_as_the_group_has_settled),
+        TEST(membership_goes_on_being_proved_while_a_partition_is_let_go),
         TEST(a_refused_first_proof_is_asked_for_again_soon),
+        TEST(a_higher_epoch_that_was_reported_is_outdone_by_a_proved_owner),
         TEST(what_cannot_be_a_change_is_counted_and_skipped),
         TEST(a_record_in_another_partition_than_its_key_says_is_skipped),
     };

@@ -17,6 +17,12 @@ uint32_t partition_shard(const struct partition *p)
     return p->home->index << 16 | (uint32_t)p->number;
 }
 
+bool partition_is_ours(const struct partition *p)
+{
+    return p->state != PARTITION_NONE && p->state != PARTITION_PARKED &&
+           (p->state != PARTITION_DROPPING || p->reload);
+}
+
 static void tell(struct partition *p, enum sip_command_kind kind)
 {
     const struct partition_home *home = p->home;
@@ -126,6 +132,18 @@ void partition_assigned(struct partition *p)
         return; // it is ours: told twice
     }
     fetch_snapshot(p);
+}
+
+// An owner whose clock was ahead of ours spoke after we had opened it (a parked one that came back): whatever
+// we report is refused until our epoch is above its.
+void partition_outdo(struct partition *p, uint64_t epoch)
+{
+    if (p->state != PARTITION_OPEN || epoch <= p->epoch)
+        return;
+    p->epoch = next_epoch(epoch);
+    tell(p, SIP_SHARD_OPEN);
+    log_line(LOG_WARNING, "shard", 0, "%s/%d was reported on with a higher epoch; ours is %llu now",
+             p->home->place, p->number, (unsigned long long)p->epoch);
 }
 
 // ---- letting go

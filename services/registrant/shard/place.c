@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { END_POLL_MS = 5, PROVE_AGAIN_MS = 100 };
 
@@ -150,6 +151,9 @@ static void on_records(void *arg, const struct kafka_record *records, size_t cou
             continue;
         }
         c->shard = partition_shard(p);
+        if (c->has_last && strcmp(c->last.place, place->params.name) == 0 &&
+            lease_is_fresh(&place->lease, clock_monotonic_us()))
+            partition_outdo(p, c->last.epoch);
         workers_desired(place->params.workers, c);
     }
 }
@@ -159,7 +163,7 @@ static void commit_all(struct place *place)
 {
     for (int32_t i = 0; i < place->home.partition_count; i++) {
         const struct partition *p = &place->partitions[i];
-        if (p->state == PARTITION_OPEN || p->state == PARTITION_LOADING || p->state == PARTITION_REJOINED)
+        if (partition_is_ours(p))
             kafka_consumer_commit(place->consumer, place->topic, p->number, p->next_offset);
     }
 }
@@ -305,8 +309,10 @@ const struct lease *place_lease(const struct place *place)
 
 bool place_has_partitions(const struct place *place)
 {
-    struct place_counts c = place_counts(place);
-    return c.owned + c.loading > 0;
+    for (int32_t i = 0; i < place->home.partition_count; i++)
+        if (partition_is_ours(&place->partitions[i]))
+            return true;
+    return false;
 }
 
 struct place_counts place_counts(const struct place *place)
@@ -314,9 +320,10 @@ struct place_counts place_counts(const struct place *place)
     struct place_counts c = place->counts;
     c.owned = c.loading = c.parked = 0;
     for (int32_t i = 0; i < place->home.partition_count; i++) {
-        enum partition_state state = place->partitions[i].state;
+        const struct partition *p = &place->partitions[i];
+        enum partition_state state = p->state;
         c.owned += state == PARTITION_OPEN;
-        c.loading += state == PARTITION_LOADING || state == PARTITION_REJOINED;
+        c.loading += state == PARTITION_LOADING || state == PARTITION_REJOINED || p->reload;
         c.parked += state == PARTITION_PARKED;
     }
     return c;

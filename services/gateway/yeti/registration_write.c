@@ -11,7 +11,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define ATTEMPTS_MAX 5
+// Of one write among many to the same record: one of them gets through each time, and Yeti refuses none.
+#define ATTEMPTS_MAX 100
 
 struct write {
     struct body body;

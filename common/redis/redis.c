@@ -124,6 +124,24 @@ void redis_command(struct redis *r, redis_fn *fn, void *arg, size_t argc, const 
 
 // ---- replies
 
+bool redis_error_passes(const struct error *err)
+{
+    static const char *const prefixes[] = {"READONLY", "LOADING",     "MISCONF",    "OOM",      "MASTERDOWN",
+                                           "TRYAGAIN", "CLUSTERDOWN", "NOREPLICAS", "BUSY ",    "NOAUTH",
+                                           "NOPERM",   "MOVED ",      "ASK ",       "WRONGPASS"};
+    struct str text = str_of(err->text);
+    if (err->code != -EIO)
+        return true;
+    for (size_t i = 0; i < ARRAY_LEN(prefixes); i++) {
+        struct str prefix = str_of(prefixes[i]);
+        size_t at = str_find_str(text, prefix);
+        // Redis 6 wraps what a script ran into: "ERR Error running script …: -READONLY You can't write …".
+        if (at == 0 || (at < text.n && text.p[at - 1] == '-'))
+            return true;
+    }
+    return false;
+}
+
 void redis_take_reply(struct redis *r, const struct redis_value *v)
 {
     struct redis_call *call = STAILQ_FIRST(&r->sent);

@@ -26,6 +26,10 @@ const struct redis_value *redis_at(const struct redis_value *v, size_t index); /
 // Else err is NULL.
 typedef void redis_fn(void *arg, const struct redis_value *v, const struct error *err);
 
+// Whether an error may pass by itself, or once somebody repairs Redis (fail-over, loading, a full disk or
+// memory, a changed password): the command is to be given again. Any other is about the command.
+bool redis_error_passes(const struct error *err);
+
 struct redis_params {
     struct event_base *base;
     const char *url;      // redis://[user[:password]@]host[:port][/db] or unix:///path

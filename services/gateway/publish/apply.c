@@ -66,7 +66,7 @@ bool apply_answered(struct hub *h, const struct report *r, const struct redis_va
                     const struct error *err)
 {
     enum report_verdict verdict;
-    if (err && hub_is_passing(err))
+    if (err && redis_error_passes(err))
         return false;
     if (err || report_verdict_parse(redis_str(redis_at(v, 0)), &verdict)) {
         hub_count(h, BUS_POISON, POISON_STATUS, 1);

@@ -7,7 +7,6 @@
 #include "services/gateway/publish/reports.h"
 
 #include <errno.h>
-#include <string.h>
 
 bool hub_redis_usable(const struct hub *h)
 {
@@ -56,19 +55,6 @@ void hub_observe(struct hub *h, enum bus_metric metric, uint64_t us)
 {
     if (h->params.metrics)
         metrics_observe_us(h->params.metrics, h->params.metrics_base + metric, 0, us);
-}
-
-bool hub_is_passing(const struct error *from_redis)
-{
-    static const char *const prefixes[] = {"READONLY", "LOADING",     "MISCONF",    "OOM",      "MASTERDOWN",
-                                           "TRYAGAIN", "CLUSTERDOWN", "NOREPLICAS", "BUSY ",    "NOAUTH",
-                                           "NOPERM",   "MOVED",       "ASK",        "WRONGPASS"};
-    if (from_redis->code != -EIO)
-        return true;
-    for (size_t i = 0; i < ARRAY_LEN(prefixes); i++)
-        if (strstr(from_redis->text, prefixes[i]))
-            return true;
-    return false;
 }
 
 int hub_produce(struct hub *h, const char *topic, struct str key, struct str value,

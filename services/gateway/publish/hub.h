@@ -54,10 +54,6 @@ void hub_count(struct hub *h, enum bus_metric metric, size_t label, uint64_t del
 void hub_gauge(struct hub *h, enum bus_metric metric, int64_t value);
 void hub_observe(struct hub *h, enum bus_metric metric, uint64_t us);
 
-// A Redis that refuses for now (fail-over, loading, out of memory): to be tried again. Any other error reply
-// is about the one command.
-bool hub_is_passing(const struct error *from_redis);
-
 // What a producer's token points to: whoever produces embeds it.
 struct delivery {
     void (*done)(struct delivery *d, const struct error *err); // err NULL: the broker has it

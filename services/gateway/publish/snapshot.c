@@ -67,6 +67,19 @@ static void break_off(struct snapshot *s, const struct error *err)
     finish(s, SNAPSHOT_BROKEN);
 }
 
+// Redis has answered. False: that was the end.
+static bool goes_on(struct snapshot *s, const struct error *err)
+{
+    s->busy = false;
+    if (!s->request)
+        finish(s, SNAPSHOT_LEFT);
+    else if (err)
+        break_off(s, err);
+    else
+        return true;
+    return false;
+}
+
 // ---- rows
 
 static void write_line(struct buf *out, const struct row *r)
@@ -92,15 +105,8 @@ static void write_line(struct buf *out, const struct row *r)
 static void on_rows(void *arg, const struct redis_value *v, const struct error *err)
 {
     struct snapshot *s = arg;
-    s->busy = false;
-    if (!s->request) {
-        finish(s, SNAPSHOT_LEFT);
+    if (!goes_on(s, err))
         return;
-    }
-    if (err) {
-        break_off(s, err);
-        return;
-    }
     struct buf lines cleanup(buf_done) = BUF_INIT;
     struct row row;
     for (size_t i = 0; i < redis_count(v); i++) {
@@ -132,15 +138,8 @@ static void read_rows(struct snapshot *s, const struct str *ids, size_t count)
 static void on_ids(void *arg, const struct redis_value *v, const struct error *err)
 {
     struct snapshot *s = arg;
-    s->busy = false;
-    if (!s->request) {
-        finish(s, SNAPSHOT_LEFT);
+    if (!goes_on(s, err))
         return;
-    }
-    if (err) {
-        break_off(s, err);
-        return;
-    }
     buf_clear(&s->cursor);
     buf_add_str(&s->cursor, redis_str(redis_at(v, 0)));
     const struct redis_value *found = redis_at(v, 1);

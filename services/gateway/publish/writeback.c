@@ -152,7 +152,7 @@ static void on_restored(void *arg, const struct redis_value *v, const struct err
     struct writeback *w = l->owner;
     enum restore_verdict verdict;
     w->in_flight--;
-    bool passing = err && hub_is_passing(err);
+    bool passing = err && redis_error_passes(err);
     if (!err && !restore_verdict_parse(redis_str(v), &verdict)) {
         w->counts[verdict]++;
         hub_count(w->hub, BUS_RESTORES_TOTAL, verdict, 1);

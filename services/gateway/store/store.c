@@ -145,16 +145,7 @@ int store_writable(const struct store *s, struct error *err)
 
 int store_error(struct error *ret, const struct error *from_redis)
 {
-    // What passes by itself, or once somebody repairs Redis: a client is to try again.
-    static const char *const passing[] = {"LOADING",    "READONLY",    "MISCONF",  "NOREPLICAS", "OOM",
-                                          "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY"};
     *ret = *from_redis;
-    if (ret->code == -ETIMEDOUT)
-        ret->code = -ENOTCONN;
-    else if (ret->code != -ENOTCONN)
-        ret->code = -EIO;
-    for (size_t i = 0; ret->code == -EIO && i < ARRAY_LEN(passing); i++)
-        if (str_starts(str_of(ret->text), str_of(passing[i])))
-            ret->code = -ENOTCONN;
+    ret->code = redis_error_passes(from_redis) ? -ENOTCONN : -EIO;
     return ret->code;
 }

@@ -3,6 +3,7 @@
 
 #include "common/base/mem.h"
 #include "services/gateway/yeti/answer.h"
+#include "services/gateway/yeti/body.h"
 
 #include <stdlib.h>
 
@@ -152,4 +153,15 @@ bool call_read_body(struct call *c, const struct json **ret)
         return false;
     }
     return true;
+}
+
+bool call_read_linkage(struct call *c, struct linkage *ret)
+{
+    const struct json *root;
+    if (!call_read_body(c, &root))
+        return false;
+    bool good = body_read_linkage(ret, root, c->relation, &c->errors);
+    if (!good)
+        answer_errors(c);
+    return good;
 }

@@ -9,6 +9,7 @@
 
 #include <sys/queue.h>
 
+struct linkage;
 struct route;
 struct call;
 typedef void call_fn(struct call *c);
@@ -65,6 +66,9 @@ bool call_read_query(struct call *c, const struct type *type, enum query_scope s
 
 // The body as a JSON object, NULL when it is empty. False: the call was answered.
 bool call_read_body(struct call *c, const struct json **ret);
+
+// The body as what the route's relationship is to point to. False: the call was answered.
+bool call_read_linkage(struct call *c, struct linkage *ret);
 
 void call_free(struct call *c); // for answer.c
 

@@ -77,7 +77,7 @@ static bool is_space(char c)
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-static bool is_blank(struct str s)
+bool coerce_is_blank(struct str s)
 {
     for (size_t i = 0; i < s.n; i++)
         if (!is_space(s.p[i]))
@@ -124,7 +124,7 @@ static struct integer cast_integer(const struct json *v)
     case JSON_NUMBER:
         return (struct integer){.set = true, .value = truncated(v)};
     case JSON_STRING:
-        if (is_blank(json_str(v)))
+        if (coerce_is_blank(json_str(v)))
             break;
         return (struct integer){.set = true, .value = leading_integer(json_str(v))};
     case JSON_NULL:

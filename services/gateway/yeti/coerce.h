@@ -20,6 +20,8 @@ coerce_fn coerce_integer; // struct integer *; casts whatever it is, 32 bits
 coerce_fn coerce_count;   // struct integer *; judges the value as it was written: a number from 1 to 32767
 coerce_fn coerce_texts;   // struct texts *
 
+bool coerce_is_blank(struct str text); // white space, if anything
+
 void texts_done(struct texts *t);
 
 #endif

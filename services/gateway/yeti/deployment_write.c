@@ -37,11 +37,6 @@ static struct work *begin(struct call *c, const struct body *body, bool creates,
 
 // ---- validation
 
-static bool is_blank(const char *text)
-{
-    return !text || !str_trim(str_of(text)).n;
-}
-
 static void add_attribute(struct call *c, const char *name, const char *message)
 {
     errors_add_invalid(&c->errors, POINTER_ATTRIBUTE, name, message);
@@ -81,7 +76,7 @@ static void check_attribute(struct call *c, struct work *w, const struct attribu
     const char *refused = v ? a->coerce(v, text) : NULL;
     if (refused)
         add_attribute(c, a->name, refused);
-    else if (is_blank(*text))
+    else if (coerce_is_blank(str_of(*text)))
         add_attribute(c, a->name, MESSAGE_BLANK);
     else if (strlen(*text) > REGISTRATION_MAX_TEXT_BYTES)
         add_attribute(c, a->name, MESSAGE_TOO_LONG);
@@ -208,14 +203,9 @@ static void write_linkage(struct call *c, struct linkage linkage)
 
 void deployment_relink(struct call *c)
 {
-    const struct json *root;
     struct linkage linkage;
-    if (!call_read_body(c, &root))
-        return;
-    if (body_read_linkage(&linkage, root, c->relation, &c->errors))
+    if (call_read_linkage(c, &linkage))
         write_linkage(c, linkage);
-    else
-        answer_errors(c);
 }
 
 void deployment_unlink(struct call *c)

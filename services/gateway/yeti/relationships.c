@@ -82,14 +82,9 @@ static void write_linkage(struct call *c, struct linkage linkage)
 
 void registrations_relink(struct call *c)
 {
-    const struct json *root;
     struct linkage linkage;
-    if (!call_read_body(c, &root))
-        return;
-    if (body_read_linkage(&linkage, root, c->relation, &c->errors))
+    if (call_read_linkage(c, &linkage))
         write_linkage(c, linkage);
-    else
-        answer_errors(c);
 }
 
 void registrations_unlink(struct call *c)

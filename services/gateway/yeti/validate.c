@@ -5,7 +5,6 @@
 #include "common/sip/uri.h"
 #include "services/gateway/yeti/coerce.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -48,14 +47,6 @@ void draft_apply(struct draft *d, const struct body *b, bool mask)
 
 // ---- rules of one attribute; NULL when it passes
 
-static bool is_blank(const char *text)
-{
-    for (; text && *text; text++)
-        if (!isspace((unsigned char)*text))
-            return false;
-    return true;
-}
-
 static const char *check_length(const char *text)
 {
     return text && strlen(text) > REGISTRATION_MAX_TEXT_BYTES ? MESSAGE_TOO_LONG : NULL;
@@ -63,13 +54,13 @@ static const char *check_length(const char *text)
 
 static const char *check_name(const struct values *v)
 {
-    return is_blank(v->name) ? MESSAGE_BLANK : check_length(v->name);
+    return coerce_is_blank(str_of(v->name)) ? MESSAGE_BLANK : check_length(v->name);
 }
 
 static const char *check_domain(const struct values *v)
 {
     struct sip_uri uri;
-    if (is_blank(v->domain))
+    if (coerce_is_blank(str_of(v->domain)))
         return MESSAGE_BLANK;
     if (check_length(v->domain))
         return MESSAGE_TOO_LONG;
@@ -78,7 +69,7 @@ static const char *check_domain(const struct values *v)
 
 static const char *check_username(const struct values *v)
 {
-    return is_blank(v->username) ? MESSAGE_BLANK : check_length(v->username);
+    return coerce_is_blank(str_of(v->username)) ? MESSAGE_BLANK : check_length(v->username);
 }
 
 // The model's rule knows what {local} stands for; what else is in the probe is sound.

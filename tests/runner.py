@@ -196,7 +196,7 @@ def run_parts(tally, options):
         began = time.monotonic()
         try:
             part(tally, options)
-        except BuildFailed as e:
+        except (BuildFailed, OSError, subprocess.SubprocessError) as e:
             tally.add(0, 1)
             say(f"FAILED {name}\n{e}")
         say(f"   {name} took {time.monotonic() - began:.0f} s")

@@ -230,7 +230,6 @@ def detach(argv):
 
 
 def main():
-    sys.stdout.reconfigure(errors="replace")
     options = arguments()
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) != signal.SIG_IGN:  # nohup's wish

@@ -47,11 +47,18 @@ def unavailable():
             return f"{tool} is not installed"
     if any(JARS.glob("kafka_2.13-*.jar")):
         return None
-    done = subprocess.run(["mvn", "-q", "-B", "-f", str(ROOT / "tests/peers/kafka/pom.xml"),
-                           "dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={JARS}"],
-                          capture_output=True, text=True, timeout=600, check=False)
+    half = JARS.with_name("kafka-jars.new")  # so that what was interrupted is not taken for the whole
+    shutil.rmtree(half, ignore_errors=True)
+    shutil.rmtree(JARS, ignore_errors=True)
+    try:
+        done = subprocess.run(["mvn", "-q", "-B", "-f", str(ROOT / "tests/peers/kafka/pom.xml"),
+                               "dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={half}"],
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600, check=False)
+    except subprocess.TimeoutExpired:
+        return "Maven did not bring Apache Kafka within ten minutes"
     if done.returncode:
         return "Maven could not bring Apache Kafka: " + (done.stdout.strip().splitlines() or ["no reason given"])[0]
+    half.rename(JARS)
     return None
 
 

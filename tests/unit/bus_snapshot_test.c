@@ -237,6 +237,50 @@ static void a_reader_that_pauses_holds_nobody_up_and_one_that_leaves_ends_it(voi
     expect_metric(w, BUS_SNAPSHOTS, 2, left + 1);
 }
 
+static bool is_noticed_away(const void *arg)
+{
+    const struct world *w = arg;
+    return !bus_health(w->bus).redis_up;
+}
+
+static bool never(const void *arg)
+{
+    (void)arg;
+    return false;
+}
+
+// The snapshot asks Redis nothing any more: all buffers up to the paused reader are full.
+static void wait_until_stalled(struct world *w)
+{
+    uint64_t before = UINT64_MAX, end_us = clock_monotonic_us() + LONG_MS * UINT64_C(1000);
+    for (int same = 0; same < 10 && clock_monotonic_us() < end_us;) {
+        const char *calls = strstr(raw(w->f, "INFO commandstats"), "cmdstat_sscan:calls=");
+        uint64_t now = calls ? strtoull(strchr(calls, '=') + 1, NULL, 10) : 0;
+        same = now == before ? same + 1 : 0;
+        before = now;
+        (void)peer_run_until(w->f->base, never, NULL, 20);
+    }
+}
+
+static void what_was_begun_on_one_redis_is_not_ended_on_another(void **state)
+{
+    struct world *w = *state;
+    struct fetched x cleanup(fetched_done);
+    struct http_fetch *f = start_fetch(w, "?place=node-9&partition=0&partitions=1", TOKEN, &x);
+    x.pause_at_first = f;
+    assert_true(peer_run_until(w->f->base, is_paused, &x, LONG_MS));
+    wait_until_stalled(w);
+    uint64_t broken = metric(w, BUS_SNAPSHOTS, 1);
+    (void)peer_stop(w->f->server, SIGKILL);
+    assert_true(peer_run_until(w->f->base, is_noticed_away, w, LONG_MS));
+    fixture_start_server(w->f); // an empty one
+    assert_true(peer_run_until(w->f->base, world_is_healthy, w, LONG_MS));
+    http_fetch_pause(f, false);
+    assert_true(peer_run_until(w->f->base, is_done, &x, LONG_MS));
+    assert_int_equal(x.count, UINT64_MAX);
+    expect_metric(w, BUS_SNAPSHOTS, 1, broken + 1);
+}
+
 static void without_redis_there_is_no_snapshot(void **state)
 {
     struct world *w = *state;
@@ -273,6 +317,7 @@ int main(void)
         cmocka_unit_test(who_has_no_token_is_refused),
         cmocka_unit_test(bad_parameters_are_refused),
         cmocka_unit_test(a_reader_that_pauses_holds_nobody_up_and_one_that_leaves_ends_it),
+        cmocka_unit_test(what_was_begun_on_one_redis_is_not_ended_on_another),
         cmocka_unit_test(tokens_are_compared_whole),
         cmocka_unit_test(without_redis_there_is_no_snapshot),
     };

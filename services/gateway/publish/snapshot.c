@@ -12,6 +12,7 @@
 #include "services/gateway/publish/token.h"
 #include "services/gateway/store/keys.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +30,8 @@ struct snapshots {
     struct http_server *server;
     uint16_t port;
     size_t active;
+    uint64_t replication_hash; // of the Redis that `redis` leads to; 0 while down
+    uint64_t losses;           // of that connection
 };
 
 // One request. It walks shards and, in each, the buckets that hold ids of the partition.
@@ -41,9 +44,10 @@ struct snapshot {
     unsigned shard, bucket;
     struct buf cursor; // of SSCAN in that bucket; empty: not begun
     uint64_t lines;
-    bool busy;  // Redis was asked
-    bool ready; // the client takes more
-    bool begun; // the answer
+    uint64_t losses; // of the connection before it began: another Redis may know less
+    bool busy;       // Redis was asked
+    bool ready;      // the client takes more
+    bool begun;      // the answer
 };
 
 static void advance(struct snapshot *s);
@@ -191,6 +195,12 @@ static void advance(struct snapshot *s)
 {
     if (s->busy || !s->ready)
         return;
+    if (s->losses != s->owner->losses) {
+        struct error err;
+        (void)error_set(&err, -ENOTCONN, "the connection to Redis was lost meanwhile");
+        break_off(s, &err);
+        return;
+    }
     if (str_eq_cstr(buf_str(&s->cursor), "0") && !next_bucket(s))
         close_whole(s);
     else
@@ -275,11 +285,19 @@ static void begin(struct snapshots *owner, struct http_request *r, const struct 
     s->request = r;
     s->stride = common_divisor(STORE_BUCKETS, s->partitions);
     s->bucket = s->partition % s->stride;
+    s->losses = owner->losses;
     s->ready = s->begun = true;
     owner->active++;
     http_reply_header(r, "Content-Type", STR_LIT("application/x-ndjson"));
     http_stream_begin(r, 200, &fns, s);
     advance(s);
+}
+
+// The very Redis that was checked for lost writes.
+static bool is_usable(const struct snapshots *s)
+{
+    return hub_redis_usable(s->hub) && s->replication_hash &&
+           s->replication_hash == s->hub->params.gate->approved;
 }
 
 static void on_request(void *arg, struct http_request *r)
@@ -294,7 +312,7 @@ static void on_request(void *arg, struct http_request *r)
         refuse(owner, r, 405, "only GET");
     else if (!read_query(r, &asked))
         refuse(owner, r, 400, "place, partition and partitions are needed, partition below partitions");
-    else if (!hub_redis_usable(owner->hub) || !redis_is_up(owner->redis))
+    else if (!is_usable(owner))
         refuse(owner, r, 503, "Redis is away, or its lost writes are not written back yet");
     else
         begin(owner, r, &asked);
@@ -302,14 +320,19 @@ static void on_request(void *arg, struct http_request *r)
 
 // ---- life
 
-static void on_link(void *arg, const struct error *why)
+// Requests are refused and broken off as they meet it.
+static void on_link_down(void *arg, const struct error *why)
 {
-    (void)arg, (void)why; // requests are refused and broken off as they meet it
+    (void)why;
+    struct snapshots *s = arg;
+    s->replication_hash = 0;
+    s->losses++;
 }
 
 static void on_link_up(void *arg, struct str replication_id)
 {
-    (void)arg, (void)replication_id;
+    struct snapshots *s = arg;
+    s->replication_hash = store_replication_hash(replication_id);
 }
 
 static int open_redis(struct snapshots *s, struct error *err)
@@ -321,7 +344,7 @@ static int open_redis(struct snapshots *s, struct error *err)
                                         .command_timeout_ms = 5000,
                                         .arg = s,
                                         .on_up = on_link_up,
-                                        .on_down = on_link};
+                                        .on_down = on_link_down};
     return redis_new(&params, &s->redis, err);
 }
 

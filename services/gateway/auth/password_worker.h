@@ -15,8 +15,8 @@ struct password_client;
 struct password_client *password_client_new(struct password_worker *w, struct event_base *base);
 void password_client_free(struct password_client *c); // callbacks under way are not called any more
 
-// hash NULL (unknown user): takes as long as a real check and fails. Everything is copied; the copy of the
-// password is wiped. false at once when the worker's queue is full: answer 503.
+// Everything is copied; the copy of the password is wiped. false at once when the worker's queue is full:
+// answer 503.
 typedef void password_fn(void *arg, bool matches);
 bool password_check(struct password_client *c, const char *hash, struct str password, password_fn *fn,
                     void *arg);

@@ -39,7 +39,7 @@ static void user_done(struct user *u)
         free(u->allowed_ips[i]);
 }
 
-struct principals *principals_ref(struct principals *p)
+static struct principals *principals_ref(struct principals *p)
 {
     (void)atomic_fetch_add(&p->refs, 1);
     return p;
@@ -214,6 +214,11 @@ const struct principal *principals_by_id(const struct principals *p, uint64_t id
         if (p->users[i].view.id == id)
             return &p->users[i].view;
     return NULL;
+}
+
+const char *principals_decoy_hash(const struct principals *p)
+{
+    return p->users[0].password_hash; // there is at least one
 }
 
 static bool network_has(struct str network, struct str address)

@@ -20,11 +20,13 @@ struct principal {
 
 // A bad file is refused whole: -EINVAL with what is wrong and where.
 must_use int principals_load(const char *path, struct principals **ret, struct error *err);
-struct principals *principals_ref(struct principals *p);
 void principals_unref(struct principals *p); // NULL is allowed
 
 const struct principal *principals_by_username(const struct principals *p, struct str username); // NULL: none
 const struct principal *principals_by_id(const struct principals *p, uint64_t id);
+// A hash to check the password of an unknown user against, so that it takes as long as that of a known one.
+// Whether it matches means nothing.
+const char *principals_decoy_hash(const struct principals *p);
 bool principal_allows_ip(const struct principal *p, struct str address);
 
 // Where all threads find the present set.

@@ -92,7 +92,7 @@ void login_run(struct call *c)
     }
     c->principals = principals_box_get(c->yeti->params.principals);
     c->principal = principals_by_username(c->principals, str_of(given.username));
-    const char *hash = c->principal ? c->principal->password_hash : NULL;
+    const char *hash = c->principal ? c->principal->password_hash : principals_decoy_hash(c->principals);
     c->in_password_check =
         password_check(c->yeti->params.passwords, hash, str_of(given.password), on_checked, c);
     if (!c->in_password_check)

@@ -51,9 +51,11 @@ install)
         echo "The first thing that apt-get complained of: $cause" >&2
         exit 1
     }
+    [ -n "$held" ] && command -v systemctl >/dev/null || exit 0
     for unit in $services; do
-        case " $missing " in *" $unit "*) [ -z "$held" ] || systemctl -q disable $unit 2>/dev/null ;; esac
+        case " $missing " in *" $unit "*) systemctl -q disable $unit 2>/dev/null ;; esac
     done
+    exit 0
     ;;
 *)
     echo "usage: deploy/packages.sh install|list <purpose> …" >&2

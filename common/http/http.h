@@ -1,7 +1,8 @@
 // HTTP/1.1 server and a small client on libevent's evhttp; the only place that includes it. What evhttp lets
 // through is put right here once: limits with JSON errors, deadlines, two Content-Lengths, missing Host, HEAD
 // with a body, methods. Everything belongs to the thread of its loop; several servers on several threads
-// share a port. The process must ignore SIGPIPE. Refuses TLS, compression and HTTP/2: a proxy's work.
+// share a port. The process must ignore SIGPIPE. TLS is OpenSSL's through bufferevents.
+// Refuses compression and HTTP/2: a proxy's work.
 #ifndef ROLLCALL_HTTP_HTTP_H
 #define ROLLCALL_HTTP_HTTP_H
 
@@ -13,6 +14,17 @@
 struct event_base;
 struct http_server;
 struct http_request; // lives until it is answered; loop thread only
+
+enum http_method {
+    HTTP_GET,
+    HTTP_HEAD,
+    HTTP_POST,
+    HTTP_PUT,
+    HTTP_PATCH,
+    HTTP_DELETE,
+    HTTP_OPTIONS,
+    HTTP_OTHER
+};
 
 struct http_limits {
     size_t header_bytes;        // 16 KiB -> 431
@@ -42,7 +54,21 @@ struct http_server_params {
     // these.
     void (*write_error)(struct buf *out, int status, const char *title, const char *detail);
     const char *error_type; // its media type, a constant; NULL: application/json
+    struct http_tls *tls;   // NULL: plain; borrowed, swapped by http_tls_reload
+    // Asked at the end of the head of a request with a body: true, the body is not collected (and body_bytes
+    // not looked at) but given piece by piece to whom on_request begins an upload with, before any of it has
+    // arrived. NULL: never.
+    bool (*takes_upload)(void *arg, enum http_method method, struct str path);
 };
+
+// ---- TLS: certificate chain and key, both PEM. TLS 1.2 and later.
+struct http_tls;
+must_use int http_tls_new(const char *certificate_file, const char *key_file, struct http_tls **ret,
+                          struct error *err);
+// Both are read again; new connections use them. A bad pair is refused whole and the old one stays. Any
+// thread.
+must_use int http_tls_reload(struct http_tls *tls, struct error *err);
+void http_tls_free(struct http_tls *tls); // after its servers
 
 // "host:port", "[::]:port"; port 0: any. SO_REUSEPORT where `shared` (several servers on one port). ret_port
 // optional.
@@ -63,16 +89,6 @@ void http_server_free(struct http_server *s);
 // for the handler then. Repeated or contradictory framing fields, a missing Host, %00 in the target never get
 // here; chunked bodies are decoded; TRACE is HTTP_OTHER, what is not in RFC 9110 or RFC 5789 is answered 501.
 
-enum http_method {
-    HTTP_GET,
-    HTTP_HEAD,
-    HTTP_POST,
-    HTTP_PUT,
-    HTTP_PATCH,
-    HTTP_DELETE,
-    HTTP_OPTIONS,
-    HTTP_OTHER
-};
 const char *http_method_name(enum http_method m);
 enum http_method http_method(const struct http_request *r);
 struct str http_path(const struct http_request *r);  // raw path (still percent-encoded), without query
@@ -87,6 +103,23 @@ uint64_t http_received_us(const struct http_request *r); // monotonic; when it w
 
 // Percent-decoding. path segments: '+' stays. 0 or -EINVAL for a broken escape or %00.
 must_use int http_decode(struct buf *out, struct str encoded, bool plus_is_space);
+// ---- uploads: only for a request that takes_upload was true of; http_body is empty. Begun from on_request.
+struct http_upload_fns {
+    void (*on_data)(void *arg, struct str bytes); // borrowed
+    void (*on_end)(void *arg);                    // the body came whole: answer now or later
+    void (*on_gone)(void *arg); // broken off (client gone, too slow, bad framing): no calls on r any more
+};
+void http_upload_begin(struct http_request *r, const struct http_upload_fns *fns, void *arg);
+// Stops reading from the socket, so that the sender is pushed back; no time-out runs meanwhile. What
+// evbuffers hold may still be given once.
+void http_upload_pause(struct http_request *r, bool paused);
+// The request may be answered before its end: what still comes is read and thrown away within limits, then
+// the connection ends.
+
+bool http_is_tls(const struct http_request *r);
+// The value of a cookie (RFC 6265 5.4; also of a whole Set-Cookie echoed back), STR_NONE: none.
+struct str http_cookie(const struct http_request *r, const char *name);
+
 void http_encode(struct buf *out, struct str text); // everything but unreserved characters (RFC 3986 2.3)
 
 // Query string or form body as decoded pairs in their order.
@@ -99,6 +132,10 @@ struct http_pairs {
 };
 must_use int http_pairs_parse(struct str text, struct http_pairs *ret,
                               struct error *err); // -EINVAL, -E2BIG (> 256)
+// multipart/form-data (RFC 7578) as such pairs; `content_type` is the header with its boundary. Parts with a
+// file name are pairs too. The same codes.
+must_use int http_multipart_parse(struct str content_type, struct str body, struct http_pairs *ret,
+                                  struct error *err);
 void http_pairs_done(struct http_pairs *p);
 const char *http_pairs_get(const struct http_pairs *p, const char *name); // last value, or NULL
 

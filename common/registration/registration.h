@@ -32,6 +32,18 @@ struct contact {
     int64_t expires; // seconds, or REGISTRATION_UNSET
 };
 
+// What a dialect can switch in how a registrant behaves (Ribbon's server rows).
+enum non_stale { NON_STALE_REJECT, NON_STALE_RETRY, NON_STALE_STOP };
+struct quirks {
+    bool challenge_first; // refreshes carry no credentials until they are challenged
+    // A challenge to right credentials that does not say stale: rejected and asked again slowly (the model's
+    // own); a failure like any other, tried again after the retry delay; never tried again until something
+    // changes.
+    enum non_stale non_stale;
+    bool stagger;     // at least a second between two first REGISTERs or removals to one registrar
+    bool clear_first; // a binding is made anew after a removal of its contacts
+};
+
 struct registration {
     uint64_t id;
     char *account;
@@ -58,8 +70,9 @@ struct registration {
     int64_t retry_delay_s;
     enum registration_retry_shape retry_shape;
     int64_t max_attempts; // or unset: never give up
-    int64_t pop, node;    // or unset
-    char *labels;         // a JSON object's text; NULL: none
+    struct quirks quirks;
+    int64_t pop, node; // or unset
+    char *labels;      // a JSON object's text; NULL: none
     uint64_t refresh_seq, flush_seq, audit_seq;
     uint64_t revision;
     uint64_t created_at_ms, updated_at_ms; // wall

@@ -4,6 +4,7 @@
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/log/log.h"
+#include "services/gateway/dialect/dialect.h"
 #include "services/gateway/router.h"
 #include "services/gateway/yeti/yeti.h"
 
@@ -24,7 +25,7 @@ struct loop {
     uint64_t drain_until_us;
     struct store *store;
     struct password_client *passwords;
-    struct yeti *yeti;
+    struct dialect_shared dialect;
     struct router router;
     struct http_server *http;
 };
@@ -60,10 +61,14 @@ static int open_store(struct loop *l, struct error *err)
     return store_new(&params, &l->store, err);
 }
 
-static void open_dialects(struct loop *l)
+static void add_dialect(struct loop *l, struct dialect d)
+{
+    l->router.dialects[l->router.dialect_count++] = d;
+}
+
+static void open_yeti(struct loop *l)
 {
     const struct gateway_settings *s = l->shared->settings;
-    l->passwords = password_client_new(l->shared->passwords, l->base);
     const struct yeti_params yeti = {
         .store = l->store,
         .principals = l->shared->principals,
@@ -73,9 +78,26 @@ static void open_dialects(struct loop *l)
         .clear_passwords = s->yeti_passwords == 1,
         .trust_forwarded = s->trust_forwarded,
     };
-    l->yeti = yeti_new(&yeti);
-    l->router = (struct router){
-        .bus = l->shared->bus, .metrics = l->shared->metrics, .gate = l->shared->gate, .yeti = l->yeti};
+    add_dialect(l, (struct dialect){YETI_PREFIX, yeti_new(&yeti), yeti_handle, yeti_free});
+}
+
+static void open_dialects(struct loop *l)
+{
+    const struct gateway_settings *s = l->shared->settings;
+    l->passwords = password_client_new(l->shared->passwords, l->base);
+    l->dialect = (struct dialect_shared){
+        .store = l->store,
+        .principals = l->shared->principals,
+        .passwords = l->passwords,
+        .throttle = l->shared->throttle,
+        .token_secret = str_of(s->token_secret),
+        .node = str_of(s->node),
+        .contact = str_of(s->contact),
+        .trust_forwarded = s->trust_forwarded,
+    };
+    l->router =
+        (struct router){.bus = l->shared->bus, .metrics = l->shared->metrics, .gate = l->shared->gate};
+    open_yeti(l);
 }
 
 static void open_http(struct loop *l, int listen_fd)
@@ -128,7 +150,8 @@ static void close_all(struct loop *l)
     store_free(l->store); // answers what still waits for Redis, through the dialects and the server below
     password_client_free(l->passwords);
     http_server_free(l->http);
-    yeti_free(l->yeti);
+    for (size_t i = 0; i < l->router.dialect_count; i++)
+        l->router.dialects[i].free(l->router.dialects[i].object);
     event_free(l->drain_check);
     event_free(l->wake);
     event_base_free(l->base);

@@ -7,6 +7,7 @@
 #include "common/metrics/metrics.h"
 #include "services/gateway/auth/password_worker.h"
 #include "services/gateway/auth/principals.h"
+#include "services/gateway/auth/throttle.h"
 #include "services/gateway/publish/bus.h"
 #include "services/gateway/settings.h"
 
@@ -21,6 +22,7 @@ struct loop_shared {
     struct metrics *metrics;
     struct bus *bus;
     struct store_gate *gate;
+    struct throttle *throttle;
 };
 
 // listen_fd is taken. The thread runs when this returns 0.

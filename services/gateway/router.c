@@ -73,6 +73,14 @@ static void reply_error(struct http_request *r, int status, const char *title, c
     buf_done(&body);
 }
 
+// Clients of one dialect join a base that ends in a slash with a path that begins with one.
+static struct str without_doubled_slash(struct str path)
+{
+    while (path.n > 1 && path.p[0] == '/' && path.p[1] == '/')
+        path = str_slice(path, 1, path.n);
+    return path;
+}
+
 static bool is_below(struct str path, const char *prefix)
 {
     struct str p = str_of(prefix);
@@ -84,8 +92,11 @@ void router_handle(void *arg, struct http_request *r)
     struct router *router = arg;
     struct str path = http_path(r);
     metrics_add(router->metrics, GATEWAY_HTTP_REQUESTS, (size_t)http_method(r), 1);
-    if (is_below(path, YETI_PREFIX)) {
-        yeti_handle(router->yeti, r);
+    for (size_t i = 0; i < router->dialect_count; i++) {
+        const struct dialect *d = &router->dialects[i];
+        if (!is_below(without_doubled_slash(path), d->prefix))
+            continue;
+        d->handle(d->object, r);
         return;
     }
     for (size_t i = 0; i < ARRAY_LEN(own_routes); i++) {

@@ -6,13 +6,22 @@
 #include "common/http/http.h"
 #include "common/metrics/metrics.h"
 #include "services/gateway/publish/bus.h"
-#include "services/gateway/yeti/yeti.h"
+
+// A dialect answers all that is below its prefix, in its own forms.
+struct dialect {
+    const char *prefix;
+    void *object;
+    void (*handle)(void *object, struct http_request *r);
+    void (*free)(void *object);
+};
+#define ROUTER_DIALECTS_MAX 8
 
 struct router {
     struct bus *bus;
     struct metrics *metrics;
     const struct store_gate *gate;
-    struct yeti *yeti;
+    struct dialect dialects[ROUTER_DIALECTS_MAX];
+    size_t dialect_count;
 };
 
 // on_request of the HTTP server; arg is the struct router.

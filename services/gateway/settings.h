@@ -22,6 +22,8 @@ struct gateway_settings {
     int64_t token_lifetime_s;
     int yeti_passwords; // 0 mask, 1 clear
     bool trust_forwarded;
+    char *contact;
+    int64_t requests_per_s, failed_logins_per_min;
     int64_t ack_wait_ms, report_wait_ms, grace_ms, sweep_interval_ms;
     int64_t drain_s;
     int log_level, log_format;

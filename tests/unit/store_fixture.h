@@ -288,7 +288,7 @@ static inline int do_update(struct fixture *f, const struct registration *before
 static inline int do_delete(struct fixture *f, const char *account, uint64_t id)
 {
     fixture_forget(f);
-    store_delete(f->store, str_of(account), id, &fixture_context, fixture_on_record, f);
+    store_delete(f->store, str_of(account), id, 0, &fixture_context, fixture_on_record, f);
     assert_int_equal(f->got.count, 0);
     return fixture_answer(f);
 }
@@ -296,7 +296,7 @@ static inline int do_delete(struct fixture *f, const char *account, uint64_t id)
 static inline int do_refresh(struct fixture *f, const char *account, uint64_t id)
 {
     fixture_forget(f);
-    store_refresh(f->store, str_of(account), id, &fixture_context, fixture_on_record, f);
+    store_command(f->store, str_of(account), id, STORE_REFRESH, &fixture_context, fixture_on_record, f);
     assert_int_equal(f->got.count, 0);
     return fixture_answer(f);
 }

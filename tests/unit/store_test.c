@@ -540,7 +540,7 @@ static void a_store_freed_with_calls_under_way_answers_each_once(void **state)
     fixture_forget(f);
     store_get(f->store, STR_LIT("acme"), 1, fixture_on_record, f);
     store_update(f->store, &r, &r, &fixture_context, fixture_on_record, f);
-    store_delete(f->store, STR_LIT("acme"), 1, &fixture_context, fixture_on_record, f);
+    store_delete(f->store, STR_LIT("acme"), 1, 0, &fixture_context, fixture_on_record, f);
     f->gate.approved = 0;
     store_create(f->store, &r, &fixture_context, fixture_on_record, f); // refused: answered on the next turn
     store_free(f->store);

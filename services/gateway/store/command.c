@@ -13,8 +13,13 @@ struct command_call {
     store_record_fn *fn;
     void *arg;
     char *account, *traceparent, *actor;
-    uint64_t id;
+    uint64_t id, revision;
+    enum store_command command;
 };
+
+// The counters by which the owner is told.
+static const char *const counters[] = {
+    [STORE_REFRESH] = "refresh_seq", [STORE_FLUSH] = "flush_seq", [STORE_AUDIT] = "audit_seq"};
 
 static struct command_call *command_call_new(struct store *s, struct str account, uint64_t id,
                                              const struct store_write_context *context)
@@ -43,7 +48,7 @@ static void finish(struct store_write *w)
     command_call_free(c);
 }
 
-// The answer to a refresh is the registration as it stands now.
+// The answer to a command is the registration as it stands now.
 static void finish_with_record(struct store_write *w)
 {
     struct command_call *c = container_of(w, struct command_call, w);
@@ -65,6 +70,9 @@ static void on_deleted(void *arg, const struct redis_value *v, const struct erro
     struct store *s = c->w.s;
     if (err) {
         (void)store_error(&c->w.err, err);
+    } else if (str_eq_cstr(redis_str(redis_at(v, 0)), "stale")) {
+        (void)error_set(&c->w.err, -ESTALE, "registration %llu was written meanwhile",
+                        (unsigned long long)c->id);
     } else if (!str_eq_cstr(redis_str(redis_at(v, 0)), "ok")) {
         absent(c);
     } else {
@@ -87,21 +95,24 @@ static void send_delete(struct store_write *w)
     struct command_call *c = container_of(w, struct command_call, w);
     struct buf key cleanup(buf_done) = BUF_INIT, id cleanup(buf_done) = BUF_INIT;
     struct buf due cleanup(buf_done) = BUF_INIT, event cleanup(buf_done) = BUF_INIT;
+    struct buf revision cleanup(buf_done) = BUF_INIT;
     key_registration(&key, store_shard(str_of(c->account)), c->id);
     buf_add_u64(&id, c->id);
     buf_add_u64(&due, STORE_ACK_WAIT_MS);
     struct json_writer members = json_writer(&event);
     json_kv_cstr(&members, "actor", c->actor);
-    const struct str argv[] = {buf_str(&key),  buf_str(&id),         str_of(c->account),
-                               buf_str(&due),  str_of(w->s->source), str_of(c->traceparent),
-                               buf_str(&event)};
+    buf_add_u64(&revision, c->revision);
+    const struct str argv[] = {buf_str(&key),   buf_str(&id),         str_of(c->account),
+                               buf_str(&due),   str_of(w->s->source), str_of(c->traceparent),
+                               buf_str(&event), buf_str(&revision)};
     redis_script(store_writer(w->s), &w->s->remove, on_deleted, c, 1, ARRAY_LEN(argv), argv);
 }
 
-void store_delete(struct store *s, struct str account, uint64_t id, const struct store_write_context *context,
-                  store_record_fn *fn, void *arg)
+void store_delete(struct store *s, struct str account, uint64_t id, uint64_t revision,
+                  const struct store_write_context *context, store_record_fn *fn, void *arg)
 {
     struct command_call *c = command_call_new(s, account, id, context);
+    c->revision = revision;
     c->fn = fn;
     c->arg = arg;
     c->w.send = send_delete;
@@ -125,7 +136,7 @@ static void on_raised(void *arg, const struct redis_value *v, const struct error
     store_write_answered(&c->w);
 }
 
-static void send_refresh(struct store_write *w)
+static void send_command(struct store_write *w)
 {
     struct command_call *c = container_of(w, struct command_call, w);
     struct buf key cleanup(buf_done) = BUF_INIT, id cleanup(buf_done) = BUF_INIT,
@@ -133,18 +144,19 @@ static void send_refresh(struct store_write *w)
     key_registration(&key, store_shard(str_of(c->account)), c->id);
     buf_add_u64(&id, c->id);
     buf_add_u64(&due, STORE_ACK_WAIT_MS);
-    const struct str argv[] = {buf_str(&key), buf_str(&id), str_of(c->account), STR_LIT("refresh_seq"),
+    const struct str argv[] = {buf_str(&key), buf_str(&id), str_of(c->account), str_of(counters[c->command]),
                                buf_str(&due)};
     redis_script(store_writer(w->s), &w->s->raise, on_raised, c, 1, ARRAY_LEN(argv), argv);
 }
 
-void store_refresh(struct store *s, struct str account, uint64_t id,
+void store_command(struct store *s, struct str account, uint64_t id, enum store_command command,
                    const struct store_write_context *context, store_record_fn *fn, void *arg)
 {
     struct command_call *c = command_call_new(s, account, id, context);
+    c->command = command;
     c->fn = fn;
     c->arg = arg;
-    c->w.send = send_refresh;
+    c->w.send = send_command;
     c->w.finish = finish_with_record;
     store_write_begin(&c->w);
 }

@@ -1,6 +1,6 @@
 -- Takes a registration out of every listing at once; hash, place and `due` stay until its removal is proved.
--- KEYS: reg. ARGV: id, account, due in ms, event source, traceparent, event data.
--- Gives {'absent'} or {'ok', revision, place, spec, whether an enabled twin holds the same binding (0/1), status: ''
+-- KEYS: reg. ARGV: id, account, due in ms, event source, traceparent, event data, revision that must be held ('0': any).
+-- Gives {'absent'}, {'stale'} or {'ok', revision, place, spec, whether an enabled twin holds the same binding (0/1), status: ''
 -- unless another place may still hold it}.
 
 local reg = KEYS[1]
@@ -12,6 +12,8 @@ local old = redis.call('HMGET', reg, 'account', 'deleted', 'revision', 'name', '
     'flush_seq', 'audit_seq', 'moved_from', 'status')
 if old[1] ~= account or old[2] then
     return { 'absent' }
+elseif ARGV[7] ~= '0' and ARGV[7] ~= old[3] then
+    return { 'stale' }
 end
 local name, binding = old[4], old[6]
 local now = now_ms()

@@ -56,19 +56,31 @@ void store_free(struct store *s);
 bool store_is_up(const struct store *s);
 
 // Answers. Codes: -ENOENT no such registration in that account (or deleted), -EEXIST the name is taken,
-// -ESTALE another write came between (read again), -ENOTCONN Redis is away or refuses for now (a write under
-// way may have been applied), -EBUSY writes wait for the write-back, -ETIMEDOUT the replicas asked for did
-// not confirm (the write stands and is published), -EIO else. err is NULL when rc is 0, record is NULL when
-// it is not. Never from within the call itself; what is given is borrowed during the callback.
+// -ESTALE another write came between (read again), -EALREADY an idempotency key was used for another request,
+// -ENOTCONN Redis is away or refuses for now (a write under way may have been applied), -EBUSY writes wait
+// for the write-back, -ETIMEDOUT the replicas asked for did not confirm (the write stands and is published),
+// -EIO else. err is NULL when rc is 0, record is NULL when it is not. Never from within the call itself; what
+// is given is borrowed during the callback.
 struct store_record {
     struct registration reg;
     struct str status; // JSON text as reported; empty when there was no report yet
+    bool replayed;     // a create that its idempotency key had done before: this is what it made
 };
 typedef void store_record_fn(void *arg, int rc, const struct store_record *record, const struct error *err);
 typedef void store_page_fn(void *arg, int rc, const struct store_record *records, size_t count,
                            uint64_t total, const struct error *err);
 
 void store_get(struct store *s, struct str account, uint64_t id, store_record_fn *fn, void *arg);
+// The one of that name; -ENOENT.
+void store_find(struct store *s, struct str account, struct str name, store_record_fn *fn, void *arg);
+
+// What indexes serve: exact values of a field. The fields: "username", "domain" (case-insensitive), "state"
+// (as last reported, "pending" before), "name", and "label.<member>" for each member of the object "index" in
+// the labels (texts; at most four), by which a dialect finds what it keeps there.
+struct store_term {
+    const char *field;
+    struct str value;
+};
 
 // Reads the value that a record sorts by: called by walks that no index serves. NULL: absent (sorts last).
 typedef char *store_sort_key_fn(const struct registration *r, bool *ret_is_number); // caller frees
@@ -83,12 +95,35 @@ struct store_query {
     const void *sort_arg;                  // its argument; borrowed until the answer
     const uint64_t *ids;                   // only these; NULL: all
     size_t id_count;
+    // All of these must hold. The smallest index is read; one term alone, by id, is paged by rank.
+    const struct store_term *terms; // borrowed until the call returns
+    size_t term_count;
+    // What no index serves is judged record by record, in slices that block neither Redis nor the loop.
+    bool (*keep)(const void *arg, const struct store_record *record); // NULL: all
+    const void *keep_arg;                                             // borrowed until the answer
+    bool keep_reads_status; // record->status is filled for keep (costs a walk twice as much)
+    bool live_only;         // only what has a live binding, by its last report
+    bool without_total;     // a walk may stop once the page is full; total is then what was seen
 };
+// The whole of an account or of what a query keeps, in ascending order of ids, slice by slice: for exports.
+// `fn` gets each slice (rc 0); it ends with count 0 or an error. The next slice is read when store_walk_next
+// is called; limit and offset are not looked at.
+struct store_walk;
+struct store_walk *store_walk_begin(struct store *s, const struct store_query *q, store_page_fn *fn,
+                                    void *arg);
+void store_walk_next(struct store_walk *w);
+void store_walk_end(struct store_walk *w); // fn is not called any more
+// How many an account has; with live_only how many have a live binding.
+typedef void store_count_fn(void *arg, int rc, uint64_t count, const struct error *err);
+void store_count(struct store *s, struct str account, bool live_only, store_count_fn *fn, void *arg);
 void store_page(struct store *s, const struct store_query *q, store_page_fn *fn, void *arg);
 
 struct store_write_context {
     struct str traceparent; // of the request; empty
     struct str actor;       // who: user name, for the event
+    // Creates only, kept for a day: the same key with the same fingerprint (of the request) gives what the
+    // first made, with another one -EALREADY. Empty: none.
+    struct str idempotency_key, fingerprint;
 };
 // Gives the registration an id (never given twice), seals its clear secrets, writes it. reg->id is ignored.
 void store_create(struct store *s, const struct registration *reg, const struct store_write_context *c,
@@ -98,14 +133,33 @@ void store_create(struct store *s, const struct registration *reg, const struct 
 // back what is stored now.
 void store_update(struct store *s, const struct registration *before, const struct registration *after,
                   const struct store_write_context *c, store_record_fn *fn, void *arg);
-// Name, listings and filters are free at once; the rest stays until the removal is proved. record is NULL in
-// the answer.
-void store_delete(struct store *s, struct str account, uint64_t id, const struct store_write_context *c,
-                  store_record_fn *fn, void *arg);
-// Raises refresh_seq by one with a new revision, so that the owner registers at once. No event: nothing was
+// Name, listings and filters are free at once; the rest stays until the removal is proved. `revision` not 0:
+// only if that is the one held, else -ESTALE. record is NULL in the answer.
+void store_delete(struct store *s, struct str account, uint64_t id, uint64_t revision,
+                  const struct store_write_context *c, store_record_fn *fn, void *arg);
+// Raises a command counter by one with a new revision, so that the owner acts at once: refresh registers now,
+// flush unregisters and registers anew, audit asks the registrar what it holds. No event: nothing was
 // configured. Gives back what is stored now.
-void store_refresh(struct store *s, struct str account, uint64_t id, const struct store_write_context *c,
-                   store_record_fn *fn, void *arg);
+enum store_command { STORE_REFRESH, STORE_FLUSH, STORE_AUDIT };
+void store_command(struct store *s, struct str account, uint64_t id, enum store_command command,
+                   const struct store_write_context *c, store_record_fn *fn, void *arg);
+
+// Many writes of one account as one: all of them or none, in one script. An id stands once at most.
+#define STORE_BATCH_MAX 1000
+struct store_item {
+    enum { STORE_ITEM_CREATE, STORE_ITEM_UPDATE, STORE_ITEM_DELETE } kind;
+    const struct registration *before; // UPDATE, DELETE: as it was read
+    const struct registration *after;  // CREATE, UPDATE
+};
+// rc 0: records[i] is what items[i] left (of a deleted one only its id). Else `failed` is the index of the
+// item at fault, or item_count where it is none of them.
+typedef void store_batch_fn(void *arg, int rc, size_t failed, const struct store_record *records,
+                            size_t count, const struct error *err);
+// `unique`: terms that at most one registration of the account may have after the batch, else -ESTALE with
+// failed = item_count: somebody else got it meanwhile.
+void store_batch(struct store *s, struct str account, const struct store_item *items, size_t item_count,
+                 const struct store_term *unique, size_t unique_count, const struct store_write_context *c,
+                 store_batch_fn *fn, void *arg);
 // Clear text of a sealed secret; caller wipes and frees. -ENOKEY, -EBADMSG.
 must_use int store_open_secret(const struct store *s, const struct registration *r, size_t credential,
                                char **ret, struct error *err);
@@ -126,5 +180,60 @@ void store_object_delete(struct store *s, const char *kind, uint64_t id, store_d
 // Whether any registration is sent from that place now.
 void store_place_in_use(struct store *s, const char *place, void (*fn)(void *arg, int rc, bool used),
                         void *arg);
+
+// ---- objects of an account: what a dialect keeps beside registrations (Ribbon's tables). JSON texts by kind
+// and key. Every change raises the account's version of its objects, so whoever read several of them knows
+// whether they still hold together.
+struct store_account_object {
+    struct str key, json;
+};
+// *objects in no order; of a single one count is 0 or 1.
+typedef void store_account_objects_fn(void *arg, int rc, const struct store_account_object *objects,
+                                      size_t count, uint64_t version, const struct error *err);
+void store_account_object(struct store *s, struct str account, const char *kind, struct str key,
+                          store_account_objects_fn *fn, void *arg);
+void store_account_kind(struct store *s, struct str account, const char *kind, store_account_objects_fn *fn,
+                        void *arg);
+struct store_object_change {
+    const char *kind;
+    struct str key;
+    struct str json; // p NULL: remove; key empty then: the whole kind
+};
+// Work that is accepted with a change or alone; done by services/gateway/jobs.
+struct store_job {
+    const char *kind;
+    struct str args; // JSON
+};
+// All or nothing. `version`: that of the reads it follows from, else -ESTALE and nothing was done. `job` may
+// be NULL, change_count 0 with a job.
+#define STORE_ANY_VERSION UINT64_MAX
+void store_account_change(struct store *s, struct str account, uint64_t version,
+                          const struct store_object_change *changes, size_t change_count,
+                          const struct store_job *job, store_done_fn *fn, void *arg);
+
+// ---- values that expire: sessions, revoked tokens. In a shard that the key itself names, since who reads a
+// session does not know its account yet.
+typedef void store_value_fn(void *arg, int rc, struct str value, const struct error *err); // -ENOENT
+void store_value_set(struct store *s, unsigned shard, const char *kind, struct str key, struct str value,
+                     uint64_t lifetime_ms, store_done_fn *fn, void *arg);
+// `lifetime_ms` not 0: lives so long from now.
+void store_value_get(struct store *s, unsigned shard, const char *kind, struct str key, uint64_t lifetime_ms,
+                     store_value_fn *fn, void *arg);
+void store_value_delete(struct store *s, unsigned shard, const char *kind, struct str key, store_done_fn *fn,
+                        void *arg);
+
+// ---- jobs, for services/gateway/jobs alone.
+struct store_claimed_job {
+    uint64_t id;
+    struct str account, kind, args, cursor;
+};
+typedef void store_job_fn(void *arg, int rc, const struct store_claimed_job *job, const struct error *err);
+// The oldest job of a shard that nobody holds (its holder has it for lease_ms); job NULL: none.
+void store_job_claim(struct store *s, unsigned shard, const char *holder, uint64_t lease_ms, store_job_fn *fn,
+                     void *arg);
+// Keeps how far it got and for how long nobody else takes it (0: at once); finished removes it. -ESTALE:
+// another holder has it now.
+void store_job_save(struct store *s, unsigned shard, uint64_t id, const char *holder, struct str cursor,
+                    uint64_t lease_ms, bool finished, store_done_fn *fn, void *arg);
 
 #endif

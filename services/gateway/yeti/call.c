@@ -29,7 +29,7 @@ void call_free(struct call *c)
 
 struct str call_account(const struct call *c)
 {
-    return str_of(c->principal->account);
+    return str_of(c->principal->account->name);
 }
 
 // W3C Trace Context 3.2.2. What is not of this form is no trace, and must not reach a record's headers.

@@ -110,7 +110,7 @@ void registrations_destroy(struct call *c)
     if (!call_parse_id(c, true))
         return;
     const struct store_write_context context = call_context(c);
-    store_delete(c->yeti->params.store, call_account(c), c->id, &context, on_destroyed, c);
+    store_delete(c->yeti->params.store, call_account(c), c->id, 0, &context, on_destroyed, c);
 }
 
 // ---- list

@@ -18,8 +18,9 @@ struct yeti *yeti_new(const struct yeti_params *p)
 }
 
 // The store answers what it was asked when it is freed, later; passwords are answered by nobody any more.
-void yeti_free(struct yeti *y)
+void yeti_free(void *yeti)
 {
+    struct yeti *y = yeti;
     struct call *c, *next;
     if (!y)
         return;
@@ -45,8 +46,9 @@ static void set_base(struct call *c)
     buf_add_cstr(&c->base, YETI_PREFIX);
 }
 
-void yeti_handle(struct yeti *y, struct http_request *r)
+void yeti_handle(void *yeti, struct http_request *r)
 {
+    struct yeti *y = yeti;
     struct call *c = mem_alloc(sizeof(*c));
     c->yeti = y;
     c->http = r;

@@ -22,9 +22,9 @@ struct yeti_params {
     bool trust_forwarded;     // X-Forwarded-For of a loopback peer is the client's address (contract 6.3)
 };
 struct yeti *yeti_new(const struct yeti_params *p);
-void yeti_free(struct yeti *y);
+void yeti_free(void *yeti);
 
 // Takes every request whose path is below YETI_PREFIX and answers it exactly once.
-void yeti_handle(struct yeti *y, struct http_request *r);
+void yeti_handle(void *yeti, struct http_request *r);
 
 #endif

@@ -2,7 +2,7 @@
 // have to be guessed: a broken escape, and NUL in any spelling, since decoded values are C strings.
 #include "common/base/encode.h"
 #include "common/base/mem.h"
-#include "common/http/http.h"
+#include "common/http/pairs.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -81,6 +81,18 @@ static int decode_pair(struct str piece, struct http_pair *ret)
     return rc ? rc : decode_dup(str_slice(piece, equals + 1, piece.n), &ret->value);
 }
 
+struct http_pair *pairs_add(struct http_pairs *p, struct error *err)
+{
+    if (p->count == PAIRS_MAX) {
+        (void)error_set(err, -E2BIG, "more than %d parameters", PAIRS_MAX);
+        return NULL;
+    }
+    if (p->count % 16 == 0)
+        p->items = mem_resize(p->items, p->count + 16, sizeof(*p->items));
+    p->items[p->count] = (struct http_pair){.name = NULL};
+    return &p->items[p->count++];
+}
+
 int http_pairs_parse(struct str text, struct http_pairs *ret, struct error *err)
 {
     struct http_pairs pairs = {.items = NULL};
@@ -89,14 +101,10 @@ int http_pairs_parse(struct str text, struct http_pairs *ret, struct error *err)
     while (!rc && str_split(&text, '&', &piece)) {
         if (!piece.n)
             continue;
-        if (pairs.count == PAIRS_MAX) {
-            rc = error_set(err, -E2BIG, "more than %d parameters", PAIRS_MAX);
-            break;
-        }
-        if (pairs.count % 16 == 0)
-            pairs.items = mem_resize(pairs.items, pairs.count + 16, sizeof(*pairs.items));
-        pairs.items[pairs.count] = (struct http_pair){.name = NULL};
-        if (decode_pair(piece, &pairs.items[pairs.count++]))
+        struct http_pair *pair = pairs_add(&pairs, err);
+        if (!pair)
+            rc = -E2BIG;
+        else if (decode_pair(piece, pair))
             rc = error_set(err, -EINVAL, "parameter %zu is not percent-encoded text", pairs.count);
     }
     if (rc) {

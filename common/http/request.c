@@ -2,6 +2,7 @@
 // answer.
 #include "common/base/clock.h"
 #include "common/base/mem.h"
+#include "common/http/cookie.h"
 #include "common/http/server.h"
 
 #include <event2/http_struct.h>
@@ -41,6 +42,7 @@ struct http_request *request_new(struct conn *c, struct evhttp_request *evreq)
     r->evreq = evreq;
     r->method = c->head.method;
     split_target(r, str_of(evhttp_request_get_uri(evreq)), c->head.absolute);
+    r->tls = c->server->params.tls != NULL;
     r->received_us = clock_monotonic_us();
     c->request = r;
     c->server->active_count++;
@@ -119,4 +121,21 @@ struct str http_host(const struct http_request *r)
 uint64_t http_received_us(const struct http_request *r)
 {
     return r->received_us;
+}
+
+struct str http_cookie(const struct http_request *r, const char *name)
+{
+    const struct evkeyval *field;
+    struct str value = STR_NONE;
+    TAILQ_FOREACH(field, evhttp_request_get_input_headers(r->evreq), next)
+    {
+        if (str_ieq_cstr(str_of(field->key), "cookie") && cookie_find(str_of(field->value), name, &value))
+            break;
+    }
+    return value;
+}
+
+bool http_is_tls(const struct http_request *r)
+{
+    return r->tls;
 }

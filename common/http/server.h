@@ -96,6 +96,7 @@ struct http_request {
     struct evhttp_request *evreq; // ours from then on
     enum http_method method;
     struct str path, query;
+    bool tls;
     uint64_t received_us;
     struct buf headers; // of the answer, as lines
     bool owns_evreq;

@@ -78,7 +78,9 @@ static void open_yeti(struct loop *l)
         .clear_passwords = s->yeti_passwords == 1,
         .trust_forwarded = s->trust_forwarded,
     };
-    add_dialect(l, (struct dialect){YETI_PREFIX, yeti_new(&yeti), yeti_handle, yeti_free});
+    add_dialect(
+        l, (struct dialect){
+               .prefix = YETI_PREFIX, .object = yeti_new(&yeti), .handle = yeti_handle, .free = yeti_free});
 }
 
 static void open_dialects(struct loop *l)
@@ -114,6 +116,7 @@ static void open_http(struct loop *l, int listen_fd)
                    .connections = (size_t)s->http_connections},
         .arg = &l->router,
         .on_request = router_handle,
+        .takes_upload = router_takes_upload,
     };
     l->http = http_server_new(&params);
 }

@@ -87,15 +87,28 @@ static bool is_below(struct str path, const char *prefix)
     return str_starts(path, p) && (path.n == p.n || path.p[p.n] == '/');
 }
 
+static const struct dialect *dialect_of(const struct router *router, struct str path)
+{
+    for (size_t i = 0; i < router->dialect_count; i++)
+        if (is_below(path, router->dialects[i].prefix))
+            return &router->dialects[i];
+    return NULL;
+}
+
+bool router_takes_upload(void *arg, enum http_method method, struct str path)
+{
+    struct str plain = without_doubled_slash(path);
+    const struct dialect *d = dialect_of(arg, plain);
+    return d && d->takes_upload && d->takes_upload(d->object, method, plain);
+}
+
 void router_handle(void *arg, struct http_request *r)
 {
     struct router *router = arg;
     struct str path = http_path(r);
     metrics_add(router->metrics, GATEWAY_HTTP_REQUESTS, (size_t)http_method(r), 1);
-    for (size_t i = 0; i < router->dialect_count; i++) {
-        const struct dialect *d = &router->dialects[i];
-        if (!is_below(without_doubled_slash(path), d->prefix))
-            continue;
+    const struct dialect *d = dialect_of(router, without_doubled_slash(path));
+    if (d) {
         d->handle(d->object, r);
         return;
     }

@@ -13,6 +13,9 @@ struct dialect {
     void *object;
     void (*handle)(void *object, struct http_request *r);
     void (*free)(void *object);
+    // Whether the body of such a request goes to http_upload_begin piece by piece (http.h); the path is the
+    // whole one, without doubled slashes in front. NULL: never.
+    bool (*takes_upload)(void *object, enum http_method method, struct str path);
 };
 #define ROUTER_DIALECTS_MAX 8
 
@@ -26,5 +29,7 @@ struct router {
 
 // on_request of the HTTP server; arg is the struct router.
 void router_handle(void *arg, struct http_request *r);
+// takes_upload of the HTTP server, likewise.
+bool router_takes_upload(void *arg, enum http_method method, struct str path);
 
 #endif

@@ -5,6 +5,7 @@
 #include "common/base/mem.h"
 #include "common/log/log.h"
 #include "services/gateway/dialect/dialect.h"
+#include "services/gateway/jobs/jobs.h"
 #include "services/gateway/router.h"
 #include "services/gateway/yeti/yeti.h"
 
@@ -14,6 +15,9 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+
+#define JOB_KINDS_MAX    8
+#define JOBS_INTERVAL_MS 200
 
 struct loop {
     const struct loop_shared *shared;
@@ -26,6 +30,8 @@ struct loop {
     struct store *store;
     struct password_client *passwords;
     struct dialect_shared dialect;
+    struct job_kind job_kinds[JOB_KINDS_MAX]; // of the dialects
+    size_t job_kind_count;
     struct router router;
     struct http_server *http;
 };
@@ -83,6 +89,20 @@ static void open_yeti(struct loop *l)
                .prefix = YETI_PREFIX, .object = yeti_new(&yeti), .handle = yeti_handle, .free = yeti_free});
 }
 
+// Every loop works off jobs, whoever accepted them.
+static void open_jobs(struct loop *l)
+{
+    const struct jobs_params params = {
+        .base = l->base,
+        .store = l->store,
+        .node = l->shared->settings->node,
+        .kinds = l->job_kinds,
+        .kind_count = l->job_kind_count,
+        .interval_ms = JOBS_INTERVAL_MS,
+    };
+    l->dialect.jobs = jobs_new(&params);
+}
+
 static void open_dialects(struct loop *l)
 {
     const struct gateway_settings *s = l->shared->settings;
@@ -100,6 +120,7 @@ static void open_dialects(struct loop *l)
     l->router =
         (struct router){.bus = l->shared->bus, .metrics = l->shared->metrics, .gate = l->shared->gate};
     open_yeti(l);
+    open_jobs(l);
 }
 
 static void open_http(struct loop *l, int listen_fd)
@@ -155,6 +176,7 @@ static void close_all(struct loop *l)
     http_server_free(l->http);
     for (size_t i = 0; i < l->router.dialect_count; i++)
         l->router.dialects[i].free(l->router.dialects[i].object);
+    jobs_free(l->dialect.jobs);
     event_free(l->drain_check);
     event_free(l->wake);
     event_base_free(l->base);

@@ -12,9 +12,12 @@
 
 #include <sys/queue.h>
 
+struct jobs;
+
 // Borrowed; outlives the dialects.
 struct dialect_shared {
     struct store *store;
+    struct jobs *jobs; // of this loop: woken by who has given it one; there once all dialects are made
     struct principals_box *principals;
     struct password_client *passwords;
     struct throttle *throttle;

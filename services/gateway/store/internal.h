@@ -42,6 +42,7 @@ struct store {
     struct store_link reads;
     struct store_link waits; // only where replicas are asked for: WAIT blocks its connection
     struct redis_script write, remove, raise, object;
+    struct redis_script account_read, account_change, job_claim, job_save;
     struct event *turn;
     struct store_laters later;
     struct store_writes held, committing; // see commit.c

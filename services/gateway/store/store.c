@@ -93,6 +93,10 @@ int store_new(const struct store_params *p, struct store **ret, struct error *er
     redis_script_init(&s->remove, "delete", script_delete());
     redis_script_init(&s->raise, "raise", script_raise());
     redis_script_init(&s->object, "object", script_object());
+    redis_script_init(&s->account_read, "account_read", script_account_read());
+    redis_script_init(&s->account_change, "account_change", script_account_change());
+    redis_script_init(&s->job_claim, "job_claim", script_job_claim());
+    redis_script_init(&s->job_save, "job_save", script_job_save());
     s->turn = event_new(p->base, -1, 0, run_turn, s);
 
     int rc = link_open(&s->reads, p, COMMAND_TIMEOUT_MS, err);

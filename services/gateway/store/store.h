@@ -226,9 +226,14 @@ void store_value_delete(struct store *s, unsigned shard, const char *kind, struc
 struct store_claimed_job {
     uint64_t id;
     struct str account, kind, args, cursor;
+    unsigned tries; // claims since it last got on, this one included
 };
+// Which shards have jobs, held or not (bit K: shard K): a claim costs a script, this look nearly nothing.
+typedef void store_jobs_fn(void *arg, int rc, unsigned shards, const struct error *err);
+void store_jobs_look(struct store *s, store_jobs_fn *fn, void *arg);
 typedef void store_job_fn(void *arg, int rc, const struct store_claimed_job *job, const struct error *err);
-// The oldest job of a shard that nobody holds (its holder has it for lease_ms); job NULL: none.
+// The job of a shard that has waited longest and that nobody holds (its holder has it for lease_ms); job
+// NULL: none. `holder` is new for each claim, so that who held it before and is late is told so.
 void store_job_claim(struct store *s, unsigned shard, const char *holder, uint64_t lease_ms, store_job_fn *fn,
                      void *arg);
 // Keeps how far it got and for how long nobody else takes it (0: at once); finished removes it. -ESTALE:

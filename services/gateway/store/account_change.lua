@@ -1,0 +1,34 @@
+-- Changes objects of an account, accepts a job, or both: all of it or nothing.
+-- KEYS: acct:<account>:obj-version. ARGV: account, version that must be held ('' any), kind and args of the job
+-- (kind '' none), then for each change kind, key, what is to be done ('set', 'remove', 'clear') and JSON.
+-- Gives 'ok' or 'stale'.
+
+local account, wanted, job_kind, job_args = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local shard = shard_of(KEYS[1])
+local held = redis.call('GET', KEYS[1]) or '0'
+if wanted ~= '' and wanted ~= held then
+    return 'stale'
+end
+local now = now_ms()
+
+for i = 5, #ARGV, 4 do
+    local objects = shard .. 'acct:' .. account .. ':obj:' .. ARGV[i]
+    if ARGV[i + 2] == 'set' then
+        redis.call('HSET', objects, ARGV[i + 1], ARGV[i + 3])
+    elseif ARGV[i + 2] == 'remove' then
+        redis.call('HDEL', objects, ARGV[i + 1])
+    else
+        redis.call('DEL', objects)
+    end
+end
+if #ARGV >= 5 then -- rises like a revision: a version that a fail-over lost is not given again
+    redis.call('SET', KEYS[1], whole(next_revision(held, now)))
+end
+
+if job_kind ~= '' then
+    local id = whole(redis.call('INCR', shard .. 'job-seq'))
+    redis.call('HSET', shard .. 'job:' .. id, 'account', account, 'kind', job_kind, 'args', job_args, 'cursor', '',
+        'tries', '0')
+    redis.call('ZADD', shard .. 'jobs', whole(now), id)
+end
+return 'ok'

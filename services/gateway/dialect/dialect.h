@@ -72,6 +72,11 @@ const char *dialect_scheme(const struct dialect_shared *shared, const struct htt
 // is none. Appends.
 void dialect_request_id(const struct http_request *r, struct buf *out);
 
+// ---- what a registration gets where its dialect says nothing
+
+// ROLLCALL_CONTACT for that user name, escaped: what such a registration's Contact is. Appends.
+void dialect_contact(const struct dialect_shared *shared, struct str username, struct buf *out);
+
 // ---- what a record says of its registration now
 
 // The last report as far as it is believed. has_report false: none yet, or what Redis holds cannot be read.

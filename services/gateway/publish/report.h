@@ -22,7 +22,7 @@ enum report_verdict {
 };
 must_use int report_verdict_parse(struct str name, enum report_verdict *ret);
 
-#define REPORT_ARGS 18 // key not counted
+#define REPORT_ARGS 19 // key not counted
 
 struct report {
     struct status status;
@@ -31,7 +31,7 @@ struct report {
     char digest[STORE_DIGEST_BYTES];   // of what is bound; "" where nothing is
     bool alive;                        // it may still be bound, or asked for
     int64_t recorded_ms;               // of the record
-    char numbers[8][24];               // arguments as text
+    char numbers[9][24];               // arguments as text
 };
 
 // 0, or -EINVAL with what is wrong: to be skipped.
@@ -45,6 +45,8 @@ struct report_waits {
 };
 // Borrows from the report and from `waits`.
 void report_args(struct report *r, const struct report_waits *waits, struct str ret[REPORT_ARGS]);
+// Until when the registrar holds a binding of it (wall), whatever its state; 0: it holds none.
+uint64_t report_bound_until_ms(const struct status *s);
 // (epoch, seq) of a above that of b.
 bool report_is_above(const struct report *a, const struct report *b);
 

@@ -2,6 +2,8 @@
 
 #include "common/base/mem.h"
 #include "common/json/json.h"
+#include "services/gateway/publish/report.h"
+#include "services/gateway/store/terms.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -76,6 +78,7 @@ static void add_status(struct restore_args *a)
     add_number(a, 10, s->epoch);
     add_number(a, 11, s->seq);
     add(a, str_of(s->place));
+    add_number(a, 12, report_bound_until_ms(s));
 }
 
 static int read_parts(struct restore_args *a, const struct json *root, struct error *err)
@@ -111,6 +114,7 @@ int restore_args(const struct restore *r, uint32_t grace_ms, uint32_t seed, stru
     a->reg.refresh_seq = a->reg.flush_seq = a->reg.audit_seq = 0; // they stand beside the stored text
     registration_write(&a->spec, &a->reg);
     key_binding_digest(&a->reg, a->digest);
+    terms_of(&a->terms, &a->reg);
     bool removed = str_eq_cstr(json_str(json_get(root, "op")), "remove");
     add_number(a, 0, r->id);
     add(a, str_of(a->account));
@@ -127,6 +131,7 @@ int restore_args(const struct restore *r, uint32_t grace_ms, uint32_t seed, stru
     add_number(a, 6, grace_ms);
     add_number(a, 7, seed);
     add_number(a, 8, r->created_ms);
+    add(a, buf_str(&a->terms));
     if (a->has_last)
         add_status(a);
     return 0;
@@ -139,5 +144,6 @@ void restore_args_done(struct restore_args *a)
         status_done(&a->last);
     free(a->account);
     buf_done(&a->spec);
+    buf_done(&a->terms);
     buf_done(&a->last_text);
 }

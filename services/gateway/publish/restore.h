@@ -11,7 +11,7 @@
 enum restore_verdict { RESTORE_RESTORED, RESTORE_HELD, RESTORE_BURIED };
 must_use int restore_verdict_parse(struct str name, enum restore_verdict *ret);
 
-#define RESTORE_MAX_ARGS 22 // key not counted
+#define RESTORE_MAX_ARGS 24 // key not counted
 
 struct restore {
     uint64_t id, revision;
@@ -33,8 +33,8 @@ struct restore_args {
     struct str argv[RESTORE_MAX_ARGS];
     size_t argc;
     char digest[STORE_DIGEST_BYTES];
-    char numbers[12][24];
-    struct buf spec, last_text;
+    char numbers[13][24];
+    struct buf spec, terms, last_text;
 };
 // Borrows from `r`; restore_args_done frees the rest. -EINVAL: its specification cannot be read.
 must_use int restore_args(const struct restore *r, uint32_t grace_ms, uint32_t seed,

@@ -2,7 +2,8 @@
 -- the place where the registration is now wins over any other place.
 -- KEYS: reg. ARGV: id, account, place, epoch, seq, revision applied, state, next in ms (0: silent), status, public
 -- status, proof of a removal ('' none), contacts as one text, whether something is bound or asked for (0/1), time of
--- the record in ms, digest of what is bound ('' unknown), grace in ms, wait for the broker in ms, event source.
+-- the record in ms, digest of what is bound ('' unknown), grace in ms, wait for the broker in ms, event source, until when
+-- it is bound in ms (0: it is not).
 -- Gives {verdict, whether an event was added (0/1), revision held, rows of publish_row to publish}. Verdicts:
 -- 'ok'; 'moving': taken, but it is sent from elsewhere now; 'removed': the deletion is proved, only a grave is left;
 -- 'stale'; 'elsewhere': not taken, and it is sent from elsewhere; 'buried', 'twin': life under a grave, 'twin' where
@@ -16,7 +17,8 @@ local id, account, place, state, proof, contacts = ARGV[1], ARGV[2], ARGV[3], AR
 local epoch, seq, applied = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local next_in, grace, ack_wait = tonumber(ARGV[8]), tonumber(ARGV[16]), tonumber(ARGV[17])
 local shard = shard_of(reg)
-local twins = shard .. 'acct:' .. account .. ':by:binding:'
+local acct = shard .. 'acct:' .. account .. ':'
+local twins = acct .. 'by:binding:'
 local due, gone = shard .. 'due', shard .. 'gone'
 local now = now_ms()
 
@@ -86,6 +88,10 @@ redis.call('HSET', reg, 'status', ARGV[9], 'state', state, 'applied', ARGV[6], '
     'reporter', place, 'contacts', contacts, 'pause', '0')
 if here and held[5] then
     redis.call('HDEL', reg, 'moved_from')
+end
+if not deleted then
+    index_state(acct, id, old_state or 'pending', state)
+    index_live(acct, id, ARGV[19])
 end
 
 local events = 0

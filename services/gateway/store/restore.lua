@@ -1,8 +1,8 @@
 -- Writes back one published change that Redis may have lost, with all indexes; what Redis holds in that revision or a
 -- newer one, and what is buried, stays as it is.
 -- KEYS: reg. ARGV: id, account, revision, removed (0/1), name, place, bucket, enabled (0/1), binding digest, spec,
--- refresh_seq, flush_seq, audit_seq, grace in ms, seed, time of creation where Redis holds none, then status, state,
--- applied, epoch, seq, reporter where the change carried a report.
+-- refresh_seq, flush_seq, audit_seq, grace in ms, seed, time of creation where Redis holds none, index terms, then status,
+-- state, applied, epoch, seq, reporter, until when it is bound in ms (0: it is not) where the change carried a report.
 -- Gives 'restored', 'held' or 'buried'.
 
 local reg = KEYS[1]
@@ -15,17 +15,16 @@ local now = now_ms()
 if redis.call('ZSCORE', shard .. 'gone', id) then
     return 'buried'
 end
-local old = redis.call('HMGET', reg, 'account', 'revision', 'name', 'place', 'binding', 'created_at', 'moved_from', 'epoch')
+local old = redis.call('HMGET', reg, 'account', 'revision', 'name', 'place', 'binding', 'created_at', 'moved_from', 'epoch',
+    'terms', 'state')
 if old[1] and (old[1] ~= account or tonumber(old[2]) >= tonumber(revision)) then
     return 'held'
 end
 
 -- Off with the indexes of the older one.
-if old[3] and old[3] ~= '' and redis.call('HGET', acct .. 'names', old[3]) == id then
-    redis.call('HDEL', acct .. 'names', old[3])
-end
-if old[5] then
-    redis.call('ZREM', acct .. 'by:binding:' .. old[5], id)
+local expires_at = old[1] and redis.call('ZSCORE', acct .. 'live', id) or '0'
+if old[1] then
+    unindex(acct, id, old[3], old[5], old[9], old[10])
 end
 if old[4] and old[4] ~= place then
     redis.call('SREM', shard .. 'at:' .. old[4] .. ':' .. bucket, id)
@@ -34,21 +33,22 @@ end
 
 -- The revision is the time of its write unless writes came faster than the clock.
 redis.call('HSET', reg, 'account', account, 'name', name, 'place', place, 'bucket', bucket, 'enabled', enabled,
-    'revision', revision, 'spec', ARGV[10], 'binding', binding, 'created_at', old[6] or ARGV[16], 'updated_at', revision,
-    'pause', '0')
+    'revision', revision, 'spec', ARGV[10], 'binding', binding, 'terms', ARGV[17], 'created_at', old[6] or ARGV[16],
+    'updated_at', revision, 'pause', '0')
 for i, counter_name in ipairs({ 'refresh_seq', 'flush_seq', 'audit_seq' }) do
     if ARGV[10 + i] ~= '0' then
         redis.call('HSET', reg, counter_name, ARGV[10 + i])
     end
 end
-if ARGV[17] and not old[8] then
-    redis.call('HSET', reg, 'status', ARGV[17], 'state', ARGV[18], 'applied', ARGV[19], 'epoch', ARGV[20], 'seq', ARGV[21],
-        'reporter', ARGV[22])
+local state = old[10]
+if ARGV[18] and not old[8] then
+    redis.call('HSET', reg, 'status', ARGV[18], 'state', ARGV[19], 'applied', ARGV[20], 'epoch', ARGV[21], 'seq', ARGV[22],
+        'reporter', ARGV[23])
+    state, expires_at = ARGV[19], ARGV[24]
 end
 
 if removed then
     redis.call('HSET', reg, 'deleted', '1')
-    redis.call('ZREM', acct .. 'ids', id)
 else
     redis.call('ZADD', acct .. 'ids', id, id)
     if name ~= '' then
@@ -57,6 +57,9 @@ else
     if enabled == '1' then
         redis.call('ZADD', acct .. 'by:binding:' .. binding, id, id)
     end
+    index_terms(acct, id, false, ARGV[17])
+    index_state(acct, id, false, state or 'pending')
+    index_live(acct, id, expires_at)
 end
 redis.call('SADD', shard .. 'at:' .. place .. ':' .. bucket, id)
 

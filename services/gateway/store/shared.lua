@@ -96,3 +96,59 @@ local function raise_twins(shard, rows, twins, id, account, now, due_ms)
         end
     end
 end
+
+-- ---- indexes of an account: proto/redis-keys.md, by:<field>:<value>. `acct` is 'rc:{sK}:acct:<account>:'.
+
+-- Moves a registration from the terms `old` (false: it was under none) to the terms `new`, both one a line.
+local function index_terms(acct, id, old, new)
+    if old == new then
+        return
+    end
+    local kept = {}
+    for term in string.gmatch(new, '[^\n]+') do
+        kept[term] = true
+        redis.call('ZADD', acct .. 'by:' .. term, id, id)
+    end
+    for term in string.gmatch(old or '', '[^\n]+') do
+        if not kept[term] then
+            redis.call('ZREM', acct .. 'by:' .. term, id)
+        end
+    end
+end
+
+-- The same for the state as last reported; false: none. 'registered' has no index, because it would hold nearly all:
+-- it is what stands under no other state.
+local function index_state(acct, id, old, new)
+    if old == new then
+        return
+    end
+    if old and old ~= 'registered' then
+        redis.call('ZREM', acct .. 'by:state:' .. old, id)
+    end
+    if new and new ~= 'registered' then
+        redis.call('ZADD', acct .. 'by:state:' .. new, id, id)
+    end
+end
+
+-- Until when what was reported is bound, ms; '0': nothing is.
+local function index_live(acct, id, expires_at)
+    if expires_at == '0' then
+        redis.call('ZREM', acct .. 'live', id)
+    else
+        redis.call('ZADD', acct .. 'live', expires_at, id)
+    end
+end
+
+-- Off every listing.
+local function unindex(acct, id, name, binding, terms, state)
+    redis.call('ZREM', acct .. 'ids', id)
+    redis.call('ZREM', acct .. 'live', id)
+    if name and name ~= '' and redis.call('HGET', acct .. 'names', name) == id then
+        redis.call('HDEL', acct .. 'names', name)
+    end
+    if binding then
+        redis.call('ZREM', acct .. 'by:binding:' .. binding, id)
+    end
+    index_terms(acct, id, terms, '')
+    index_state(acct, id, state or 'pending', false)
+end

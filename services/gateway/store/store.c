@@ -90,7 +90,6 @@ int store_new(const struct store_params *p, struct store **ret, struct error *er
     STAILQ_INIT(&s->held);
     STAILQ_INIT(&s->committing);
     redis_script_init(&s->write, "write", script_write());
-    redis_script_init(&s->remove, "delete", script_delete());
     redis_script_init(&s->raise, "raise", script_raise());
     redis_script_init(&s->object, "object", script_object());
     redis_script_init(&s->account_read, "account_read", script_account_read());

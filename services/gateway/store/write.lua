@@ -1,83 +1,201 @@
--- Creates or replaces one registration, all indexes with it, or nothing.
--- KEYS: reg. ARGV: id, account, expected revision (0: must not exist), name, place, bucket, enabled (0/1), binding
--- digest, spec, due in ms, event source, traceparent, event data.
--- Gives {'absent' | 'stale' | 'exists' | 'used'}, or {'ok' | 'same', revision, created_at, updated_at, refresh_seq,
--- flush_seq, audit_seq, status, old place, places that may still hold it}.
+-- Creates, replaces and deletes registrations of one account with all their indexes: all that is asked for, or nothing.
+-- KEYS: reg of the first. ARGV: account, due in ms, event source, traceparent, digest of an idempotency key ('' none),
+-- digest of the request it stands for, count of the terms that at most one registration may have afterwards, those terms,
+-- then ITEM_ARGS for each registration.
+-- Gives {'ok', an answer for each}; {'replayed', id}: the idempotency key made that one before; or what forbids it:
+-- {'reused'}: it was used for another request; {'crowded'}: a term would be had twice; {'absent' | 'stale' | 'exists' |
+-- 'used' | 'twice', index of the item}. An answer: of one written see write_item, of one deleted see delete_item.
 
-local reg = KEYS[1]
-local id, account, expected, name, place, bucket = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
-local enabled, binding, spec, due_ms = ARGV[7], ARGV[8], ARGV[9], ARGV[10]
-local source, traceparent, data = ARGV[11], ARGV[12], ARGV[13]
-local shard = shard_of(reg)
-local acct = shard .. 'acct:' .. account .. ':'
-local creates = expected == '0'
+local ITEM_ARGS = 11
+local IDEMPOTENCY_S = 24 * 3600
 local LEFT_BYTES = 16 * 17 - 1 -- of the digests of bindings that it left: sixteen
 
-local old = redis.call('HMGET', reg, 'account', 'deleted', 'revision', 'name', 'place', 'binding', 'spec', 'created_at',
-    'updated_at', 'moved_from', 'refresh_seq', 'flush_seq', 'audit_seq', 'status', 'enabled',
-    'left')
-local held_account, deleted, held, old_name, old_place, old_binding = old[1], old[2], old[3], old[4], old[5], old[6]
-
-if creates then
-    -- An id that is buried or still being removed is never given again, whatever the sequence says.
-    if held_account or redis.call('ZSCORE', shard .. 'gone', id) then
-        return { 'used' }
-    end
-elseif held_account ~= account or deleted then
-    return { 'absent' }
-elseif held ~= expected then
-    return { 'stale' }
-elseif old[7] == spec and old_place == place then
-    return { 'same', held, old[8], old[9], old[11], old[12], old[13], old[14], old_place, old[10] or '' }
-end
-
-local names = acct .. 'names'
-if name ~= '' and name ~= old_name then
-    local holder = redis.call('HGET', names, name)
-    if holder and holder ~= id then
-        return { 'exists' }
-    end
-end
-
+local account, due_ms, source, traceparent = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local key_digest, fingerprint, unique_count = ARGV[5], ARGV[6], tonumber(ARGV[7])
+local shard = shard_of(KEYS[1])
+local acct = shard .. 'acct:' .. account .. ':'
+local names, twins = acct .. 'names', acct .. 'by:binding:'
 local now = now_ms()
-local revision = whole(next_revision(held, now))
-local created_at = old[8] or whole(now)
-local moved_from = old[10] or ''
 
-if old_name and old_name ~= '' and old_name ~= name and redis.call('HGET', names, old_name) == id then
-    redis.call('HDEL', names, old_name)
-end
-if name ~= '' then
-    redis.call('HSET', names, name, id)
+-- `expected`: the revision that must be held; '0' of a creation, which nothing may be, and of a deletion, where any may.
+-- A deletion has nothing more but `data`, the event's.
+local function item_at(first)
+    return { kind = ARGV[first], id = ARGV[first + 1], expected = ARGV[first + 2], name = ARGV[first + 3],
+        place = ARGV[first + 4], bucket = ARGV[first + 5], enabled = ARGV[first + 6], binding = ARGV[first + 7],
+        spec = ARGV[first + 8], terms = ARGV[first + 9], data = ARGV[first + 10], reg = shard .. 'reg:' .. ARGV[first + 1] }
 end
 
-local twins = acct .. 'by:binding:'
-if old_binding and old_binding ~= binding then
-    redis.call('ZREM', twins .. old_binding, id)
-    -- Its registrant will unbind what a twin may hold, too: report.lua raises the twins then.
-    if old[15] == '1' then
-        redis.call('HSET', reg, 'left', string.sub(list_with(old[16] or '', old_binding, binding), 1, LEFT_BYTES))
+local function read_held(reg)
+    local h = redis.call('HMGET', reg, 'account', 'deleted', 'revision', 'name', 'place', 'binding', 'spec', 'created_at',
+        'updated_at', 'moved_from', 'refresh_seq', 'flush_seq', 'audit_seq', 'status', 'enabled', 'left', 'terms', 'state')
+    return { account = h[1], deleted = h[2], revision = h[3], name = h[4], place = h[5], binding = h[6], spec = h[7],
+        created_at = h[8], updated_at = h[9], moved_from = h[10], refresh = h[11], flush = h[12], audit = h[13],
+        status = h[14], enabled = h[15], left = h[16], terms = h[17], state = h[18] }
+end
+
+-- What forbids an item by itself, or nil.
+local function refusal(item)
+    local held = item.held
+    if item.kind == 'create' then
+        -- An id that is buried or still being removed is never given again, whatever the sequence says.
+        return (held.account or redis.call('ZSCORE', shard .. 'gone', item.id)) and 'used' or nil
+    elseif held.account ~= account or held.deleted then
+        return 'absent'
+    elseif item.expected ~= held.revision and (item.kind == 'update' or item.expected ~= '0') then
+        return 'stale'
     end
 end
-if enabled == '1' then
-    redis.call('ZADD', twins .. binding, id, id)
-elseif old_binding then
-    redis.call('ZREM', twins .. binding, id)
+
+-- The index of an item that wants a name which is not free once all is done, or nil.
+local function name_conflict(items)
+    local freed, taken = {}, {}
+    for _, item in ipairs(items) do
+        if item.held.name and item.held.name ~= item.name then
+            freed[item.held.name] = item.id
+        end
+    end
+    for i, item in ipairs(items) do
+        local name = item.name
+        if name ~= '' and item.kind ~= 'delete' then
+            local holder = name ~= item.held.name and redis.call('HGET', names, name)
+            if taken[name] or holder and holder ~= item.id and freed[name] ~= holder then
+                return i
+            end
+            taken[name] = true
+        end
+    end
 end
 
-if old_place and old_place ~= place then
-    redis.call('SREM', shard .. 'at:' .. old_place .. ':' .. bucket, id)
-    moved_from = list_with(moved_from, old_place, place)
+local function is_under(terms, term)
+    return terms and string.find('\n' .. terms .. '\n', '\n' .. term .. '\n', 1, true) and 1 or 0
 end
-redis.call('SADD', shard .. 'at:' .. place .. ':' .. bucket, id)
 
-redis.call('HSET', reg, 'account', account, 'name', name, 'place', place, 'bucket', bucket, 'enabled', enabled,
-    'revision', revision, 'spec', spec, 'binding', binding, 'created_at', created_at, 'updated_at', whole(now), 'pause', '0')
-if moved_from ~= '' then
-    redis.call('HSET', reg, 'moved_from', moved_from)
+-- How many would be under a term once all is done.
+local function count_under(items, term)
+    local count = redis.call('ZCARD', acct .. 'by:' .. term)
+    for _, item in ipairs(items) do
+        if not item.same then
+            count = count - is_under(item.held.terms, term) + is_under(item.terms, term)
+        end
+    end
+    return count
 end
-redis.call('ZADD', acct .. 'ids', id, id)
-redis.call('ZADD', shard .. 'due', whole(now + due_ms), id)
-add_event(shard, creates and 'created' or 'updated', id, account, revision, now, source, traceparent, data)
 
-return { 'ok', revision, created_at, whole(now), old[11], old[12], old[13], old[14], old_place, moved_from }
+-- Of what a name and the twins' index say, and where snapshots look.
+local function index_item(item)
+    local held, id, name, binding = item.held, item.id, item.name, item.binding
+    if held.name and held.name ~= '' and held.name ~= name and redis.call('HGET', names, held.name) == id then
+        redis.call('HDEL', names, held.name)
+    end
+    if name ~= '' then
+        redis.call('HSET', names, name, id)
+    end
+    if held.binding and held.binding ~= binding then
+        redis.call('ZREM', twins .. held.binding, id)
+        -- Its registrant will unbind what a twin may hold, too: report.lua raises the twins then.
+        if held.enabled == '1' then
+            local left = list_with(held.left or '', held.binding, binding)
+            redis.call('HSET', item.reg, 'left', string.sub(left, 1, LEFT_BYTES))
+        end
+    end
+    if item.enabled == '1' then
+        redis.call('ZADD', twins .. binding, id, id)
+    elseif held.binding then
+        redis.call('ZREM', twins .. binding, id)
+    end
+    if held.place and held.place ~= item.place then
+        redis.call('SREM', shard .. 'at:' .. held.place .. ':' .. item.bucket, id)
+    end
+    redis.call('SADD', shard .. 'at:' .. item.place .. ':' .. item.bucket, id)
+    redis.call('ZADD', acct .. 'ids', id, id)
+    index_terms(acct, id, held.terms, item.terms)
+    if not held.terms then
+        index_state(acct, id, false, held.state or 'pending')
+    end
+end
+
+-- Gives {'ok' | 'same', revision, created_at, updated_at, refresh_seq, flush_seq, audit_seq, status, old place, places
+-- that may still hold it}.
+local function write_item(item)
+    local held, id = item.held, item.id
+    if item.same then
+        return { 'same', held.revision, held.created_at, held.updated_at, held.refresh, held.flush, held.audit, held.status,
+            held.place, held.moved_from or '' }
+    end
+    local revision = whole(next_revision(held.revision, now))
+    local created_at = held.created_at or whole(now)
+    local moved_from = held.moved_from or ''
+    if held.place and held.place ~= item.place then
+        moved_from = list_with(moved_from, held.place, item.place)
+    end
+    index_item(item)
+    redis.call('HSET', item.reg, 'account', account, 'name', item.name, 'place', item.place, 'bucket', item.bucket,
+        'enabled', item.enabled, 'revision', revision, 'spec', item.spec, 'binding', item.binding, 'terms', item.terms,
+        'created_at', created_at, 'updated_at', whole(now), 'pause', '0')
+    if moved_from ~= '' then
+        redis.call('HSET', item.reg, 'moved_from', moved_from)
+    end
+    redis.call('ZADD', shard .. 'due', whole(now + due_ms), id)
+    add_event(shard, item.kind == 'create' and 'created' or 'updated', id, account, revision, now, source, traceparent,
+        item.data)
+    return { 'ok', revision, created_at, whole(now), held.refresh, held.flush, held.audit, held.status, held.place,
+        moved_from }
+end
+
+-- Off every listing at once; hash, place and `due` stay until the removal is proved. Gives {'ok', revision, place, spec,
+-- whether an enabled twin holds the same binding (0/1), status: '' unless another place may still hold it}.
+local function delete_item(item)
+    local held, id = item.held, item.id
+    local revision = whole(next_revision(held.revision, now))
+    unindex(acct, id, held.name, held.binding, held.terms, held.state)
+    redis.call('HDEL', item.reg, 'terms')
+    redis.call('HSET', item.reg, 'deleted', '1', 'revision', revision, 'updated_at', whole(now), 'pause', '0')
+    redis.call('ZADD', shard .. 'due', whole(now + due_ms), id)
+    add_event(shard, 'deleted', id, account, revision, now, source, traceparent,
+        '"name":' .. cjson.encode(held.name) .. ',' .. item.data)
+    return { 'ok', revision, held.place, with_counters(held.spec, held.refresh, held.flush, held.audit), 0,
+        held.moved_from and held.status or '' }
+end
+
+local made_key = shard .. 'idem:' .. account .. ':' .. key_digest
+local made = key_digest ~= '' and redis.call('GET', made_key)
+if made then
+    local of, id = string.match(made, '^(%S*) (%d+)$')
+    return of == fingerprint and { 'replayed', id } or { 'reused' }
+end
+
+local items, seen = {}, {}
+for first = 8 + unique_count, #ARGV, ITEM_ARGS do
+    local item = item_at(first)
+    item.held = read_held(item.reg)
+    items[#items + 1] = item
+    local why = seen[item.id] and 'twice' or refusal(item)
+    if why then
+        return { why, #items - 1 }
+    end
+    seen[item.id] = true
+    item.same = item.kind == 'update' and item.held.spec == item.spec and item.held.place == item.place
+end
+local conflict = name_conflict(items)
+if conflict then
+    return { 'exists', conflict - 1 }
+end
+for i = 1, unique_count do
+    if count_under(items, ARGV[7 + i]) > 1 then
+        return { 'crowded' }
+    end
+end
+
+local answers = { 'ok' }
+for i, item in ipairs(items) do
+    answers[i + 1] = item.kind == 'delete' and delete_item(item) or write_item(item)
+end
+for i, item in ipairs(items) do
+    if item.kind == 'delete' then
+        answers[i + 1][5] = redis.call('EXISTS', twins .. item.held.binding)
+    end
+end
+if key_digest ~= '' then
+    redis.call('SET', made_key, fingerprint .. ' ' .. items[1].id, 'EX', IDEMPOTENCY_S)
+end
+return answers

@@ -80,12 +80,15 @@ static int start(struct gateway *g, struct error *err)
         rc = principals_load(s->principals_file, &first, err);
     if (rc)
         return rc;
+    const struct throttle_params limits = {.requests_per_s = (uint32_t)s->requests_per_s,
+                                           .failed_logins_per_min = (uint32_t)s->failed_logins_per_min};
     g->shared = (struct loop_shared){.settings = s,
                                      .ring = g->ring,
                                      .principals = principals_box_new(first),
                                      .passwords = password_worker_start(),
                                      .metrics = gateway_metrics_new(),
-                                     .gate = &g->gate};
+                                     .gate = &g->gate,
+                                     .throttle = throttle_new(&limits)};
     rc = start_bus(g, err);
     return rc ? rc : start_loops(g, err);
 }
@@ -103,6 +106,7 @@ static void stop(struct gateway *g)
         password_worker_stop(g->shared.passwords);
     if (g->shared.principals)
         principals_box_free(g->shared.principals);
+    throttle_free(g->shared.throttle);
     metrics_free(g->shared.metrics);
     key_ring_free(g->ring);
 }

@@ -42,7 +42,7 @@ static void a_good_file_gives_its_users(void **state)
     const struct principal *ann = principals_by_username(p, STR_LIT("ann"));
     assert_non_null(ann);
     assert_ptr_equal(ann, principals_by_id(p, 7));
-    assert_string_equal(ann->account, "acme");
+    assert_string_equal(ann->account->name, "acme");
     assert_null(principals_by_username(p, STR_LIT("an")));
     assert_true(principal_allows_ip(ann, STR_LIT("192.0.2.127")));
     assert_false(principal_allows_ip(ann, STR_LIT("192.0.2.128")));

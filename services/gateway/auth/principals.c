@@ -1,238 +1,212 @@
-// See principals.h. The file:
-//   {"users": [{"id": 1, "username": "admin", "password": "$6$…", "account": "default", "allowed_ips":
-//   ["192.0.2.0/24"]}]}
+// See principals.h: the life of a loaded set and what is looked up in it. principals_file.c loads it.
 #include "services/gateway/auth/principals.h"
 
-#include "common/base/buf.h"
 #include "common/base/mem.h"
-#include "common/json/json.h"
+#include "services/gateway/auth/networks.h"
+#include "services/gateway/auth/principals_internal.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
-#include <fcntl.h>
+#include <openssl/crypto.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-enum { FILE_BYTES = 16 << 20, MAX_IPS = 64 };
+// ---- life
 
-struct user {
-    struct principal view; // points into the members below
-    char *username, *password_hash, *account;
-    char *allowed_ips[MAX_IPS + 1];
-};
+static void account_free(struct account_record *a)
+{
+    free(a->name);
+    free(a->title);
+    free(a->realm);
+    free(a->phone_number);
+    free(a->folded_title);
+    free(a->folded_realm);
+    free(a);
+}
 
-struct principals {
-    atomic_uint refs;
-    size_t count;
-    struct user *users;
-};
-
-static void user_done(struct user *u)
+static void user_free(struct user_record *u)
 {
     free(u->username);
     free(u->password_hash);
-    free(u->account);
-    for (size_t i = 0; u->allowed_ips[i]; i++)
-        free(u->allowed_ips[i]);
+    free(u->credentials_md5);
+    free(u->credentials_sha);
+    for (char **ip = u->allowed_ips; ip && *ip; ip++)
+        free(*ip);
+    free(u->allowed_ips);
+    free(u);
 }
 
-static struct principals *principals_ref(struct principals *p)
+static void key_free(struct key_record *k)
 {
-    (void)atomic_fetch_add(&p->refs, 1);
-    return p;
+    free(k->id);
+    EVP_PKEY_free(k->public_key);
+    free(k);
+}
+
+static void clear_tables(struct principals *p)
+{
+    struct lookup **const tables[] = {
+        &p->by_name,  &p->by_number,         &p->by_hex_id,   &p->by_title,   &p->by_realm,
+        &p->by_phone, &p->users_by_username, &p->users_by_id, &p->keys_by_id, &p->keys_by_digest,
+    };
+    for (size_t i = 0; i < ARRAY_LEN(tables); i++)
+        lookup_clear(tables[i]);
 }
 
 void principals_unref(struct principals *p)
 {
     if (!p || atomic_fetch_sub(&p->refs, 1) != 1)
         return;
-    for (size_t i = 0; i < p->count; i++)
-        user_done(&p->users[i]);
+    clear_tables(p);
+    for (size_t i = 0; i < p->account_count; i++)
+        account_free(p->accounts[i]);
+    for (size_t i = 0; i < p->user_count; i++)
+        user_free(p->users[i]);
+    for (size_t i = 0; i < p->key_count; i++)
+        key_free(p->keys[i]);
+    free(p->accounts);
     free(p->users);
+    free(p->keys);
+    json_free(p->root);
     free(p);
-}
-
-static void unref_ptr(struct principals **p)
-{
-    principals_unref(*p);
-}
-
-// ---- reading the file
-
-static int read_file(const char *path, struct buf *out, struct error *err)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return error_set(err, -errno, "%s: %s", path, strerror(errno));
-    char chunk[4096];
-    ssize_t got;
-    while ((got = read(fd, chunk, sizeof(chunk))) > 0 && out->n < FILE_BYTES)
-        buf_add(out, chunk, (size_t)got);
-    (void)close(fd);
-    return got < 0 ? error_set(err, -EIO, "%s cannot be read", path) : 0;
-}
-
-// A CIDR or a plain address, split into the network's bytes and its length in bits.
-static int parse_network(struct str text, unsigned char ret_bytes[16], int *ret_family, unsigned *ret_bits)
-{
-    size_t slash = str_find(text, '/', 0);
-    char address[64];
-    struct str host = str_slice(text, 0, slash);
-    if (host.n == 0 || host.n >= sizeof(address))
-        return -EINVAL;
-    memcpy(address, host.p, host.n);
-    address[host.n] = '\0';
-    *ret_family = str_has_char(host, ':') ? AF_INET6 : AF_INET;
-    unsigned most = *ret_family == AF_INET ? 32 : 128;
-    if (inet_pton(*ret_family, address, ret_bytes) != 1)
-        return -EINVAL;
-    uint64_t bits = most;
-    if (slash < text.n && (str_to_u64(str_slice(text, slash + 1, text.n), &bits) || bits > most))
-        return -EINVAL;
-    *ret_bits = (unsigned)bits;
-    return 0;
-}
-
-static int read_text(const struct json *object, const char *key, size_t index, char **ret, struct error *err)
-{
-    struct str text = json_str(json_get(object, key));
-    if (text.n == 0 || memchr(text.p, 0, text.n))
-        return error_set(err, -EINVAL, "users[%zu].%s takes a text that is not empty", index, key);
-    *ret = str_dup(text);
-    return 0;
-}
-
-static int read_ips(const struct json *list, size_t index, struct user *u, struct error *err)
-{
-    if (list && !json_is(list, JSON_ARRAY))
-        return error_set(err, -EINVAL, "users[%zu].allowed_ips takes an array of addresses", index);
-    if (json_count(list) > MAX_IPS)
-        return error_set(err, -EINVAL, "users[%zu].allowed_ips takes at most %d addresses", index, MAX_IPS);
-    for (size_t i = 0; i < json_count(list); i++) {
-        struct str text = json_str(json_at(list, i));
-        unsigned char bytes[16];
-        int family;
-        unsigned bits;
-        if (parse_network(text, bytes, &family, &bits))
-            return error_set(err, -EINVAL,
-                             "users[%zu].allowed_ips[%zu] takes an address or a network such as 192.0.2.0/24",
-                             index, i);
-        u->allowed_ips[i] = str_dup(text);
-    }
-    return 0;
-}
-
-static int read_user(const struct json *object, size_t index, struct user *u, struct error *err)
-{
-    if (!json_is(object, JSON_OBJECT))
-        return error_set(err, -EINVAL, "users[%zu] takes an object", index);
-    if (json_u64(json_get(object, "id"), &u->view.id) || u->view.id == 0)
-        return error_set(err, -EINVAL, "users[%zu].id takes a positive integer", index);
-    int rc = read_text(object, "username", index, &u->username, err);
-    if (!rc)
-        rc = read_text(object, "password", index, &u->password_hash, err);
-    if (!rc)
-        rc = read_text(object, "account", index, &u->account, err);
-    if (!rc && u->password_hash[0] != '$')
-        rc = error_set(err, -EINVAL, "users[%zu].password takes a crypt(3) hash such as mkpasswd prints",
-                       index);
-    if (!rc)
-        rc = read_ips(json_get(object, "allowed_ips"), index, u, err);
-    if (rc)
-        return rc;
-    u->view.username = u->username;
-    u->view.password_hash = u->password_hash;
-    u->view.account = u->account;
-    u->view.allowed_ips = (const char *const *)u->allowed_ips;
-    return 0;
-}
-
-static int check_unique(const struct principals *p, struct error *err)
-{
-    for (size_t i = 0; i < p->count; i++) {
-        for (size_t k = 0; k < i; k++) {
-            if (p->users[i].view.id == p->users[k].view.id)
-                return error_set(err, -EINVAL, "users[%zu].id stands twice", i);
-            if (strcmp(p->users[i].username, p->users[k].username) == 0)
-                return error_set(err, -EINVAL, "users[%zu].username stands twice", i);
-        }
-    }
-    return 0;
-}
-
-int principals_load(const char *path, struct principals **ret, struct error *err)
-{
-    struct buf text cleanup(buf_done) = BUF_INIT;
-    struct json *root cleanup(json_free_ptr) = NULL;
-    struct principals *p cleanup(unref_ptr) = NULL;
-    int rc = read_file(path, &text, err);
-    if (rc)
-        return rc;
-    const struct json_limits limits = {.max_bytes = FILE_BYTES, .max_depth = 8};
-    rc = json_parse(buf_str(&text), &limits, &root, err);
-    if (rc) {
-        (void)error_prefix(err, "%s", path);
-        return rc;
-    }
-    const struct json *users = json_get(root, "users");
-    if (!json_is(users, JSON_ARRAY) || json_count(users) == 0)
-        return error_set(err, -EINVAL, "%s: \"users\" takes an array with at least one user", path);
-    p = mem_alloc(sizeof(*p));
-    p->refs = 1;
-    p->users = mem_array(json_count(users), sizeof(*p->users));
-    for (size_t i = 0; i < json_count(users) && !rc; i++) {
-        p->count++;
-        rc = read_user(json_at(users, i), i, &p->users[i], err);
-    }
-    if (!rc)
-        rc = check_unique(p, err);
-    if (rc) {
-        (void)error_prefix(err, "%s", path);
-        return rc;
-    }
-    *ret = p;
-    p = NULL;
-    return 0;
 }
 
 // ---- looking up
 
+char *fold_dup(struct str text)
+{
+    char *made = str_dup(text);
+    for (size_t i = 0; i < text.n; i++)
+        made[i] = made[i] >= 'A' && made[i] <= 'Z' ? (char)(made[i] - 'A' + 'a') : made[i];
+    return made;
+}
+
+void digest_sha256(struct str text, unsigned char ret[SHA256_BYTES])
+{
+    if (EVP_Digest(text.n ? text.p : "", text.n, ret, NULL, EVP_sha256(), NULL) != 1)
+        abort(); // memory
+}
+
 const struct principal *principals_by_username(const struct principals *p, struct str username)
 {
-    for (size_t i = 0; i < p->count; i++)
-        if (str_eq_cstr(username, p->users[i].username))
-            return &p->users[i].view;
-    return NULL;
+    const struct user_record *u = lookup_text(p->users_by_username, username);
+    return u ? &u->view : NULL;
 }
 
 const struct principal *principals_by_id(const struct principals *p, uint64_t id)
 {
-    for (size_t i = 0; i < p->count; i++)
-        if (p->users[i].view.id == id)
-            return &p->users[i].view;
-    return NULL;
+    const struct user_record *u = lookup_find(p->users_by_id, &id, sizeof(id));
+    return u ? &u->view : NULL;
+}
+
+const struct key_record *principals_public_key(const struct principals *p, struct str id)
+{
+    const struct key_record *k = lookup_text(p->keys_by_id, id);
+    return k && k->public_key ? k : NULL;
+}
+
+// The table is asked for the digest's first bytes only; the whole is compared in constant time, with a digest
+// that nothing has where there is no such key.
+const struct principal *principals_by_api_key(const struct principals *p, struct str api_key)
+{
+    static const unsigned char none[SHA256_BYTES];
+    unsigned char digest[SHA256_BYTES];
+    digest_sha256(api_key, digest);
+    const struct key_record *k = lookup_find(p->keys_by_digest, digest, API_KEY_TABLE_BYTES);
+    bool same = CRYPTO_memcmp(digest, k ? k->api_key_digest : none, sizeof(digest)) == 0;
+    return k && same ? &k->view : NULL;
+}
+
+static const struct account *view_of(const struct account_record *a)
+{
+    return a ? &a->view : NULL;
+}
+
+const struct account *principals_account(const struct principals *p, struct str name)
+{
+    return view_of(lookup_text(p->by_name, name));
+}
+
+const struct account *principals_account_by_number(const struct principals *p, uint64_t number)
+{
+    return view_of(lookup_find(p->by_number, &number, sizeof(number)));
+}
+
+const struct account *principals_account_by_hex_id(const struct principals *p, struct str hex_id)
+{
+    return view_of(lookup_text(p->by_hex_id, hex_id));
+}
+
+static const struct account *folded(const struct lookup *table, struct str text)
+{
+    char *key cleanup(mem_free_cstr) = fold_dup(text);
+    return view_of(lookup_find(table, key, text.n));
+}
+
+const struct account *principals_account_by_title(const struct principals *p, struct str title)
+{
+    return folded(p->by_title, title);
+}
+
+const struct account *principals_account_by_realm(const struct principals *p, struct str realm)
+{
+    return folded(p->by_realm, realm);
+}
+
+const struct account *principals_account_by_phone(const struct principals *p, struct str phone_number)
+{
+    return view_of(lookup_text(p->by_phone, phone_number));
+}
+
+size_t principals_account_count(const struct principals *p)
+{
+    return p->account_count;
+}
+
+const struct account *principals_account_at(const struct principals *p, size_t index)
+{
+    return &p->accounts[index]->view;
 }
 
 const char *principals_decoy_hash(const struct principals *p)
 {
-    return p->users[0].password_hash; // there is at least one
+    // Where there is no user, all names are unknown and the time tells nothing: any hash will do.
+    return p->user_count ? p->users[0]->password_hash : "$6$nobody$";
 }
 
-static bool network_has(struct str network, struct str address)
+// ---- what they may
+
+static const char *const role_names[] = {
+    [ROLE_OWNER] = "owner",           [ROLE_ADMIN] = "admin",           [ROLE_DEVELOPER] = "developer",
+    [ROLE_SUPERVISOR] = "supervisor", [ROLE_ACCOUNTANT] = "accountant", [ROLE_SUPPORT] = "support",
+};
+
+enum role role_of(struct str name)
 {
-    unsigned char net[16], ip[16];
-    int net_family, ip_family;
-    unsigned net_bits, ip_bits;
-    if (parse_network(network, net, &net_family, &net_bits) ||
-        parse_network(address, ip, &ip_family, &ip_bits))
-        return false;
-    if (net_family != ip_family || memcmp(net, ip, net_bits / 8) != 0)
-        return false;
-    unsigned rest = net_bits % 8;
-    return rest == 0 || (net[net_bits / 8] ^ ip[net_bits / 8]) >> (8 - rest) == 0;
+    unsigned role = 0;
+    while (role < ROLE_COUNT && !str_eq_cstr(name, role_names[role]))
+        role++;
+    return (enum role)role;
+}
+
+bool account_is_within(const struct account *a, const struct account *ancestor)
+{
+    while (a && a != ancestor)
+        a = a->parent;
+    return a != NULL;
+}
+
+bool principal_may(const struct principal *p, enum permission what)
+{
+    const unsigned deployers = ROLE_BIT(ROLE_OWNER) | ROLE_BIT(ROLE_ADMIN);
+    switch (what) {
+    case MAY_READ:
+        return true;
+    case MAY_WRITE:
+        return (p->roles & (deployers | ROLE_BIT(ROLE_DEVELOPER))) != 0;
+    case MAY_DEPLOY:
+        return (p->roles & deployers) != 0;
+    }
+    return false;
 }
 
 bool principal_allows_ip(const struct principal *p, struct str address)
@@ -270,7 +244,8 @@ void principals_box_free(struct principals_box *box)
 struct principals *principals_box_get(struct principals_box *box)
 {
     (void)pthread_mutex_lock(&box->lock);
-    struct principals *p = principals_ref(box->present);
+    struct principals *p = box->present;
+    (void)atomic_fetch_add(&p->refs, 1);
     (void)pthread_mutex_unlock(&box->lock);
     return p;
 }

@@ -37,6 +37,7 @@ enum role {
     ROLE_COUNT
 };
 #define ROLE_BIT(role) (1u << (role))
+enum role role_of(struct str name); // ROLE_COUNT: none has that name
 
 // What a role may do in the dialects that have no table of their own: everybody reads; owner, admin and
 // developer write registrations; owner and admin write the deployment's objects (pops, nodes).

@@ -1,0 +1,189 @@
+// See throttle.h. Token buckets in shards, each with its lock, its table and its order of use.
+#include "services/gateway/auth/throttle.h"
+
+#include "common/base/buf.h"
+#include "common/base/mem.h"
+#include "common/base/rng.h"
+
+#include <arpa/inet.h>
+#include <openssl/evp.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#define uthash_fatal(msg) abort()
+#include <uthash.h>
+
+enum { SHARDS = 16, SHARD_BUCKETS = 8192, KEY_BYTES = 16, SALT_BYTES = 16 };
+
+// What a bucket counts; part of its key.
+enum kind { REQUESTS = 'r', FAILED_BY_NAME = 'n', FAILED_BY_ADDRESS = 'a' };
+
+struct bucket {
+    unsigned char key[KEY_BYTES];
+    uint64_t level, seen_us; // level: see rate
+    TAILQ_ENTRY(bucket) link;
+    UT_hash_handle hh;
+};
+
+struct shard {
+    pthread_mutex_t lock;
+    struct bucket *table;
+    TAILQ_HEAD(, bucket) by_use; // the first is idle longest
+    unsigned count;
+};
+
+struct throttle {
+    struct throttle_params params;
+    unsigned char salt[SALT_BYTES];
+    struct shard shards[SHARDS];
+};
+
+// How fast a kind of bucket fills, and how much it holds. A level counts in parts of which one request has
+// period_us, so that each microsecond adds a whole number of them and nothing is lost between two looks.
+struct rate {
+    uint64_t per_period, period_us, most;
+};
+
+struct throttle *throttle_new(const struct throttle_params *p)
+{
+    struct throttle *t = mem_alloc(sizeof(*t));
+    t->params = *p;
+    random_bytes(t->salt, sizeof(t->salt));
+    for (size_t i = 0; i < SHARDS; i++) {
+        (void)pthread_mutex_init(&t->shards[i].lock, NULL);
+        TAILQ_INIT(&t->shards[i].by_use);
+    }
+    return t;
+}
+
+static void drop(struct shard *s, struct bucket *b)
+{
+    TAILQ_REMOVE(&s->by_use, b, link);
+    HASH_DEL(s->table, b);
+    s->count--;
+    free(b);
+}
+
+void throttle_free(struct throttle *t)
+{
+    for (size_t i = 0; t && i < SHARDS; i++) {
+        while (!TAILQ_EMPTY(&t->shards[i].by_use))
+            drop(&t->shards[i], TAILQ_FIRST(&t->shards[i].by_use));
+        (void)pthread_mutex_destroy(&t->shards[i].lock);
+    }
+    free(t);
+}
+
+static struct rate rate_of(const struct throttle *t, enum kind kind)
+{
+    uint64_t requests = t->params.requests_per_s, logins = t->params.failed_logins_per_min;
+    if (kind == REQUESTS)
+        return (struct rate){requests, 1000000, 2 * requests * 1000000};
+    return (struct rate){logins, 60000000, logins * 60000000};
+}
+
+// Of fixed length whatever a client calls itself, and unknown to it, so that it cannot choose who shares a
+// chain of the table with whom.
+static void key_of(const struct throttle *t, enum kind kind, struct str who, unsigned char ret[KEY_BYTES])
+{
+    struct buf text cleanup(buf_done) = BUF_INIT;
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    buf_add(&text, t->salt, sizeof(t->salt));
+    buf_add_char(&text, (char)kind);
+    buf_add_str(&text, who);
+    if (EVP_Digest(text.p, text.n, digest, NULL, EVP_sha256(), NULL) != 1)
+        abort(); // memory
+    memcpy(ret, digest, KEY_BYTES);
+}
+
+// Of IPv6 the network of 64 bits that one host has to itself.
+static struct str address_key(struct str address, unsigned char scratch[16])
+{
+    static const unsigned char mapped[12] = {[10] = 0xff, [11] = 0xff};
+    char text[INET6_ADDRSTRLEN];
+    if (address.n >= sizeof(text) || !str_has_char(address, ':'))
+        return address;
+    memcpy(text, address.p, address.n);
+    text[address.n] = '\0';
+    if (inet_pton(AF_INET6, text, scratch) != 1 || memcmp(scratch, mapped, sizeof(mapped)) == 0)
+        return address;
+    return str_of_bytes(scratch, 8);
+}
+
+// The bucket with what has flowed in since, now the most recently used of its shard; a new one is full.
+static struct bucket *look(struct shard *s, const unsigned char *key, const struct rate *r, uint64_t now_us)
+{
+    struct bucket *b = NULL;
+    HASH_FIND(hh, s->table, key, KEY_BYTES, b);
+    if (!b) {
+        if (s->count == SHARD_BUCKETS)
+            drop(s, TAILQ_FIRST(&s->by_use));
+        b = mem_alloc(sizeof(*b));
+        memcpy(b->key, key, KEY_BYTES);
+        b->level = r->most;
+        b->seen_us = now_us;
+        HASH_ADD(hh, s->table, key, KEY_BYTES, b);
+        s->count++;
+    } else {
+        TAILQ_REMOVE(&s->by_use, b, link);
+    }
+    TAILQ_INSERT_TAIL(&s->by_use, b, link);
+    uint64_t passed_us = now_us > b->seen_us ? now_us - b->seen_us : 0;
+    uint64_t full_us = r->most / r->per_period;
+    b->level += (passed_us < full_us ? passed_us : full_us) * r->per_period;
+    b->level = b->level < r->most ? b->level : r->most;
+    b->seen_us = now_us > b->seen_us ? now_us : b->seen_us;
+    return b;
+}
+
+// Whether the bucket holds `asked`; then `taken` is taken out of it, or what there is.
+static struct throttle_answer ask(struct throttle *t, enum kind kind, struct str who, uint64_t asked,
+                                  uint64_t taken, uint64_t now_us)
+{
+    const struct rate r = rate_of(t, kind);
+    struct throttle_answer answer = {.passes = true, .remaining = UINT32_MAX};
+    unsigned char key[KEY_BYTES];
+    if (!r.per_period)
+        return answer;
+    key_of(t, kind, who, key);
+    struct shard *s = &t->shards[key[0] % SHARDS];
+    uint64_t level =
+        asked * r.period_us < r.most ? asked * r.period_us : r.most; // more than it holds could never pass
+    (void)pthread_mutex_lock(&s->lock);
+    struct bucket *b = look(s, key, &r, now_us);
+    answer.passes = b->level >= level;
+    if (answer.passes)
+        b->level -= taken * r.period_us < b->level ? taken * r.period_us : b->level;
+    else
+        answer.wait_ms = (uint32_t)((level - b->level) / r.per_period / 1000 + 1);
+    answer.remaining = (uint32_t)(b->level / r.period_us);
+    (void)pthread_mutex_unlock(&s->lock);
+    return answer;
+}
+
+struct throttle_answer throttle_request(struct throttle *t, struct str who, uint32_t cost, uint64_t now_us)
+{
+    return ask(t, REQUESTS, who, cost, cost, now_us);
+}
+
+struct throttle_answer throttle_login(struct throttle *t, struct str name, struct str address,
+                                      uint64_t now_us)
+{
+    unsigned char scratch[16];
+    struct throttle_answer by_name = ask(t, FAILED_BY_NAME, name, 1, 0, now_us);
+    struct throttle_answer by_address =
+        ask(t, FAILED_BY_ADDRESS, address_key(address, scratch), 1, 0, now_us);
+    if (by_name.passes != by_address.passes)
+        return by_name.passes ? by_address : by_name;
+    if (!by_name.passes)
+        return by_name.wait_ms > by_address.wait_ms ? by_name : by_address;
+    return by_name.remaining < by_address.remaining ? by_name : by_address;
+}
+
+void throttle_login_failed(struct throttle *t, struct str name, struct str address, uint64_t now_us)
+{
+    unsigned char scratch[16];
+    (void)ask(t, FAILED_BY_NAME, name, 0, 1, now_us);
+    (void)ask(t, FAILED_BY_ADDRESS, address_key(address, scratch), 0, 1, now_us);
+}

@@ -9,7 +9,6 @@ local held = redis.call('GET', KEYS[1]) or '0'
 if wanted ~= '' and wanted ~= held then
     return 'stale'
 end
-local now = now_ms()
 
 for i = 5, #ARGV, 4 do
     local objects = shard .. 'acct:' .. account .. ':obj:' .. ARGV[i]
@@ -22,13 +21,13 @@ for i = 5, #ARGV, 4 do
     end
 end
 if #ARGV >= 5 then -- rises like a revision: a version that a fail-over lost is not given again
-    redis.call('SET', KEYS[1], whole(next_revision(held, now)))
+    redis.call('SET', KEYS[1], whole(next_revision(held, now_ms())))
 end
 
 if job_kind ~= '' then
     local id = whole(redis.call('INCR', shard .. 'job-seq'))
     redis.call('HSET', shard .. 'job:' .. id, 'account', account, 'kind', job_kind, 'args', job_args, 'cursor', '',
         'tries', '0')
-    redis.call('ZADD', shard .. 'jobs', whole(now), id)
+    redis.call('ZADD', shard .. 'jobs', job_score(0), id)
 end
 return 'ok'

@@ -3,13 +3,12 @@
 
 local jobs, holder, lease = KEYS[1], ARGV[1], tonumber(ARGV[2])
 local shard = shard_of(jobs)
-local now = now_ms()
 
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', jobs, '-inf', whole(now), 'LIMIT', 0, 10)) do
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', jobs, '-inf', job_score(0), 'LIMIT', 0, 10)) do
     local job = shard .. 'job:' .. id
     local held = redis.call('HMGET', job, 'account', 'kind', 'args', 'cursor')
     if held[1] then
-        redis.call('ZADD', jobs, whole(now + lease), id)
+        redis.call('ZADD', jobs, job_score(lease), id)
         redis.call('HSET', job, 'holder', holder)
         local tries = redis.call('HINCRBY', job, 'tries', 1)
         return { id, held[1], held[2], held[3], held[4], tries }

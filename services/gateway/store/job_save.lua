@@ -16,5 +16,5 @@ end
 if held[2] ~= cursor then -- it got on: what failed before is forgotten
     redis.call('HSET', job, 'cursor', cursor, 'tries', '0')
 end
-redis.call('ZADD', jobs, whole(now_ms() + lease), id)
+redis.call('ZADD', jobs, job_score(lease), id)
 return 'ok'

@@ -3,6 +3,7 @@
 // on_closed.
 #include "common/base/mem.h"
 #include "common/http/server.h"
+#include "common/http/tls.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -10,7 +11,8 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-#define WRITE_BYTES ((size_t)256 * 1024) // handed to one writev at most
+#define THROWN_MAX  ((uint64_t)64 * 1024 * 1024) // of an upload that was answered before its end
+#define WRITE_BYTES ((size_t)256 * 1024)         // handed to one writev at most
 
 static struct evbuffer *input_of(const struct conn *c)
 {
@@ -38,7 +40,8 @@ struct bufferevent *conn_new(struct event_base *base, void *server)
     struct conn *c = mem_alloc(sizeof(*c));
     c->server = s;
     c->waiting = WAIT_NOTHING;
-    c->bev = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
+    c->bev = s->params.tls ? tls_bufferevent(s->params.tls, base)
+                           : bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
     if (!c->bev)
         abort();
     bufferevent_incref(c->bev); // evhttp may free it before we look again
@@ -52,11 +55,14 @@ static void on_closed(struct evhttp_connection *evcon, void *arg)
     struct conn *c = arg;
     struct http_server *s = c->server;
     c->closed = true;
+    if (s->params.tls)
+        tls_close_notify(c->bev);
     deadline_set(c, WAIT_NOTHING);
     TAILQ_REMOVE(&s->conns, c, in_server);
     s->conn_count--;
     if (c->request)
         conn_orphan(c);
+    receive_discharge(s, &c->charged_bytes);
     if (!c->running)
         free_conn(c);
 }
@@ -75,6 +81,12 @@ void conn_orphan(struct conn *c)
         stream_gone(r);
         return;
     }
+    if (r->upload_begun) {
+        upload_gone(r);
+        return;
+    }
+    r->charged_bytes = c->charged_bytes;
+    c->charged_bytes = 0;
     evhttp_request_own(r->evreq);
     r->owns_evreq = true;
 }
@@ -85,7 +97,7 @@ bool conn_write(struct conn *c, struct str a, struct str b)
                              {.iov_base = (void *)(uintptr_t)b.p, .iov_len = b.n}};
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
     ssize_t sent = 0;
-    if (!output_bytes(c)) {
+    if (!c->server->params.tls && !output_bytes(c)) {
         sent = sendmsg(bufferevent_getfd(c->bev), &message, MSG_NOSIGNAL);
         if (sent < 0 && errno != EAGAIN && errno != EINTR) {
             c->broken = true;
@@ -115,6 +127,8 @@ void conn_fail(struct conn *c, int status, const char *why)
 
 bool conn_linger(struct conn *c)
 {
+    if (c->server->params.tls)
+        tls_close_notify(c->bev);
     (void)shutdown(bufferevent_getfd(c->bev), SHUT_WR);
     c->state = CONN_LINGER;
     (void)evbuffer_drain(input_of(c), evbuffer_get_length(input_of(c)));
@@ -145,6 +159,7 @@ static bool finish(struct conn *c)
     receive_set_aside(c, 0); // evhttp would read on by itself
     struct evhttp_request *evreq = c->evreq;
     c->evreq = NULL;
+    receive_discharge(c->server, &c->charged_bytes);
     evhttp_send_reply_end(evreq);
     if (c->closed)
         return false;
@@ -180,6 +195,8 @@ static bool step(struct conn *c)
         return receive_body(c);
     case CONN_WRITING:
         return write_out(c);
+    case CONN_UPLOAD:
+        return upload_receive(c);
     case CONN_BUSY:
     case CONN_STREAMING:
     case CONN_LINGER:
@@ -200,15 +217,26 @@ void conn_run(struct conn *c)
         free_conn(c);
 }
 
+// Whatever comes belongs to no request that will be answered.
+static bool throws_away(const struct conn *c)
+{
+    bool answered = c->state == CONN_WRITING || c->state == CONN_STREAMING;
+    return c->state == CONN_LINGER || (answered && c->after == AFTER_LINGER);
+}
+
 static void on_read(struct bufferevent *bev, void *arg)
 {
     struct conn *c = arg;
     struct evbuffer *in = bufferevent_get_input(bev);
-    if (c->state == CONN_LINGER || (c->state == CONN_WRITING && c->after == AFTER_LINGER)) {
+    if (throws_away(c)) {
+        c->thrown_bytes += evbuffer_get_length(in);
         (void)evbuffer_drain(in, evbuffer_get_length(in));
+        c->broken = c->broken || c->thrown_bytes > THROWN_MAX;
+        if (c->broken)
+            conn_run(c);
         return;
     }
-    if (c->state == CONN_STREAMING || c->state == CONN_WRITING) {
+    if (c->state == CONN_BUSY || c->state == CONN_STREAMING || c->state == CONN_WRITING) {
         // only kept for later: a client that sends on without reading its answer is not read further
         if (evbuffer_get_length(in) >= c->server->params.limits.header_bytes)
             (void)bufferevent_disable(bev, EV_READ);
@@ -231,7 +259,10 @@ static void on_write(struct bufferevent *bev, void *arg)
 static void on_event(struct bufferevent *bev, short what, void *arg)
 {
     struct conn *c = arg;
-    if (what & BEV_EVENT_ERROR || c->state != CONN_WRITING)
+    if (what & BEV_EVENT_CONNECTED) {
+        deadline_set(c, WAIT_REQUEST);
+        c->broken = c->server->stopping;
+    } else if (what & BEV_EVENT_ERROR || c->state != CONN_WRITING)
         c->broken = true;
     conn_run(c);
 }
@@ -257,5 +288,5 @@ void conn_adopt(struct conn *c)
     }
     (void)bufferevent_set_max_single_write(c->bev, WRITE_BYTES);
     conn_take_callbacks(c);
-    deadline_set(c, WAIT_REQUEST);
+    deadline_set(c, s->params.tls ? WAIT_HANDSHAKE : WAIT_REQUEST);
 }

@@ -10,9 +10,11 @@
 static uint64_t wait_us(const struct http_limits *limits, enum wait_for what)
 {
     const uint64_t ms[WAIT_NOTHING] = {
+        [WAIT_HANDSHAKE] = limits->header_timeout_ms,
         [WAIT_REQUEST] = limits->idle_timeout_ms,
         [WAIT_HEAD] = limits->header_timeout_ms,
         [WAIT_BODY] = limits->body_timeout_ms,
+        [WAIT_UPLOAD] = limits->body_timeout_ms,
         [WAIT_TAKE] = limits->body_timeout_ms,
         [WAIT_LINGER] = LINGER_MS,
     };
@@ -41,8 +43,19 @@ static void expire(struct conn *c, enum wait_for what)
         }
         c->broken = true;
         break;
-    case WAIT_REQUEST:
+    case WAIT_UPLOAD:
+        upload_expire(c);
+        break;
     case WAIT_LINGER:
+        // who was answered in the middle of sending may not look before it has sent a good part
+        if (c->uploading && c->thrown_bytes > c->thrown_mark) {
+            deadline_set(c, WAIT_LINGER);
+            return;
+        }
+        c->broken = true;
+        break;
+    case WAIT_HANDSHAKE:
+    case WAIT_REQUEST:
     case WAIT_NOTHING:
         c->broken = true;
         break;
@@ -99,6 +112,10 @@ void deadline_set(struct conn *c, enum wait_for what)
         return;
     uint64_t now_us = clock_monotonic_us();
     c->deadline_us = now_us + wait_us(&s->params.limits, what);
+    if (what == WAIT_UPLOAD)
+        c->upload_mark = c->upload_bytes;
+    if (what == WAIT_LINGER)
+        c->thrown_mark = c->thrown_bytes;
     if (what == WAIT_TAKE)
         c->taken_mark = taken_bytes(c);
     TAILQ_INSERT_TAIL(&s->queues[what], c, in_queue);

@@ -263,7 +263,7 @@ int head_parse(struct str text, struct head *ret, const char **ret_why)
 
 void head_rewrite(struct buf *out, struct str text, uint64_t length)
 {
-    static const char *const dropped[] = {"transfer-encoding", "expect", "trailer"};
+    static const char *const dropped[] = {"content-length", "transfer-encoding", "expect", "trailer"};
     for (struct str line; (line = next_line(&text)).n;) {
         struct str name = str_slice(line, 0, str_find(line, ':', 0));
         bool drop = false;

@@ -38,7 +38,7 @@ struct head {
 // reason, a constant sentence.
 must_use int head_parse(struct str text, struct head *ret, const char **ret_why);
 
-// The same head with content-length in place of transfer-encoding, for a body that was decoded.
+// The same head with another framing: this length, for a body that was decoded or is delivered apart.
 void head_rewrite(struct buf *out, struct str text, uint64_t length);
 
 #endif

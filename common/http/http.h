@@ -9,6 +9,7 @@
 #include "common/base/buf.h"
 #include "common/base/error.h"
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 struct event_base;
@@ -34,6 +35,8 @@ struct http_limits {
                                 // of its answer for so long is closed
     uint32_t idle_timeout_ms;   // between requests on a kept-alive connection: closed
     size_t connections;         // of one server; past it new ones are closed
+    size_t buffered_bytes; // of all bodies collected or with the handler, those shorter than header_bytes
+                           // aside; what passes it is answered 503 with retry-after. 0: no limit
 };
 #define HTTP_LIMITS_DEFAULT                                                                                  \
     ((struct http_limits){.header_bytes = 16384,                                                             \
@@ -41,7 +44,8 @@ struct http_limits {
                           .header_timeout_ms = 10000,                                                        \
                           .body_timeout_ms = 30000,                                                          \
                           .idle_timeout_ms = 60000,                                                          \
-                          .connections = 10000})
+                          .connections = 10000,                                                              \
+                          .buffered_bytes = (size_t)256 << 20})
 
 struct http_server_params {
     struct event_base *base;
@@ -55,9 +59,11 @@ struct http_server_params {
     void (*write_error)(struct buf *out, int status, const char *title, const char *detail);
     const char *error_type; // its media type, a constant; NULL: application/json
     struct http_tls *tls;   // NULL: plain; borrowed, swapped by http_tls_reload
-    // Asked at the end of the head of a request with a body: true, the body is not collected (and body_bytes
-    // not looked at) but given piece by piece to whom on_request begins an upload with, before any of it has
-    // arrived. NULL: never.
+    // Counts for limits.buffered_bytes over all servers that are given it; NULL: this server counts alone.
+    atomic_size_t *buffered;
+    // Asked at the end of the head of a POST, PUT or PATCH, with a body or none: true, the body is not
+    // collected (and body_bytes not looked at) but given piece by piece to whom an upload is begun with.
+    // NULL: never.
     bool (*takes_upload)(void *arg, enum http_method method, struct str path);
 };
 
@@ -109,9 +115,11 @@ struct http_upload_fns {
     void (*on_end)(void *arg);                    // the body came whole: answer now or later
     void (*on_gone)(void *arg); // broken off (client gone, too slow, bad framing): no calls on r any more
 };
+// None of these runs from within a call on r. Begun from on_request or later; until then nothing is read.
 void http_upload_begin(struct http_request *r, const struct http_upload_fns *fns, void *arg);
-// Stops reading from the socket, so that the sender is pushed back; no time-out runs meanwhile. What
-// evbuffers hold may still be given once.
+// Stops reading from the socket, so that the sender is pushed back; no time-out runs meanwhile and nothing is
+// given. Otherwise body_timeout_ms is the time in which some bytes have to come. A client that leaves while
+// paused is noticed afterwards.
 void http_upload_pause(struct http_request *r, bool paused);
 // The request may be answered before its end: what still comes is read and thrown away within limits, then
 // the connection ends.

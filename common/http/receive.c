@@ -41,6 +41,7 @@ void receive_set_aside(struct conn *c, size_t keep)
 void receive_reset(struct conn *c)
 {
     c->state = CONN_IDLE;
+    c->uploading = false;
     c->scan = (struct head_scan){0};
     if (c->held)
         (void)evbuffer_prepend_buffer(input_of(c), c->held);
@@ -58,6 +59,27 @@ static bool wait_more(struct conn *c, enum wait_for what)
     if (c->waiting != what)
         deadline_set(c, what);
     return false;
+}
+
+void receive_discharge(struct http_server *s, size_t *bytes)
+{
+    if (*bytes)
+        (void)atomic_fetch_sub_explicit(s->buffered, *bytes, memory_order_relaxed);
+    *bytes = 0;
+}
+
+// Bodies no longer than a header may be are let through: each connection may hold as much anyway, and
+// somebody's long ones do not keep out what nearly all others send.
+bool receive_charge(struct conn *c, size_t bytes)
+{
+    struct http_server *s = c->server;
+    const struct http_limits *limits = &s->params.limits;
+    if (bytes <= limits->header_bytes || bytes <= c->charged_bytes)
+        return true;
+    size_t more = bytes - c->charged_bytes;
+    size_t all = atomic_fetch_add_explicit(s->buffered, more, memory_order_relaxed) + more;
+    c->charged_bytes = bytes;
+    return !limits->buffered_bytes || all <= limits->buffered_bytes;
 }
 
 // Gives evhttp the first `count` bytes of the input, a whole request; the handler runs inside.
@@ -98,9 +120,47 @@ static enum head_found scan(struct conn *c)
     return found;
 }
 
+static bool is_upload(struct conn *c, struct str text)
+{
+    const struct http_server_params *p = &c->server->params;
+    struct str path, query;
+    enum http_method m = c->head.method;
+    bool may = m == HTTP_POST || m == HTTP_PUT || m == HTTP_PATCH;
+    if (!p->takes_upload || !may || c->head.length == UINT64_MAX)
+        return false;
+    size_t from = str_find(text, ' ', 0) + 1;
+    struct str target = str_slice(text, from, str_find(text, ' ', from));
+    request_split_target(target, c->head.absolute, &path, &query);
+    return p->takes_upload(p->arg, m, path);
+}
+
+// Gives evhttp the head as if there were no body, and puts what is behind it back into the input.
+static bool begin_upload(struct conn *c, struct str text)
+{
+    struct buf head = BUF_INIT;
+    struct evbuffer *in = input_of(c);
+    upload_start(c);
+    head_rewrite(&head, text, 0);
+    (void)evbuffer_drain(in, text.n);
+    if (evbuffer_prepend(in, head.p, head.n))
+        abort();
+    size_t count = head.n;
+    buf_done(&head);
+    (void)deliver(c, count);
+    if (c->closed)
+        return false;
+    if (c->held)
+        (void)evbuffer_prepend_buffer(in, c->held);
+    if (c->state == CONN_BUSY)
+        c->state = CONN_UPLOAD;
+    return true;
+}
+
 // The head is whole and approved: prepare for the body that it announces.
 static bool begin_body(struct conn *c, struct str text)
 {
+    if (is_upload(c, text))
+        return begin_upload(c, text);
     if (c->head.length > c->server->params.limits.body_bytes)
         return fail(c, 413, "The body is too long");
     c->state = CONN_BODY;
@@ -143,6 +203,8 @@ bool receive_head(struct conn *c)
 
 // ---- the body
 
+static const char too_many_bodies[] = "Too many long bodies are on their way";
+
 // The body is decoded: puts it back under a head that gives its length.
 static bool deliver_decoded(struct conn *c)
 {
@@ -178,7 +240,8 @@ static bool receive_chunked(struct conn *c)
         if (total + c->chunks.left > c->server->params.limits.body_bytes)
             return fail(c, 413, "The body is too long");
     }
-    return wait_more(c, WAIT_BODY);
+    return receive_charge(c, c->body ? evbuffer_get_length(c->body) : 0) ? wait_more(c, WAIT_BODY)
+                                                                         : fail(c, 503, too_many_bodies);
 }
 
 bool receive_body(struct conn *c)
@@ -186,5 +249,8 @@ bool receive_body(struct conn *c)
     if (c->head.chunked)
         return receive_chunked(c);
     size_t whole = c->head_bytes + (size_t)c->head.length;
-    return evbuffer_get_length(input_of(c)) >= whole ? deliver(c, whole) : wait_more(c, WAIT_BODY);
+    size_t have = evbuffer_get_length(input_of(c));
+    if (have < whole && !receive_charge(c, have))
+        return fail(c, 503, too_many_bodies);
+    return have >= whole ? deliver(c, whole) : wait_more(c, WAIT_BODY);
 }

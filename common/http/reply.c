@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define RETRY_AFTER_S 1
+
 // Fields that the server alone decides on.
 static bool is_own_field(struct str name)
 {
@@ -64,7 +66,12 @@ struct str reply_head(struct http_server *s, int status, struct str headers, con
 
 const char *reply_connection(struct conn *c)
 {
-    c->after = c->head.close ? AFTER_CLOSE : c->server->stopping ? AFTER_LINGER : AFTER_NEXT;
+    if (upload_is_due(c))
+        (void)bufferevent_enable(c->bev, EV_READ); // to throw away
+    if (upload_is_due(c) || (c->server->stopping && !c->head.close))
+        c->after = AFTER_LINGER;
+    else
+        c->after = c->head.close ? AFTER_CLOSE : AFTER_NEXT;
     if (c->after != AFTER_NEXT)
         return "close";
     return c->head.minor ? NULL : "keep-alive";
@@ -103,6 +110,8 @@ void reply_error(struct conn *c, int status, const char *why)
     struct buf body = BUF_INIT, type = BUF_INIT;
     (p->write_error ? p->write_error : status_write_error)(&body, status, status_phrase(status), why);
     buf_addf(&type, "content-type: %s\r\n", p->error_type ? p->error_type : "application/json");
+    if (status == 503)
+        buf_addf(&type, "retry-after: %d\r\n", RETRY_AFTER_S);
     char line[48];
     struct str head =
         reply_head(c->server, status, buf_str(&type), "close", length_line(line, sizeof(line), body.n));

@@ -19,8 +19,7 @@ const char *http_method_name(enum http_method m)
     return method_names[m];
 }
 
-// Path and query of a target in origin-form or absolute-form (RFC 9112 3.2).
-static void split_target(struct http_request *r, struct str target, bool absolute)
+void request_split_target(struct str target, bool absolute, struct str *ret_path, struct str *ret_query)
 {
     struct str rest = target;
     if (absolute) {
@@ -29,8 +28,8 @@ static void split_target(struct http_request *r, struct str target, bool absolut
         rest = str_slice(behind_scheme, authority < query ? authority : query, behind_scheme.n);
     }
     size_t mark = str_find(rest, '?', 0);
-    r->path = mark ? str_slice(rest, 0, mark) : STR_LIT("/");
-    r->query = str_slice(rest, mark + 1, rest.n);
+    *ret_path = mark ? str_slice(rest, 0, mark) : STR_LIT("/");
+    *ret_query = str_slice(rest, mark + 1, rest.n);
 }
 
 struct http_request *request_new(struct conn *c, struct evhttp_request *evreq)
@@ -41,7 +40,7 @@ struct http_request *request_new(struct conn *c, struct evhttp_request *evreq)
     r->conn = c;
     r->evreq = evreq;
     r->method = c->head.method;
-    split_target(r, str_of(evhttp_request_get_uri(evreq)), c->head.absolute);
+    request_split_target(str_of(evhttp_request_get_uri(evreq)), c->head.absolute, &r->path, &r->query);
     r->tls = c->server->params.tls != NULL;
     r->received_us = clock_monotonic_us();
     c->request = r;
@@ -55,6 +54,7 @@ void request_free(struct http_request *r)
     if (r->server) {
         TAILQ_REMOVE(&r->server->requests, r, in_server);
         r->server->active_count--;
+        receive_discharge(r->server, &r->charged_bytes);
     }
     if (r->owns_evreq)
         evhttp_request_free(r->evreq);
@@ -62,6 +62,16 @@ void request_free(struct http_request *r)
         event_free(r->gone);
     buf_done(&r->headers);
     free(r);
+}
+
+void request_tell_gone(struct http_request *r, void (*tell)(evutil_socket_t fd, short what, void *arg))
+{
+    if (r->gone)
+        event_free(r->gone);
+    r->gone = event_new(r->base, -1, 0, tell, r);
+    if (!r->gone)
+        abort();
+    event_active(r->gone, EV_TIMEOUT, 1);
 }
 
 enum http_method http_method(const struct http_request *r)

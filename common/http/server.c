@@ -57,6 +57,7 @@ struct http_server *http_server_new(const struct http_server_params *p)
 {
     struct http_server *s = mem_alloc(sizeof(*s));
     s->params = *p;
+    s->buffered = p->buffered ? p->buffered : &s->own_buffered;
     TAILQ_INIT(&s->fresh);
     TAILQ_INIT(&s->conns);
     TAILQ_INIT(&s->requests);
@@ -84,7 +85,9 @@ void http_server_stop(struct http_server *s)
     struct conn *c, *next;
     for (c = TAILQ_FIRST(&s->conns); c; c = next) {
         next = TAILQ_NEXT(c, in_server);
-        if (c->state == CONN_IDLE && !c->running)
+        if (c->waiting == WAIT_HANDSHAKE)
+            conn_close(c);
+        else if (c->state == CONN_IDLE && !c->running)
             (void)conn_linger(c);
     }
 }

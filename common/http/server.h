@@ -16,13 +16,16 @@
 #include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/http.h>
+#include <stdatomic.h>
 #include <sys/queue.h>
 
 // What a connection is waited for. All of one kind wait equally long, so each queue is in order of deadline.
 enum wait_for {
-    WAIT_REQUEST, // first byte of the next request
+    WAIT_HANDSHAKE, // TLS
+    WAIT_REQUEST,   // first byte of the next request
     WAIT_HEAD,
     WAIT_BODY,
+    WAIT_UPLOAD, // some bytes of it
     WAIT_TAKE,   // the client takes some of its answer
     WAIT_LINGER, // the client closes after an answer that it may not have expected
     WAIT_NOTHING
@@ -32,6 +35,7 @@ enum conn_state {
     CONN_IDLE,      // no byte of a request
     CONN_HEAD,      // some bytes
     CONN_BODY,      // head approved
+    CONN_UPLOAD,    // with the handler, while the body is on its way
     CONN_BUSY,      // with the handler
     CONN_STREAMING, // a long answer is under way
     CONN_WRITING,   // the answer is complete and on its way out
@@ -58,6 +62,13 @@ struct conn {
     struct chunked chunks;
     struct evbuffer *body; // decoded so far; NULL until needed
     struct evbuffer *held; // bytes behind the present request; NULL until needed
+    size_t charged_bytes;  // of the server's limit on bodies
+
+    bool uploading; // the handler has not been told of the end of its upload
+    bool upload_paused;
+    uint64_t upload_left;               // of a body with Content-Length
+    uint64_t upload_bytes, upload_mark; // come so far, framing included; at the last look
+    uint64_t thrown_bytes, thrown_mark; // likewise of what nobody reads any more
 
     struct evhttp_request *evreq; // with the handler or being answered
     struct http_request *request; // NULL once answered
@@ -84,6 +95,8 @@ struct http_server {
     struct conn_queue conns;
     size_t conn_count, active_count;
     TAILQ_HEAD(, http_request) requests;
+    atomic_size_t own_buffered; // where the servers of a process share no count
+    atomic_size_t *buffered;
     struct conn *delivering; // while evhttp's read callback runs
     struct buf scratch;
     bool stopping;
@@ -103,6 +116,10 @@ struct http_request {
     bool streaming, chunked, bodiless;
     bool waits_ready; // http_stream_write said false
     struct event *gone;
+    size_t charged_bytes; // of a request that outlives its connection
+    bool upload_begun;
+    struct http_upload_fns upload;
+    void *upload_arg;
     struct http_stream_fns fns;
     void *fns_arg;
     TAILQ_ENTRY(http_request) in_server;
@@ -130,6 +147,18 @@ bool receive_body(struct conn *c);
 void receive_set_aside(struct conn *c, size_t keep); // what lies behind the first `keep` bytes of the input
 void receive_reset(struct conn *c);                  // ready for the next request
 
+// Counts the body's bytes so far for the limit of them all; false when that is passed.
+bool receive_charge(struct conn *c, size_t bytes);
+void receive_discharge(struct http_server *s, size_t *bytes);
+
+// ---- upload.c
+
+void upload_start(struct conn *c);        // the head of one is whole
+bool upload_receive(struct conn *c);      // one step
+bool upload_is_due(const struct conn *c); // bytes of it are still to come
+void upload_expire(struct conn *c);
+void upload_gone(struct http_request *r);
+
 // ---- deadline.c
 
 void deadline_init(struct http_server *s);
@@ -140,6 +169,10 @@ void deadline_set(struct conn *c, enum wait_for what); // WAIT_NOTHING: none
 
 struct http_request *request_new(struct conn *c, struct evhttp_request *evreq);
 void request_free(struct http_request *r);
+// Calls back on the next turn of the loop, with the request, unless it is answered before.
+void request_tell_gone(struct http_request *r, void (*tell)(evutil_socket_t fd, short what, void *arg));
+// Path and query of a target in origin-form or absolute-form (RFC 9112 3.2).
+void request_split_target(struct str target, bool absolute, struct str *ret_path, struct str *ret_query);
 
 // ---- reply.c
 

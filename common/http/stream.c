@@ -31,16 +31,6 @@ static void on_gone_before(evutil_socket_t fd, short what, void *arg)
     stream_gone(arg);
 }
 
-// The client left while the handler was still thinking. The caller hears of it soon, but not from within its
-// own call.
-static void begin_gone(struct http_request *r)
-{
-    r->gone = event_new(r->base, -1, 0, on_gone_before, r);
-    if (!r->gone)
-        abort();
-    event_active(r->gone, EV_TIMEOUT, 1);
-}
-
 void http_stream_begin(struct http_request *r, int status, const struct http_stream_fns *fns, void *arg)
 {
     struct conn *c = r->conn;
@@ -48,8 +38,8 @@ void http_stream_begin(struct http_request *r, int status, const struct http_str
     r->streaming = true;
     r->fns = *fns;
     r->fns_arg = arg;
-    if (!c) {
-        begin_gone(r);
+    if (!c) { // left while the handler was still thinking; not told from within its own call
+        request_tell_gone(r, on_gone_before);
         return;
     }
     r->bodiless = !status_has_body(status) || r->method == HTTP_HEAD;

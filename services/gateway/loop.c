@@ -76,17 +76,18 @@ static void open_yeti(struct loop *l)
 {
     const struct gateway_settings *s = l->shared->settings;
     const struct yeti_params yeti = {
-        .store = l->store,
-        .principals = l->shared->principals,
-        .passwords = l->passwords,
-        .token_secret = str_of(s->token_secret),
+        .shared = &l->dialect,
+        .base = l->base,
         .token_lifetime_s = s->token_lifetime_s,
         .clear_passwords = s->yeti_passwords == 1,
-        .trust_forwarded = s->trust_forwarded,
+        .strict = s->yeti_strict,
+        .operations_bytes = (size_t)s->yeti_operations_bytes,
     };
-    add_dialect(
-        l, (struct dialect){
-               .prefix = YETI_PREFIX, .object = yeti_new(&yeti), .handle = yeti_handle, .free = yeti_free});
+    add_dialect(l, (struct dialect){.prefix = YETI_PREFIX,
+                                    .object = yeti_new(&yeti),
+                                    .handle = yeti_handle,
+                                    .free = yeti_free,
+                                    .takes_upload = yeti_takes_upload});
 }
 
 // Every loop works off jobs, whoever accepted them.

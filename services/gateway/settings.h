@@ -21,6 +21,8 @@ struct gateway_settings {
     char *token_secret;
     int64_t token_lifetime_s;
     int yeti_passwords; // 0 mask, 1 clear
+    bool yeti_strict;
+    int64_t yeti_operations_bytes;
     bool trust_forwarded;
     char *contact;
     int64_t requests_per_s, failed_logins_per_min;

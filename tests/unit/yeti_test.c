@@ -359,7 +359,7 @@ static struct asked *ask(const char *text, enum type_id type, enum query_scope s
     struct asked *a = mem_alloc(sizeof(*a));
     a->errors = ERRORS_INIT;
     assert_int_equal(http_pairs_parse(str_of(text), &a->pairs, NULL), 0);
-    a->good = query_read(&a->query, type_of(type), scope, &a->pairs, &a->errors);
+    a->good = query_read(&a->query, type_of(type), scope, false, &a->pairs, &a->errors);
     return a;
 }
 

@@ -4,23 +4,20 @@
 #include "common/base/clock.h"
 #include "common/base/encode.h"
 #include "common/base/rng.h"
-#include "common/log/log.h"
 
-#include <errno.h>
 #include <openssl/sha.h>
 #include <stdio.h>
 
 #define MEDIA_TYPE      "application/vnd.api+json"
 #define REQUEST_ID_MAX  255
 #define ETAG_DIGITS     32
-#define ETAG_BYTES      (ETAG_DIGITS + 5) // W/"…" and NUL
 #define CACHE_NO        "no-cache"
 #define CACHE_PRIVATE   "max-age=0, private, must-revalidate"
 #define WEAK_TAG_FORMAT "W/\"%.32s\""
 
 static void put(struct call *c, const char *name, const char *value)
 {
-    http_reply_header(c->http, name, str_of(value));
+    http_reply_header(c->call.http, name, str_of(value));
 }
 
 static void put_fixed(struct call *c)
@@ -42,7 +39,7 @@ static void put_request_id(struct call *c)
 {
     char text[REQUEST_ID_MAX + 1];
     size_t count = 0;
-    struct str given = http_header(c->http, "x-request-id");
+    struct str given = http_header(c->call.http, "x-request-id");
     for (size_t i = 0; i < given.n && count < REQUEST_ID_MAX; i++)
         if (is_word(given.p[i]))
             text[count++] = given.p[i];
@@ -57,7 +54,7 @@ static void put_request_id(struct call *c)
 
 static void put_runtime(struct call *c)
 {
-    uint64_t us = clock_monotonic_us() - http_received_us(c->http);
+    uint64_t us = clock_monotonic_us() - http_received_us(c->call.http);
     char text[40];
     (void)snprintf(text, sizeof(text), "%llu.%06llu", (unsigned long long)(us / 1000000),
                    (unsigned long long)(us % 1000000));
@@ -77,7 +74,7 @@ static void finish(struct call *c, int status, const struct head *h, struct str 
 {
     put_fixed(c);
     if (h->location.n)
-        http_reply_header(c->http, "location", h->location);
+        http_reply_header(c->call.http, "location", h->location);
     if (h->retry_after)
         put(c, "retry-after", h->retry_after);
     if (h->content_type)
@@ -89,34 +86,34 @@ static void finish(struct call *c, int status, const struct head *h, struct str 
     put(c, "cache-control", h->cache_control);
     put_request_id(c);
     put_runtime(c);
-    http_reply(c->http, status, body);
+    http_reply(c->call.http, status, body);
     call_free(c);
 }
 
-static void make_etag(struct str body, char ret[ETAG_BYTES])
+void answer_tag(struct str body, char ret[ANSWER_TAG_BYTES])
 {
     unsigned char digest[SHA256_DIGEST_LENGTH];
     struct buf hex cleanup(buf_done) = BUF_INIT;
     (void)SHA256((const unsigned char *)body.p, body.n, digest);
     encode_hex(&hex, digest, ETAG_DIGITS / 2);
-    (void)snprintf(ret, ETAG_BYTES, WEAK_TAG_FORMAT, hex.p);
+    (void)snprintf(ret, ANSWER_TAG_BYTES, WEAK_TAG_FORMAT, hex.p);
 }
 
 static bool is_read(const struct call *c)
 {
-    return http_method(c->http) == HTTP_GET || http_method(c->http) == HTTP_HEAD;
+    return http_method(c->call.http) == HTTP_GET || http_method(c->call.http) == HTTP_HEAD;
 }
 
 void answer_document(struct call *c, int status, struct str body, struct str location)
 {
-    char etag[ETAG_BYTES];
-    make_etag(body, etag);
+    char etag[ANSWER_TAG_BYTES];
+    answer_tag(body, etag);
     struct head h = {.content_type = MEDIA_TYPE,
                      .etag = etag,
                      .cache_control = CACHE_PRIVATE,
                      .location = location,
                      .vary = true};
-    if (is_read(c) && str_eq_cstr(http_header(c->http, "if-none-match"), etag)) {
+    if (is_read(c) && str_eq_cstr(http_header(c->call.http, "if-none-match"), etag)) {
         h.content_type = NULL;
         finish(c, 304, &h, STR_NONE);
         return;
@@ -129,25 +126,35 @@ void answer_no_content(struct call *c)
     finish(c, 204, &(struct head){.cache_control = CACHE_NO, .vary = true}, STR_NONE);
 }
 
-static void send_errors(struct call *c, const char *retry_after)
+static void send_errors(struct call *c, const char *retry_after, const char *etag)
 {
     struct buf body cleanup(buf_done) = BUF_INIT;
     errors_write(&body, &c->errors);
-    const struct head h = {
-        .content_type = MEDIA_TYPE, .cache_control = CACHE_NO, .retry_after = retry_after, .vary = true};
+    const struct head h = {.content_type = c->media ? c->media : MEDIA_TYPE,
+                           .etag = etag,
+                           .cache_control = CACHE_NO,
+                           .retry_after = retry_after,
+                           .vary = true};
     finish(c, c->errors.status, &h, buf_str(&body));
 }
 
 void answer_errors(struct call *c)
 {
-    send_errors(c, NULL);
+    send_errors(c, NULL, NULL);
+}
+
+void answer_condition_failed(struct call *c, const char *etag)
+{
+    errors_done(&c->errors);
+    errors_add(&c->errors, PROBLEM_CONDITION, str_of(etag), STR_NONE);
+    send_errors(c, NULL, etag);
 }
 
 void answer_error(struct call *c, enum problem problem, struct str a, struct str b)
 {
     errors_done(&c->errors);
     errors_add(&c->errors, problem, a, b);
-    send_errors(c, NULL);
+    send_errors(c, NULL, NULL);
 }
 
 void answer_unauthorized(struct call *c)
@@ -157,10 +164,10 @@ void answer_unauthorized(struct call *c)
 
 void answer_json(struct call *c, int status, struct str body)
 {
-    char etag[ETAG_BYTES];
+    char etag[ANSWER_TAG_BYTES];
     bool good = status < 300;
     if (good)
-        make_etag(body, etag);
+        answer_tag(body, etag);
     const struct head h = {.content_type = "application/json; charset=utf-8",
                            .etag = good ? etag : NULL,
                            .cache_control = good ? CACHE_PRIVATE : CACHE_NO};
@@ -181,31 +188,21 @@ void answer_unavailable(struct call *c, const char *detail)
 {
     errors_done(&c->errors);
     errors_add(&c->errors, PROBLEM_UNAVAILABLE, str_of(detail), STR_NONE);
-    send_errors(c, "1");
+    send_errors(c, "1", NULL);
 }
 
 void answer_failure(struct call *c, int rc, const struct error *err)
 {
-    switch (rc) {
-    case -ENOENT:
+    const char *detail;
+    switch (dialect_failure_of("yeti", c->id, rc, err, is_read(c), &detail)) {
+    case FAILURE_ABSENT:
         answer_no_record(c);
         return;
-    case -ENOTCONN:
-        answer_unavailable(c, is_read(c)
-                                  ? "Redis is away."
-                                  : "Redis is away; a write that was under way may have been applied.");
+    case FAILURE_UNAVAILABLE:
+        answer_unavailable(c, detail);
         return;
-    case -EBUSY:
-        answer_unavailable(c, "Writes wait until what Redis lost is written back.");
-        return;
-    case -ETIMEDOUT:
-        answer_unavailable(c, "The write stands and will be acted on, but too few replicas confirmed it.");
-        return;
-    case -ESTALE:
-        answer_unavailable(c, "Other writes to this record came between again and again.");
-        return;
-    default:
-        log_line(LOG_ERROR, "yeti", c->id, "%s", err ? err->text : "the store failed");
+    case FAILURE_CONFLICT: // of a name: told where the name stands
+    case FAILURE_INTERNAL:
         answer_error(c, PROBLEM_INTERNAL, STR_NONE, STR_NONE);
     }
 }

@@ -7,7 +7,11 @@
 // 200 or 201 with a JSON:API document; 304 where If-None-Match holds its tag. location may be empty.
 void answer_document(struct call *c, int status, struct str body, struct str location);
 void answer_no_content(struct call *c);
-void answer_errors(struct call *c); // c->errors, which holds at least one
+// W/"…": the weak tag of a body (contract 7).
+#define ANSWER_TAG_BYTES 37
+void answer_tag(struct str body, char ret[ANSWER_TAG_BYTES]);
+void answer_condition_failed(struct call *c, const char *etag); // 412; the tag as it is now
+void answer_errors(struct call *c);                             // c->errors, which holds at least one
 // The same with one error.
 void answer_error(struct call *c, enum problem problem, struct str a, struct str b);
 void answer_unauthorized(struct call *c); // 401 with an empty body

@@ -2,6 +2,7 @@
 // cast. What the model makes of each is values.c's, what is allowed is validate.c's.
 #include "services/gateway/yeti/attributes.h"
 
+#include "common/registration/status.h"
 #include "services/gateway/yeti/coerce.h"
 
 #define AT(member) offsetof(struct values, member)
@@ -31,7 +32,39 @@ static const struct relation relations[] = {
     {"status", TYPE_STATUSES, INCLUDE_STATUS, AT(id), true, true},
 };
 
-static const struct filter filters[] = {{"id", FILTER_ID, AT(id), KIND_INTEGER}};
+static bool is_state(struct str name)
+{
+    for (int i = STATE_DISABLED; i <= STATE_UNREGISTERED; i++)
+        if (str_eq_cstr(name, status_state_name((enum status_state)i)))
+            return true;
+    return false;
+}
+
+#define ADDED(text, members, of, member)                                                                     \
+    .name = (text), .family = (members), .kind = (of), .offset = AT(member), .addition = true
+
+// Yeti has the first alone. A domain is the same in any case of its letters. Passwords cannot be asked for.
+static const struct filter filters[] = {
+    {.name = "id", .family = FILTER_ID, .kind = KIND_ID, .offset = AT(id)},
+    {ADDED("id", FILTER_NUMBER, KIND_ID, id)},
+    {ADDED("name", FILTER_TEXT, KIND_TEXT, name), .index = "name"},
+    {ADDED("domain", FILTER_TEXT, KIND_TEXT, domain), .index = "domain", .folded = true},
+    {ADDED("username", FILTER_TEXT, KIND_TEXT, username), .index = "username"},
+    {ADDED("auth_user", FILTER_TEXT, KIND_TEXT, auth_user)},
+    {ADDED("contact", FILTER_TEXT, KIND_TEXT, contact)},
+    {ADDED("display_username", FILTER_TEXT, KIND_TEXT, display_username)},
+    {ADDED("sip_interface_name", FILTER_TEXT, KIND_TEXT, interface)},
+    {ADDED("enabled", FILTER_FLAG, KIND_FLAG, enabled), .takes = coerce_is_flag},
+    {ADDED("force_expire", FILTER_FLAG, KIND_FLAG, force_expire), .takes = coerce_is_flag},
+    {ADDED("expire", FILTER_NUMBER, KIND_INTEGER, expire)},
+    {ADDED("max_attempts", FILTER_NUMBER, KIND_INTEGER, max_attempts)},
+    {ADDED("retry_delay", FILTER_NUMBER, KIND_INTEGER, retry_delay)},
+    {ADDED("sip_schema_id", FILTER_NUMBER, KIND_INTEGER, schema_id)},
+    {ADDED("transport_protocol_id", FILTER_KEY, KIND_ID, transport)},
+    {ADDED("pop_id", FILTER_KEY, KIND_ID, pop)},
+    {ADDED("node_id", FILTER_KEY, KIND_ID, node)},
+    {ADDED("state", FILTER_KEY, KIND_TEXT, state), .index = "state", .takes = is_state},
+};
 
 static const struct type type = {
     .id = TYPE_REGISTRATIONS,

@@ -41,6 +41,7 @@ struct values {
     char *interface, *username;
     struct integer schema_id;
     int64_t transport, pop, node; // 0: null
+    const char *state;            // as last reported, where a filter asks for it; a constant
 };
 
 #endif

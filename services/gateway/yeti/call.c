@@ -9,49 +9,27 @@
 
 void call_free(struct call *c)
 {
-    struct yeti *y = c->yeti;
-    TAILQ_REMOVE(&y->calls, c, link);
     if (c->work)
         c->work_free(c->work);
     buf_done(&c->id_text);
     http_pairs_done(&c->params);
     json_free(c->body);
-    principals_unref(c->principals);
     buf_done(&c->base);
     query_done(&c->query);
     objects_done(&c->pops);
     objects_done(&c->nodes);
     errors_done(&c->errors);
-    free(c);
-    if (y->closing && TAILQ_EMPTY(&y->calls))
-        free(y);
+    dialect_call_end(&c->call, c);
+}
+
+struct store *call_store(const struct call *c)
+{
+    return c->yeti->params.shared->store;
 }
 
 struct str call_account(const struct call *c)
 {
-    return str_of(c->principal->account->name);
-}
-
-// W3C Trace Context 3.2.2. What is not of this form is no trace, and must not reach a record's headers.
-static bool is_traceparent(struct str text)
-{
-    static const char form[] = "hh-hhhhhhhhhhhhhhhhhhhhhhhhhhhhhhhh-hhhhhhhhhhhhhhhh-hh";
-    bool good = text.n == sizeof(form) - 1;
-    for (size_t i = 0; good && i < text.n; i++) {
-        char c = text.p[i];
-        bool is_hex = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-        good = form[i] == '-' ? c == '-' : is_hex;
-    }
-    return good;
-}
-
-struct store_write_context call_context(const struct call *c)
-{
-    struct str traceparent = http_header(c->http, "traceparent");
-    return (struct store_write_context){
-        .traceparent = is_traceparent(traceparent) ? traceparent : STR_NONE,
-        .actor = str_of(c->principal->username),
-    };
+    return str_of(c->call.account->name);
 }
 
 struct document call_document(const struct call *c)
@@ -102,9 +80,9 @@ static void on_nodes(void *arg, int rc, const struct store_object *objects, size
 static void load_on(struct call *c)
 {
     if (c->wants_nodes && !c->nodes_loaded)
-        store_objects(c->yeti->params.store, "nodes", on_nodes, c);
+        store_objects(call_store(c), "nodes", on_nodes, c);
     else if (c->wants_pops && !c->pops_loaded)
-        store_objects(c->yeti->params.store, "pops", on_pops, c);
+        store_objects(call_store(c), "pops", on_pops, c);
     else
         c->next(c);
 }
@@ -135,7 +113,7 @@ bool call_parse_id(struct call *c, bool strict)
 
 bool call_read_query(struct call *c, const struct type *type, enum query_scope scope)
 {
-    bool good = query_read(&c->query, type, scope, &c->params, &c->errors);
+    bool good = query_read(&c->query, type, scope, c->yeti->params.strict, &c->params, &c->errors);
     if (!good)
         answer_errors(c);
     return good;

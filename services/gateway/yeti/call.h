@@ -7,50 +7,42 @@
 #include "services/gateway/yeti/errors.h"
 #include "services/gateway/yeti/yeti.h"
 
-#include <sys/queue.h>
-
 struct linkage;
 struct route;
 struct call;
 typedef void call_fn(struct call *c);
 
 struct call {
+    struct dialect_call call; // whose http, principal and account these are
     struct yeti *yeti;
-    TAILQ_ENTRY(call) link;
-    struct http_request *http;
     const struct route *route;
-    const struct type *type;           // of the route
-    const struct relation *relation;   // of the route's :rel; NULL
-    struct buf id_text;                // :id as it stands in the path, decoded
-    uint64_t id;                       // the same as a number
-    struct http_pairs params;          // the query string
-    struct json *body;                 // NULL: none
-    struct error query_error;          // code 0, or why the query string cannot be read
-    struct error body_error;           // the same of the body
-    struct principals *principals;     // keeps `principal`
-    const struct principal *principal; // NULL on the login
-    struct buf base;                   // "http://host/api/rest/admin"
+    const struct type *type;         // of the route
+    const struct relation *relation; // of the route's :rel; NULL
+    struct buf id_text;              // :id as it stands in the path, decoded
+    uint64_t id;                     // the same as a number
+    struct http_pairs params;        // the query string
+    struct json *body;               // NULL: none
+    struct error query_error;        // code 0, or why the query string cannot be read
+    struct error body_error;         // the same of the body
+    struct buf base;                 // "http://host/api/rest/admin"
     struct query query;
     struct objects pops, nodes; // where they were loaded
     bool pops_loaded, nodes_loaded, wants_pops, wants_nodes;
     call_fn *next; // after loading
     struct errors errors;
+    const char *media; // of the answer's document, errors too; NULL: JSON:API's without parameters
     unsigned attempts; // writes that met another one
-    bool in_password_check;
-    void *work; // the handler's own, freed by work_free
+    void *work;        // the handler's own, freed by work_free
     void (*work_free)(void *work);
 };
-TAILQ_HEAD(call_list, call);
 
 struct yeti {
     struct yeti_params params;
-    struct call_list calls;
-    bool closing; // the owner is gone: freed with the last call
+    struct dialect_calls calls;
 };
 
+struct store *call_store(const struct call *c);
 struct str call_account(const struct call *c);
-// Who writes and with which trace; borrows from the call.
-struct store_write_context call_context(const struct call *c);
 struct document call_document(const struct call *c);
 
 // Loads pops and nodes where asked for and not there yet, then runs next. Answers the call itself where the

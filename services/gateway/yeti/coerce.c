@@ -52,16 +52,34 @@ const char *coerce_text(const struct json *v, void *target)
 
 // ---- flag
 
+static const char *const falses[] = {"0", "f", "F", "false", "FALSE", "off", "OFF"};
+static const char *const trues[] = {"1", "t", "T", "true", "TRUE", "on", "ON"};
+
+static bool is_one_of(struct str text, const char *const *texts, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (str_eq_cstr(text, texts[i]))
+            return true;
+    return false;
+}
+
+bool coerce_is_flag(struct str text)
+{
+    return is_one_of(text, trues, ARRAY_LEN(trues)) || is_one_of(text, falses, ARRAY_LEN(falses));
+}
+
+bool coerce_says_no(struct str text)
+{
+    return is_one_of(text, falses, ARRAY_LEN(falses));
+}
+
 const char *coerce_flag(const struct json *v, void *target)
 {
-    static const char *const falses[] = {"0", "f", "F", "false", "FALSE", "off", "OFF"};
-    bool *flag = target, value = true;
+    bool *flag = target;
     struct str text = json_is(v, JSON_NUMBER) ? json_number_text(v) : json_str(v);
     if (json_is(v, JSON_NULL) || (json_is(v, JSON_STRING) && !text.n))
         return MESSAGE_NOT_IN_LIST;
-    for (size_t i = 0; i < ARRAY_LEN(falses); i++)
-        value = value && !str_eq_cstr(text, falses[i]);
-    *flag = value && json_bool(v, true);
+    *flag = !coerce_says_no(text) && json_bool(v, true);
     return NULL;
 }
 

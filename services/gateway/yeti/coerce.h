@@ -21,6 +21,9 @@ coerce_fn coerce_count;   // struct integer *; judges the value as it was writte
 coerce_fn coerce_texts;   // struct texts *
 
 bool coerce_is_blank(struct str text); // white space, if anything
+// A text that says yes or no; coerce_flag takes any other for yes.
+bool coerce_is_flag(struct str text);
+bool coerce_says_no(struct str text);
 
 void texts_done(struct texts *t);
 

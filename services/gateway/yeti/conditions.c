@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define BIT(family) (1u << (family))
+#define VALUES      (BIT(FILTER_TEXT) | BIT(FILTER_NUMBER) | BIT(FILTER_KEY))
 
 static const struct {
     const char *suffix;
@@ -15,10 +16,10 @@ static const struct {
     unsigned families; // that have it
     bool list;         // takes any number of values
 } operations[] = {
-    {"eq", OPERATION_EQ, BIT(FILTER_TEXT) | BIT(FILTER_NUMBER) | BIT(FILTER_KEY), false},
-    {"not_eq", OPERATION_NOT_EQ, BIT(FILTER_TEXT) | BIT(FILTER_NUMBER) | BIT(FILTER_KEY), false},
-    {"in", OPERATION_IN, BIT(FILTER_TEXT) | BIT(FILTER_NUMBER) | BIT(FILTER_KEY), true},
-    {"not_in", OPERATION_NOT_IN, BIT(FILTER_TEXT) | BIT(FILTER_NUMBER) | BIT(FILTER_KEY), true},
+    {"eq", OPERATION_EQ, VALUES | BIT(FILTER_FLAG), false},
+    {"not_eq", OPERATION_NOT_EQ, VALUES | BIT(FILTER_FLAG), false},
+    {"in", OPERATION_IN, VALUES, true},
+    {"not_in", OPERATION_NOT_IN, VALUES, true},
     {"cont", OPERATION_CONT, BIT(FILTER_TEXT), false},
     {"start", OPERATION_START, BIT(FILTER_TEXT), false},
     {"end", OPERATION_END, BIT(FILTER_TEXT), false},
@@ -52,10 +53,11 @@ static bool match(const struct filter *f, struct str name, enum operation *ret)
            match_operation(f, str_slice(name, own.n + 1, name.n), ret);
 }
 
-static const struct filter *find_filter(const struct type *t, struct str name, enum operation *ret)
+static const struct filter *find_filter(const struct query *q, struct str name, enum operation *ret)
 {
+    const struct type *t = q->type;
     for (size_t i = 0; i < t->filter_count; i++)
-        if (match(&t->filters[i], name, ret))
+        if (!(q->strict && t->filters[i].addition) && match(&t->filters[i], name, ret))
             return &t->filters[i];
     return NULL;
 }
@@ -114,7 +116,7 @@ bool conditions_read(struct query *q, const struct param *p, struct errors *erro
     }
     enum operation operation;
     bool is_path = str_has_char(p->key, '.');
-    const struct filter *f = is_path ? NULL : find_filter(q->type, buf_str(&name), &operation);
+    const struct filter *f = is_path ? NULL : find_filter(q, buf_str(&name), &operation);
     if (!f) {
         errors_add(errors, PROBLEM_FILTER_NOT_ALLOWED, buf_str(&name), STR_NONE);
         return false;
@@ -145,11 +147,19 @@ static const char *suffix_of(enum operation operation)
     return "";
 }
 
+static bool takes_values(const struct condition *c)
+{
+    bool good = takes_list(c->operation) || c->values.count == 1;
+    for (size_t i = 0; good && c->filter->takes && i < c->values.count; i++)
+        good = c->filter->takes(str_of(c->values.items[i]));
+    return good;
+}
+
 void conditions_check(const struct query *q, struct errors *errors)
 {
     for (size_t i = 0; i < q->condition_count; i++) {
         const struct condition *c = &q->conditions[i];
-        if (takes_list(c->operation) || c->values.count == 1)
+        if (takes_values(c))
             continue;
         struct buf given cleanup(buf_done) = BUF_INIT, name cleanup(buf_done) = BUF_INIT;
         for (size_t v = 0; v < c->values.count; v++)
@@ -171,9 +181,9 @@ void conditions_done(struct query *q)
 
 // ---- judging
 
-static bool text_holds(enum operation operation, struct str text, struct str value)
+static bool text_holds(const struct condition *c, struct str text, struct str value)
 {
-    switch (operation) {
+    switch (c->operation) {
     case OPERATION_CONT:
     case OPERATION_CONT_ANY:
         for (size_t i = 0; i + value.n <= text.n; i++)
@@ -194,7 +204,7 @@ static bool text_holds(enum operation operation, struct str text, struct str val
     case OPERATION_LTEQ:
         break;
     }
-    return str_eq(text, value);
+    return c->filter->folded ? str_ieq(text, value) : str_eq(text, value);
 }
 
 static bool number_holds(enum operation operation, int64_t number, int64_t value)
@@ -221,19 +231,48 @@ static bool number_holds(enum operation operation, int64_t number, int64_t value
     return number == value;
 }
 
+static int64_t number_at(const struct condition *c, const void *member)
+{
+    return c->filter->kind == KIND_INTEGER ? ((const struct integer *)member)->value
+                                           : *(const int64_t *)member;
+}
+
 static bool value_holds(const struct condition *c, const void *member, const char *value)
 {
     int64_t number = 0;
     if (c->filter->kind == KIND_TEXT)
-        return text_holds(c->operation, str_of(*(char *const *)member), str_of(value));
+        return text_holds(c, str_of(*(char *const *)member), str_of(value));
+    if (c->filter->kind == KIND_FLAG)
+        return *(const bool *)member == !coerce_says_no(str_of(value));
     return str_to_i64(str_of(value), &number) == 0 &&
-           number_holds(c->operation, *(const int64_t *)member, number);
+           number_holds(c->operation, number_at(c, member), number);
 }
 
+static bool is_null(const struct condition *c, const void *member)
+{
+    switch (c->filter->kind) {
+    case KIND_TEXT:
+        return !*(char *const *)member;
+    case KIND_INTEGER:
+        return !((const struct integer *)member)->set;
+    case KIND_ID:
+        return !*(const int64_t *)member;
+    case KIND_FLAG:
+    case KIND_TEXTS:
+    case KIND_TIME:
+    case KIND_JSON:
+        break;
+    }
+    return false;
+}
+
+// As in SQL, nothing holds of null, "not" neither.
 static bool condition_holds(const struct condition *c, const void *item)
 {
     const void *member = (const char *)item + c->filter->offset;
     bool negated = c->operation == OPERATION_NOT_EQ || c->operation == OPERATION_NOT_IN;
+    if (is_null(c, member))
+        return false;
     for (size_t i = 0; i < c->values.count; i++)
         if (value_holds(c, member, c->values.items[i]))
             return !negated;
@@ -243,9 +282,36 @@ static bool condition_holds(const struct condition *c, const void *item)
 bool conditions_hold(const struct query *q, const void *item)
 {
     for (size_t i = 0; i < q->condition_count; i++)
-        if (!condition_holds(&q->conditions[i], item))
+        if (!q->conditions[i].indexed && !condition_holds(&q->conditions[i], item))
             return false;
     return true;
+}
+
+// ---- what the store's indexes serve
+
+size_t conditions_terms(struct query *q, struct store_term terms[CONDITIONS_TERMS_MAX])
+{
+    size_t count = 0;
+    for (size_t i = 0; i < q->condition_count && count < CONDITIONS_TERMS_MAX; i++) {
+        struct condition *c = &q->conditions[i];
+        bool exact = c->operation == OPERATION_EQ || c->operation == OPERATION_IN;
+        c->indexed = c->filter->index && exact && c->values.count == 1;
+        if (c->indexed)
+            terms[count++] =
+                (struct store_term){.field = c->filter->index, .value = str_of(c->values.items[0])};
+    }
+    return count;
+}
+
+bool conditions_judge(const struct query *q, size_t offset)
+{
+    for (size_t i = 0; i < q->condition_count; i++) {
+        const struct condition *c = &q->conditions[i];
+        bool judged = !c->indexed && c->filter->family != FILTER_ID;
+        if (judged && (offset == CONDITIONS_ANY || c->filter->offset == offset))
+            return true;
+    }
+    return false;
 }
 
 uint64_t *conditions_ids(const struct query *q, size_t *ret_count)

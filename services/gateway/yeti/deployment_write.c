@@ -135,7 +135,7 @@ static void put(struct call *c)
     }
     c->id = (uint64_t)w->object.id;
     objects_write(&json, &w->object);
-    store_object_put(c->yeti->params.store, c->type->name, c->id, w->creates, buf_str(&json), on_put, c);
+    store_object_put(call_store(c), c->type->name, c->id, w->creates, buf_str(&json), on_put, c);
 }
 
 static void put_over(struct call *c)
@@ -240,7 +240,7 @@ static void on_used(void *arg, int rc, bool used)
     else if (used)
         refuse_delete(c, "registrations");
     else
-        store_object_delete(c->yeti->params.store, c->type->name, c->id, on_deleted, c);
+        store_object_delete(call_store(c), c->type->name, c->id, on_deleted, c);
 }
 
 static bool has_nodes(const struct call *c)
@@ -262,7 +262,7 @@ static void destroy(struct call *c)
         return;
     }
     (void)snprintf(place, sizeof(place), "%s-%llu", is_pop ? "pop" : "node", (unsigned long long)c->id);
-    store_place_in_use(c->yeti->params.store, place, on_used, c);
+    store_place_in_use(call_store(c), place, on_used, c);
 }
 
 void deployment_destroy(struct call *c)

@@ -71,6 +71,9 @@ void document_put_value(struct json_writer *w, enum kind kind, const void *at)
     case KIND_JSON:
         put_json(w, *(char *const *)at);
         break;
+    case KIND_ID:
+        put_integer(w, &(struct integer){.set = *(const int64_t *)at != 0, .value = *(const int64_t *)at});
+        break;
     }
 }
 

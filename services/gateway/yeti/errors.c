@@ -39,9 +39,14 @@ static const struct row {
     [PROBLEM_NOT_ACCEPTABLE] = {406, "406", "Not acceptable",
                                 "All requests must use the 'application/vnd.api+json' Accept without media "
                                 "type parameters. This request specified '{a}'."},
+    [PROBLEM_CONDITION] = {412, "412", "Precondition failed",
+                           "The record as it is now has the entity tag {a}."},
+    [PROBLEM_TOO_LARGE] = {413, "413", "Payload too large", "{a}"},
     [PROBLEM_MEDIA_TYPE] = {415, "415", "Unsupported media type",
                             "All requests that create or update must use the 'application/vnd.api+json' "
                             "Content-Type. This request specified '{a}'."},
+    [PROBLEM_KEY_REUSED] = {422, "422", "Idempotency key reused",
+                            "{a} was given with another request before."},
     [PROBLEM_INTERNAL] = {500, "500", "Internal Server Error", "Internal Server Error"},
     [PROBLEM_UNAVAILABLE] = {503, "503", "Service Unavailable", "{a}"},
 };
@@ -81,25 +86,45 @@ static struct json_writer next_entry(struct errors *e, int status)
     return json_writer(&e->entries);
 }
 
-void errors_add(struct errors *e, enum problem problem, struct str a, struct str b)
+// source NULL: the entry has none.
+static void add_row(struct errors *e, const struct row *row, struct str detail, const char *source,
+                    struct str value)
 {
-    const struct row *row = &rows[problem];
     char status[12];
     (void)snprintf(status, sizeof(status), "%d", row->status);
-    struct buf detail cleanup(buf_done) = BUF_INIT;
-    add_detail(&detail, row->detail, a, b);
     struct json_writer w = next_entry(e, row->status);
     json_begin_object(&w);
     json_kv_cstr(&w, "title", row->title);
-    json_kv_str(&w, "detail", buf_str(&detail));
+    json_kv_str(&w, "detail", detail);
     json_kv_cstr(&w, "code", row->code);
+    if (source) {
+        json_key(&w, "source");
+        json_begin_object(&w);
+        json_kv_str(&w, source, value);
+        json_end_object(&w);
+    }
     json_kv_cstr(&w, "status", status);
     json_end_object(&w);
+}
+
+void errors_add(struct errors *e, enum problem problem, struct str a, struct str b)
+{
+    struct buf detail cleanup(buf_done) = BUF_INIT;
+    add_detail(&detail, rows[problem].detail, a, b);
+    add_row(e, &rows[problem], buf_str(&detail), e->at[0] ? "pointer" : NULL, str_of(e->at));
+}
+
+void errors_add_header(struct errors *e, enum problem problem, struct str a, const char *header)
+{
+    struct buf detail cleanup(buf_done) = BUF_INIT;
+    add_detail(&detail, rows[problem].detail, a, STR_NONE);
+    add_row(e, &rows[problem], buf_str(&detail), "header", str_of(header));
 }
 
 void errors_add_invalid(struct errors *e, enum pointer pointer, const char *name, const char *message)
 {
     struct buf detail cleanup(buf_done) = BUF_INIT, source cleanup(buf_done) = BUF_INIT;
+    buf_add_cstr(&source, e->at);
     buf_add_cstr(&source, pointers[pointer]);
     if (pointer != POINTER_RECORD) {
         buf_add_cstr(&source, name);
@@ -107,17 +132,8 @@ void errors_add_invalid(struct errors *e, enum pointer pointer, const char *name
         buf_add_cstr(&detail, " - ");
     }
     buf_add_cstr(&detail, message);
-    struct json_writer w = next_entry(e, 422);
-    json_begin_object(&w);
-    json_kv_cstr(&w, "title", message);
-    json_kv_str(&w, "detail", buf_str(&detail));
-    json_kv_cstr(&w, "code", "100");
-    json_key(&w, "source");
-    json_begin_object(&w);
-    json_kv_str(&w, "pointer", buf_str(&source));
-    json_end_object(&w);
-    json_kv_cstr(&w, "status", "422");
-    json_end_object(&w);
+    const struct row invalid = {422, "100", message, NULL};
+    add_row(e, &invalid, buf_str(&detail), "pointer", buf_str(&source));
 }
 
 void errors_write(struct buf *out, const struct errors *e)

@@ -30,7 +30,10 @@ enum problem {
     PROBLEM_NO_RECORD,
     PROBLEM_NO_ROUTE,
     PROBLEM_NOT_ACCEPTABLE,
+    PROBLEM_CONDITION,
+    PROBLEM_TOO_LARGE,
     PROBLEM_MEDIA_TYPE,
+    PROBLEM_KEY_REUSED,
     PROBLEM_INTERNAL,
     PROBLEM_UNAVAILABLE,
 };
@@ -38,7 +41,8 @@ enum problem {
 struct errors {
     struct buf entries; // the array's text without its brackets
     size_t count;
-    int status; // of the first
+    int status;  // of the first
+    char at[64]; // what pointers begin with; where it is not empty, every entry has one
 };
 #define ERRORS_INIT ((struct errors){.entries = {0}})
 
@@ -46,6 +50,8 @@ void errors_done(struct errors *e);
 
 // Adds the row, with a and b in its pattern. Texts are copied.
 void errors_add(struct errors *e, enum problem problem, struct str a, struct str b);
+// 400 or 422 that a header of the request is to blame for.
+void errors_add_header(struct errors *e, enum problem problem, struct str a, const char *header);
 
 // Code 100 (422). The pointer is /data/attributes/<name>, /data/relationships/<name> or /data; with the last
 // the detail is the message alone.

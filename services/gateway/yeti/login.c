@@ -47,7 +47,7 @@ static bool read_json(const struct call *c, struct credentials *ret)
 static bool read_form(const struct call *c, struct credentials *ret)
 {
     struct http_pairs form cleanup(http_pairs_done) = {.items = NULL};
-    if (http_pairs_parse(http_body(c->http), &form, NULL))
+    if (http_pairs_parse(http_body(c->call.http), &form, NULL))
         return false;
     ret->username = mem_dup_cstr(http_pairs_get(&form, "auth[username]"));
     ret->password = mem_dup_cstr(http_pairs_get(&form, "auth[password]"));
@@ -58,7 +58,8 @@ static void issue(struct call *c)
 {
     const struct yeti_params *p = &c->yeti->params;
     struct buf token cleanup(buf_done) = BUF_INIT, body cleanup(buf_done) = BUF_INIT;
-    token_issue(&token, p->token_secret, c->principal->id, clock_wall_ms() / 1000, p->token_lifetime_s);
+    token_issue(&token, p->shared->token_secret, c->call.principal->id, clock_wall_ms() / 1000,
+                p->token_lifetime_s);
     struct json_writer w = json_writer(&body);
     json_begin_object(&w);
     json_kv_str(&w, "jwt", buf_str(&token));
@@ -69,10 +70,10 @@ static void issue(struct call *c)
 static void on_checked(void *arg, bool matches)
 {
     struct call *c = arg;
-    c->in_password_check = false;
-    if (!matches || !c->principal)
+    c->call.in_password_check = false;
+    if (!matches || !c->call.principal)
         answer_error(c, PROBLEM_LOGIN, STR_LIT("Incorrect login or password."), STR_NONE);
-    else if (!negotiate_client_is_allowed(c, c->principal))
+    else if (!negotiate_client_is_allowed(c, c->call.principal))
         answer_error(c, PROBLEM_LOGIN, STR_LIT("Your IP address is not allowed."), STR_NONE);
     else
         issue(c);
@@ -90,11 +91,11 @@ void login_run(struct call *c)
         answer_error(c, PROBLEM_BAD_REQUEST, STR_LIT("auth with username and password is missing"), STR_NONE);
         return;
     }
-    c->principals = principals_box_get(c->yeti->params.principals);
-    c->principal = principals_by_username(c->principals, str_of(given.username));
-    const char *hash = c->principal ? c->principal->password_hash : principals_decoy_hash(c->principals);
-    c->in_password_check =
-        password_check(c->yeti->params.passwords, hash, str_of(given.password), on_checked, c);
-    if (!c->in_password_check)
+    const struct principals *all = dialect_principals(&c->call, c->yeti->params.shared);
+    c->call.principal = principals_by_username(all, str_of(given.username));
+    const char *hash = c->call.principal ? c->call.principal->password_hash : principals_decoy_hash(all);
+    c->call.in_password_check =
+        password_check(c->yeti->params.shared->passwords, hash, str_of(given.password), on_checked, c);
+    if (!c->call.in_password_check)
         answer_unavailable(c, "Too many logins are being checked.");
 }

@@ -12,13 +12,13 @@ static const char media_type[] = "application/vnd.api+json";
 
 static bool is_write(const struct call *c)
 {
-    enum http_method m = http_method(c->http);
+    enum http_method m = http_method(c->call.http);
     return m == HTTP_POST || m == HTTP_PUT || m == HTTP_PATCH;
 }
 
 struct str negotiate_content_type(const struct call *c)
 {
-    struct str type = http_header(c->http, "content-type");
+    struct str type = http_header(c->call.http, "content-type");
     return str_trim(str_slice(type, 0, str_find(type, ';', 0)));
 }
 
@@ -26,15 +26,15 @@ static bool has_json_type(const struct call *c)
 {
     struct str type = negotiate_content_type(c);
     return str_ieq_cstr(type, media_type) || str_ieq_cstr(type, "application/json") ||
-           (c->route->open && !type.n);
+           (c->route->flags & ROUTE_OPEN && !type.n);
 }
 
 void negotiate_read(struct call *c)
 {
-    if (http_pairs_parse(http_query(c->http), &c->params, &c->query_error))
+    if (http_pairs_parse(http_query(c->call.http), &c->params, &c->query_error))
         c->params = (struct http_pairs){.items = NULL};
     const struct json_limits limits = {.max_bytes = SIZE_MAX, .max_depth = 64}; // the server bounds the size
-    struct str body = http_body(c->http);
+    struct str body = http_body(c->call.http);
     bool expected = is_write(c) && has_json_type(c) && str_trim(body).n;
     if (expected && json_parse(body, &limits, &c->body, &c->body_error))
         c->body = NULL;
@@ -42,35 +42,10 @@ void negotiate_read(struct call *c)
 
 // ---- where the request comes from
 
-static bool is_loopback(struct str address)
-{
-    return str_eq_cstr(address, "127.0.0.1") || str_eq_cstr(address, "::1");
-}
-
-static bool trusts_proxy(const struct call *c)
-{
-    return c->yeti->params.trust_forwarded && is_loopback(http_peer(c->http));
-}
-
-// The last address that is no proxy's on this machine: what stands before it the client may have made up, in
-// a field of its own, too, since not every proxy puts its address into the client's field.
 bool negotiate_client_is_allowed(const struct call *c, const struct principal *p)
 {
-    struct buf list cleanup(buf_done) = BUF_INIT;
-    struct str client = http_peer(c->http), rest, piece;
-    if (trusts_proxy(c))
-        http_header_list(c->http, "x-forwarded-for", &list);
-    rest = buf_str(&list);
-    while (str_split(&rest, ',', &piece))
-        if (str_trim(piece).n && !is_loopback(str_trim(piece)))
-            client = str_trim(piece);
-    return principal_allows_ip(p, client);
-}
-
-const char *negotiate_scheme(const struct call *c)
-{
-    bool https = trusts_proxy(c) && str_ieq_cstr(http_header(c->http, "x-forwarded-proto"), "https");
-    return https ? "https" : "http";
+    struct buf scratch cleanup(buf_done) = BUF_INIT;
+    return principal_allows_ip(p, dialect_client(c->yeti->params.shared, c->call.http, &scratch));
 }
 
 // ---- token
@@ -94,31 +69,33 @@ static struct str find_token(const struct call *c, struct http_pairs *form)
     if (member.n)
         return member;
     if (is_write(c) && str_ieq_cstr(negotiate_content_type(c), "application/x-www-form-urlencoded") &&
-        http_pairs_parse(http_body(c->http), form, NULL) == 0) {
+        http_pairs_parse(http_body(c->call.http), form, NULL) == 0) {
         given = http_pairs_get(form, "token");
         if (given && given[0])
             return str_of(given);
     }
-    return last_word(http_header(c->http, "authorization"));
+    return last_word(http_header(c->call.http, "authorization"));
 }
 
 static const struct principal *authorize(struct call *c)
 {
     struct http_pairs form cleanup(http_pairs_done) = {.items = NULL};
     uint64_t subject;
-    if (token_verify(find_token(c, &form), c->yeti->params.token_secret, clock_wall_ms() / 1000, &subject,
-                     NULL))
+    if (token_verify(find_token(c, &form), c->yeti->params.shared->token_secret, clock_wall_ms() / 1000,
+                     &subject, NULL))
         return NULL;
-    c->principals = principals_box_get(c->yeti->params.principals);
-    const struct principal *p = principals_by_id(c->principals, subject);
+    const struct principal *p =
+        principals_by_id(dialect_principals(&c->call, c->yeti->params.shared), subject);
     return p && negotiate_client_is_allowed(c, p) ? p : NULL;
 }
 
 bool negotiate_token(struct call *c)
 {
-    c->principal = authorize(c);
-    if (c->principal)
+    c->call.principal = authorize(c);
+    if (c->call.principal) {
+        c->call.account = c->call.principal->account;
         return true;
+    }
     answer_unauthorized(c);
     return false;
 }
@@ -142,7 +119,7 @@ bool negotiate_media(struct call *c)
 {
     struct str type = negotiate_content_type(c);
     struct buf accept cleanup(buf_done) = BUF_INIT;
-    http_header_list(c->http, "accept", &accept);
+    http_header_list(c->call.http, "accept", &accept);
     if (is_write(c) && !str_eq_cstr(type, media_type)) {
         answer_error(c, PROBLEM_MEDIA_TYPE, type, STR_NONE);
         return false;

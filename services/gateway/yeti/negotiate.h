@@ -15,9 +15,6 @@ bool negotiate_query(struct call *c); // whether the query string can be read at
 
 // Whether p may ask from the client's address: the peer's, or what a trusted proxy on this machine says.
 bool negotiate_client_is_allowed(const struct call *c, const struct principal *p);
-// The scheme that the client used.
-const char *negotiate_scheme(const struct call *c);
-
 // The media type of the body without parameters.
 struct str negotiate_content_type(const struct call *c);
 

@@ -22,10 +22,12 @@ static bool abort_with(struct errors *errors, enum problem problem, struct str a
 
 // ---- fields
 
-static bool take_field(struct fieldset *f, const struct type *t, struct str name)
+static bool take_field(struct fieldset *f, const struct type *t, struct str name, bool strict)
 {
     const struct attribute *a = type_attribute(t, name);
     const struct relation *r = type_relation(t, name);
+    if (r && r->addition && strict)
+        return false;
     if (a)
         f->attributes |= 1ull << (a - t->attributes);
     if (r)
@@ -36,7 +38,7 @@ static bool take_field(struct fieldset *f, const struct type *t, struct str name
 static bool read_fields_of(struct query *q, const struct param *p, struct errors *errors)
 {
     const struct type *t = type_by_name(p->key, true);
-    if (!t)
+    if (!t || (q->strict && t->id == TYPE_STATUSES))
         return abort_with(errors, PROBLEM_INVALID_RESOURCE, p->key, STR_NONE);
     if (!p->value.n)
         return abort_with(errors, PROBLEM_INVALID_FIELD, STR_LIT("nil"), str_of(t->name));
@@ -46,7 +48,7 @@ static bool read_fields_of(struct query *q, const struct param *p, struct errors
     f->given = true;
     struct str rest = p->value, name;
     while (str_split(&rest, ',', &name))
-        if (!take_field(f, t, name))
+        if (!take_field(f, t, name, q->strict))
             return abort_with(errors, PROBLEM_INVALID_FIELD, name, str_of(t->name));
     return true;
 }
@@ -66,7 +68,7 @@ static bool read_include_path(struct query *q, struct str path, struct errors *e
     struct str part;
     while (str_split(&path, '.', &part)) {
         const struct relation *r = type_relation(t, part);
-        if (!r) {
+        if (!r || (q->strict && r->addition)) {
             errors_add(errors, PROBLEM_INVALID_INCLUDE, part, str_of(t->name));
             return false;
         }
@@ -212,10 +214,11 @@ static void read_page(struct query *q, struct errors *errors)
     check_page(q, &page, errors);
 }
 
-bool query_read(struct query *q, const struct type *type, enum query_scope scope,
+bool query_read(struct query *q, const struct type *type, enum query_scope scope, bool strict,
                 const struct http_pairs *pairs, struct errors *errors)
 {
-    *q = (struct query){.type = type, .pairs = pairs, .page_number = 1, .page_size = PAGE_SIZE};
+    *q = (struct query){
+        .type = type, .pairs = pairs, .strict = strict, .page_number = 1, .page_size = PAGE_SIZE};
     if (!read_all(q, "fields", read_fields, errors) || !read_all(q, "include", read_include, errors))
         return false;
     if (scope != QUERY_WRITE)

@@ -37,12 +37,14 @@ enum operation {
 struct condition {
     const struct filter *filter;
     enum operation operation;
+    bool indexed; // the store's index serves it
     struct texts values;
 };
 
 struct query {
     const struct type *type;
     const struct http_pairs *pairs; // borrowed
+    bool strict;                    // what Yeti does not know is refused
     struct fieldset fields[TYPE_COUNT];
     unsigned include; // bits of enum include
     struct condition *conditions;
@@ -56,9 +58,9 @@ struct query {
 // fields and include (contract 8.1 "scope").
 enum query_scope { QUERY_INDEX, QUERY_SHOW, QUERY_WRITE };
 
-// `pairs` and `type` outlive the query. False: *errors holds why, in the number and order of contract 4.1.
-// The query is to be ended in both cases.
-bool query_read(struct query *ret_init, const struct type *type, enum query_scope scope,
+// `pairs` and `type` outlive the query. `strict`: additions to Yeti's API are unknown. False: *errors holds
+// why, in the number and order of contract 4.1. The query is to be ended in both cases.
+bool query_read(struct query *ret_init, const struct type *type, enum query_scope scope, bool strict,
                 const struct http_pairs *pairs, struct errors *errors);
 void query_done(struct query *q);
 

@@ -4,15 +4,13 @@
 #include "common/base/mem.h"
 #include "services/gateway/yeti/answer.h"
 #include "services/gateway/yeti/coerce.h"
+#include "services/gateway/yeti/conditional.h"
 #include "services/gateway/yeti/handlers.h"
 #include "services/gateway/yeti/registrations.h"
 #include "services/gateway/yeti/validate.h"
 
 #include <errno.h>
 #include <stdlib.h>
-
-// Of one write among many to the same record: one of them gets through each time, and Yeti refuses none.
-#define ATTEMPTS_MAX 100
 
 struct write {
     struct body body;
@@ -67,9 +65,18 @@ static void finish(struct call *c, const struct store_record *record)
 
 // ---- create
 
+static void refuse_key(struct call *c)
+{
+    errors_add_header(&c->errors, PROBLEM_KEY_REUSED, http_header(c->call.http, "idempotency-key"),
+                      "idempotency-key");
+    answer_errors(c);
+}
+
 static void on_created(void *arg, int rc, const struct store_record *record, const struct error *err)
 {
-    if (rc)
+    if (rc == -EALREADY)
+        refuse_key(arg);
+    else if (rc)
         fail(arg, rc, err);
     else
         finish(arg, record);
@@ -84,8 +91,11 @@ static void create(struct call *c)
     values_init(&d.values);
     if (!make(c, &d, &r))
         return;
-    const struct store_write_context context = call_context(c);
-    store_create(c->yeti->params.store, &r, &context, on_created, c);
+    struct buf digest cleanup(buf_done) = BUF_INIT;
+    struct store_write_context context = dialect_write_context(&c->call);
+    if (!conditional_read_key(c, &context, &digest))
+        return;
+    store_create(call_store(c), &r, &context, on_created, c);
 }
 
 static void answer_created(struct call *c, const struct store_record *record)
@@ -112,7 +122,7 @@ static void update(struct call *c);
 static void on_updated(void *arg, int rc, const struct store_record *record, const struct error *err)
 {
     struct call *c = arg;
-    if (rc == -ESTALE && ++c->attempts < ATTEMPTS_MAX)
+    if (rc == -ESTALE && ++c->attempts < REGISTRATIONS_ATTEMPTS_MAX)
         update(c);
     else if (rc)
         fail(c, rc, err);
@@ -127,6 +137,8 @@ static void on_before(void *arg, int rc, const struct store_record *record, cons
         answer_failure(c, rc, err);
         return;
     }
+    if (!registrations_pass(c, record))
+        return;
     const struct registration *before = &record->reg;
     struct draft d cleanup(draft_done) = {
         .has_password = before->credential_count && before->credentials[0].secret,
@@ -136,13 +148,13 @@ static void on_before(void *arg, int rc, const struct store_record *record, cons
     values_of(&d.values, before, NULL);
     if (!make(c, &d, &after))
         return;
-    const struct store_write_context context = call_context(c);
-    store_update(c->yeti->params.store, before, &after, &context, on_updated, c);
+    const struct store_write_context context = dialect_write_context(&c->call);
+    store_update(call_store(c), before, &after, &context, on_updated, c);
 }
 
 static void update(struct call *c)
 {
-    store_get(c->yeti->params.store, call_account(c), c->id, on_before, c);
+    store_get(call_store(c), call_account(c), c->id, on_before, c);
 }
 
 void registration_write_update(struct call *c, const struct body *body, written_fn *written)

@@ -4,11 +4,13 @@
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "services/gateway/yeti/answer.h"
+#include "services/gateway/yeti/conditional.h"
 #include "services/gateway/yeti/conditions.h"
 #include "services/gateway/yeti/handlers.h"
 #include "services/gateway/yeti/sorting.h"
 #include "services/gateway/yeti/statuses.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,7 +19,7 @@ void registrations_values(struct call *c, const struct registration *r, struct v
 {
     char *clear = NULL;
     bool shown = c->yeti->params.clear_passwords && r->credential_count && r->credentials[0].secret &&
-                 !store_open_secret(c->yeti->params.store, r, 0, &clear, NULL);
+                 !store_open_secret(call_store(c), r, 0, &clear, NULL);
     values_of(ret, r, shown ? clear : NULL);
     if (clear)
         mem_wipe(clear, strlen(clear));
@@ -32,21 +34,47 @@ void registrations_load(struct call *c, bool pops, bool nodes, call_fn *next)
 
 // ---- one
 
-void registrations_answer(struct call *c, int status, const struct store_record *record)
+void registrations_document(struct call *c, const struct store_record *record, struct buf *out)
 {
     struct values values cleanup(values_done);
     struct status_item reported cleanup(status_item_done) = {.id = 0};
     struct document d = call_document(c);
-    struct buf body cleanup(buf_done) = BUF_INIT, location cleanup(buf_done) = BUF_INIT;
-    const struct type *t = type_of(TYPE_REGISTRATIONS);
     registrations_values(c, &record->reg, &values);
     if (c->query.include & INCLUDE_STATUS) {
         status_item_of(&reported, record, clock_wall_ms());
         d.statuses = &reported;
     }
-    document_write_one(&body, &d, t, &values);
+    document_write_one(out, &d, type_of(TYPE_REGISTRATIONS), &values);
+}
+
+int64_t registrations_target(const struct call *c, const struct registration *r)
+{
+    struct values values cleanup(values_done);
+    values_of(&values, r, NULL);
+    return *(const int64_t *)(const void *)((const char *)&values + c->relation->offset);
+}
+
+bool registrations_pass(struct call *c, const struct store_record *record)
+{
+    struct buf body cleanup(buf_done) = BUF_INIT;
+    struct document d = call_document(c);
+    if (!conditional_asks(c))
+        return true;
+    if (c->relation)
+        document_write_linkage(&body, &d, c->type, (int64_t)c->id, c->relation,
+                               registrations_target(c, &record->reg));
+    else
+        registrations_document(c, record, &body);
+    return conditional_passes(c, buf_str(&body));
+}
+
+void registrations_answer(struct call *c, int status, const struct store_record *record)
+{
+    struct document d = call_document(c);
+    struct buf body cleanup(buf_done) = BUF_INIT, location cleanup(buf_done) = BUF_INIT;
+    registrations_document(c, record, &body);
     if (status == 201)
-        document_add_self(&location, &d, t, values.id);
+        document_add_self(&location, &d, type_of(TYPE_REGISTRATIONS), (int64_t)record->reg.id);
     answer_document(c, status, buf_str(&body), buf_str(&location));
 }
 
@@ -61,7 +89,7 @@ static void on_show(void *arg, int rc, const struct store_record *record, const 
 
 static void show(struct call *c)
 {
-    store_get(c->yeti->params.store, call_account(c), c->id, on_show, c);
+    store_get(call_store(c), call_account(c), c->id, on_show, c);
 }
 
 void registrations_show(struct call *c)
@@ -90,27 +118,55 @@ static void on_status(void *arg, int rc, const struct store_record *record, cons
 void registrations_status(struct call *c)
 {
     if (call_read_query(c, type_of(TYPE_STATUSES), QUERY_SHOW) && call_parse_id(c, true))
-        store_get(c->yeti->params.store, call_account(c), c->id, on_status, c);
+        store_get(call_store(c), call_account(c), c->id, on_status, c);
 }
 
 // ---- delete
+
+static void destroy_if_match(struct call *c);
 
 static void on_destroyed(void *arg, int rc, const struct store_record *record, const struct error *err)
 {
     struct call *c = arg;
     (void)record;
-    if (rc)
+    if (rc == -ESTALE && ++c->attempts < REGISTRATIONS_ATTEMPTS_MAX)
+        destroy_if_match(c);
+    else if (rc)
         answer_failure(c, rc, err);
     else
         answer_no_content(c);
 }
 
+static void destroy(struct call *c, uint64_t revision)
+{
+    const struct store_write_context context = dialect_write_context(&c->call);
+    store_delete(call_store(c), call_account(c), c->id, revision, &context, on_destroyed, c);
+}
+
+static void on_judged(void *arg, int rc, const struct store_record *record, const struct error *err)
+{
+    struct call *c = arg;
+    if (rc)
+        answer_failure(c, rc, err);
+    else if (registrations_pass(c, record))
+        destroy(c, record->reg.revision);
+}
+
+static void destroy_if_match(struct call *c)
+{
+    store_get(call_store(c), call_account(c), c->id, on_judged, c);
+}
+
+// The query is Yeti's to ignore, and read only to know which representation a condition is about.
 void registrations_destroy(struct call *c)
 {
-    if (!call_parse_id(c, true))
+    bool asks = conditional_asks(c);
+    if ((asks && !call_read_query(c, c->type, QUERY_WRITE)) || !call_parse_id(c, true))
         return;
-    const struct store_write_context context = call_context(c);
-    store_delete(c->yeti->params.store, call_account(c), c->id, 0, &context, on_destroyed, c);
+    if (asks)
+        registrations_load(c, false, false, destroy_if_match);
+    else
+        destroy(c, 0);
 }
 
 // ---- list
@@ -177,6 +233,34 @@ static char *sort_key(const void *arg, const struct registration *r, bool *ret_i
     return sorting_key(arg, &values);
 }
 
+static const char *reported_state(const struct store_record *record)
+{
+    struct dialect_status status cleanup(dialect_status_done);
+    dialect_status_of(&status, record, 0);
+    return status_state_name(status.has_report ? status.report.state : STATE_PENDING);
+}
+
+static bool keep(const void *arg, const struct store_record *record)
+{
+    const struct query *q = arg;
+    struct values values cleanup(values_done);
+    values_of(&values, &record->reg, NULL);
+    if (conditions_judge(q, offsetof(struct values, state)))
+        values.state = reported_state(record);
+    return conditions_hold(q, &values);
+}
+
+void registrations_filter(struct query *q, struct store_query *ret, struct store_term *terms)
+{
+    ret->ids = conditions_ids(q, &ret->id_count);
+    ret->terms = terms;
+    ret->term_count = conditions_terms(q, terms);
+    if (conditions_judge(q, CONDITIONS_ANY))
+        ret->keep = keep;
+    ret->keep_arg = q;
+    ret->keep_reads_status = conditions_judge(q, offsetof(struct values, state));
+}
+
 static void index_page(struct call *c)
 {
     struct sorting *sorting = mem_alloc(sizeof(*sorting));
@@ -185,6 +269,7 @@ static void index_page(struct call *c)
     c->work_free = free;
     bool descending;
     bool by_id = sorting_is_by_id(sorting, &descending);
+    struct store_term terms[CONDITIONS_TERMS_MAX];
     struct store_query q = {
         .account = call_account(c),
         .offset = c->query.page_number > UINT32_MAX ? UINT64_MAX / 2
@@ -194,10 +279,9 @@ static void index_page(struct call *c)
         .sort_key_with = by_id ? NULL : sort_key,
         .sort_arg = sorting,
     };
-    uint64_t *ids = conditions_ids(&c->query, &q.id_count);
-    q.ids = ids;
-    store_page(c->yeti->params.store, &q, on_page, c);
-    free(ids);
+    registrations_filter(&c->query, &q, terms);
+    store_page(call_store(c), &q, on_page, c);
+    free((void *)(uintptr_t)q.ids);
 }
 
 void registrations_index(struct call *c)

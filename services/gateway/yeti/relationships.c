@@ -4,13 +4,6 @@
 #include "services/gateway/yeti/registration_write.h"
 #include "services/gateway/yeti/registrations.h"
 
-static int64_t target_of(struct call *c, const struct registration *r)
-{
-    struct values values cleanup(values_done);
-    values_of(&values, r, NULL);
-    return *(const int64_t *)(const void *)((const char *)&values + c->relation->offset);
-}
-
 // ---- reads
 
 static void on_related(void *arg, int rc, const struct store_record *record, const struct error *err)
@@ -21,7 +14,7 @@ static void on_related(void *arg, int rc, const struct store_record *record, con
         answer_failure(c, rc, err);
         return;
     }
-    int64_t id = target_of(c, &record->reg);
+    int64_t id = registrations_target(c, &record->reg);
     const struct objects *all = c->relation->target == TYPE_POPS    ? &c->pops
                                 : c->relation->target == TYPE_NODES ? &c->nodes
                                                                     : objects_transports();
@@ -32,7 +25,7 @@ static void on_related(void *arg, int rc, const struct store_record *record, con
 
 static void related(struct call *c)
 {
-    store_get(c->yeti->params.store, call_account(c), c->id, on_related, c);
+    store_get(call_store(c), call_account(c), c->id, on_related, c);
 }
 
 // The query is that of the related type.
@@ -54,14 +47,15 @@ static void on_linkage(void *arg, int rc, const struct store_record *record, con
         return;
     }
     struct document d = call_document(c);
-    document_write_linkage(&body, &d, c->type, (int64_t)c->id, c->relation, target_of(c, &record->reg));
+    document_write_linkage(&body, &d, c->type, (int64_t)c->id, c->relation,
+                           registrations_target(c, &record->reg));
     answer_document(c, 200, buf_str(&body), STR_NONE);
 }
 
 void registrations_linkage(struct call *c)
 {
     if (call_parse_id(c, true))
-        store_get(c->yeti->params.store, call_account(c), c->id, on_linkage, c);
+        store_get(call_store(c), call_account(c), c->id, on_linkage, c);
 }
 
 // ---- writes

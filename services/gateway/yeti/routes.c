@@ -10,37 +10,37 @@
 #define DELETE      BIT(HTTP_DELETE)
 
 static const struct route routes[] = {
-    {POST, "auth", TYPE_REGISTRATIONS, login_run, true},
+    {POST, "auth", TYPE_REGISTRATIONS, login_run, ROUTE_OPEN},
 
-    {GET, "registrations", TYPE_REGISTRATIONS, registrations_index, false},
-    {POST, "registrations", TYPE_REGISTRATIONS, registrations_create, false},
-    {GET, "registrations/:id", TYPE_REGISTRATIONS, registrations_show, false},
-    {CHANGE, "registrations/:id", TYPE_REGISTRATIONS, registrations_update, false},
-    {DELETE, "registrations/:id", TYPE_REGISTRATIONS, registrations_destroy, false},
-    {GET, "registrations/:id/status", TYPE_REGISTRATIONS, registrations_status, false},
-    {GET, "registrations/:id/:rel", TYPE_REGISTRATIONS, registrations_related, false},
-    {GET, "registrations/:id/relationships/:rel", TYPE_REGISTRATIONS, registrations_linkage, false},
-    {CHANGE, "registrations/:id/relationships/:rel", TYPE_REGISTRATIONS, registrations_relink, false},
-    {DELETE, "registrations/:id/relationships/:rel", TYPE_REGISTRATIONS, registrations_unlink, false},
+    {GET, "registrations", TYPE_REGISTRATIONS, registrations_index, 0},
+    {POST, "registrations", TYPE_REGISTRATIONS, registrations_create, 0},
+    {GET, "registrations/:id", TYPE_REGISTRATIONS, registrations_show, 0},
+    {CHANGE, "registrations/:id", TYPE_REGISTRATIONS, registrations_update, 0},
+    {DELETE, "registrations/:id", TYPE_REGISTRATIONS, registrations_destroy, 0},
+    {GET, "registrations/:id/status", TYPE_REGISTRATIONS, registrations_status, ROUTE_ADDITION},
+    {GET, "registrations/:id/:rel", TYPE_REGISTRATIONS, registrations_related, 0},
+    {GET, "registrations/:id/relationships/:rel", TYPE_REGISTRATIONS, registrations_linkage, 0},
+    {CHANGE, "registrations/:id/relationships/:rel", TYPE_REGISTRATIONS, registrations_relink, 0},
+    {DELETE, "registrations/:id/relationships/:rel", TYPE_REGISTRATIONS, registrations_unlink, 0},
 
-    {GET, "pops", TYPE_POPS, deployment_index, false},
-    {POST, "pops", TYPE_POPS, deployment_create, false},
-    {GET, "pops/:id", TYPE_POPS, deployment_show, false},
-    {CHANGE, "pops/:id", TYPE_POPS, deployment_update, false},
-    {DELETE, "pops/:id", TYPE_POPS, deployment_destroy, false},
+    {GET, "pops", TYPE_POPS, deployment_index, 0},
+    {POST, "pops", TYPE_POPS, deployment_create, 0},
+    {GET, "pops/:id", TYPE_POPS, deployment_show, 0},
+    {CHANGE, "pops/:id", TYPE_POPS, deployment_update, 0},
+    {DELETE, "pops/:id", TYPE_POPS, deployment_destroy, 0},
 
-    {GET, "nodes", TYPE_NODES, deployment_index, false},
-    {POST, "nodes", TYPE_NODES, deployment_create, false},
-    {GET, "nodes/:id", TYPE_NODES, deployment_show, false},
-    {CHANGE, "nodes/:id", TYPE_NODES, deployment_update, false},
-    {DELETE, "nodes/:id", TYPE_NODES, deployment_destroy, false},
-    {GET, "nodes/:id/:rel", TYPE_NODES, deployment_related, false},
-    {GET, "nodes/:id/relationships/:rel", TYPE_NODES, deployment_linkage, false},
-    {CHANGE, "nodes/:id/relationships/:rel", TYPE_NODES, deployment_relink, false},
-    {DELETE, "nodes/:id/relationships/:rel", TYPE_NODES, deployment_unlink, false},
+    {GET, "nodes", TYPE_NODES, deployment_index, 0},
+    {POST, "nodes", TYPE_NODES, deployment_create, 0},
+    {GET, "nodes/:id", TYPE_NODES, deployment_show, 0},
+    {CHANGE, "nodes/:id", TYPE_NODES, deployment_update, 0},
+    {DELETE, "nodes/:id", TYPE_NODES, deployment_destroy, 0},
+    {GET, "nodes/:id/:rel", TYPE_NODES, deployment_related, 0},
+    {GET, "nodes/:id/relationships/:rel", TYPE_NODES, deployment_linkage, 0},
+    {CHANGE, "nodes/:id/relationships/:rel", TYPE_NODES, deployment_relink, 0},
+    {DELETE, "nodes/:id/relationships/:rel", TYPE_NODES, deployment_unlink, 0},
 
-    {GET, "transport-protocols", TYPE_TRANSPORT_PROTOCOLS, deployment_index, false},
-    {GET, "transport-protocols/:id", TYPE_TRANSPORT_PROTOCOLS, deployment_show, false},
+    {GET, "transport-protocols", TYPE_TRANSPORT_PROTOCOLS, deployment_index, 0},
+    {GET, "transport-protocols/:id", TYPE_TRANSPORT_PROTOCOLS, deployment_show, 0},
 };
 
 // Cuts the next segment that is not empty off; false at the end.
@@ -81,6 +81,13 @@ static bool match_segment(const struct route *r, struct str wanted, struct str s
     return m->relation && !m->relation->addition;
 }
 
+static struct str below_prefix(struct str path)
+{
+    while (path.n > 1 && path.p[1] == '/')
+        path = str_slice(path, 1, path.n);
+    return without_suffix(str_slice(path, sizeof(YETI_PREFIX) - 1, path.n));
+}
+
 static bool match(const struct route *r, struct str path, struct match *m)
 {
     struct str pattern = str_of(r->pattern), wanted, segment;
@@ -92,16 +99,27 @@ static bool match(const struct route *r, struct str path, struct match *m)
 
 bool routes_match(struct call *c)
 {
-    struct str path = http_path(c->http);
-    path = without_suffix(str_slice(path, sizeof(YETI_PREFIX) - 1, path.n));
+    struct str path = below_prefix(http_path(c->call.http));
+    bool strict = c->yeti->params.strict;
     for (size_t i = 0; i < ARRAY_LEN(routes); i++) {
         struct match m = {.relation = NULL};
-        if (!(routes[i].methods & BIT(http_method(c->http))) || !match(&routes[i], path, &m))
+        if (!(routes[i].methods & BIT(http_method(c->call.http))) ||
+            (strict && routes[i].flags & ROUTE_ADDITION) || !match(&routes[i], path, &m))
             continue;
         c->route = &routes[i];
         c->type = type_of(routes[i].type);
         c->relation = m.relation;
         return http_decode(&c->id_text, m.id, false) == 0;
     }
+    return false;
+}
+
+bool routes_takes_upload(enum http_method method, struct str path)
+{
+    struct match m;
+    path = below_prefix(path);
+    for (size_t i = 0; i < ARRAY_LEN(routes); i++)
+        if (routes[i].flags & ROUTE_UPLOAD && routes[i].methods & BIT(method) && match(&routes[i], path, &m))
+            return true;
     return false;
 }

@@ -70,6 +70,7 @@ static bool add_value(struct buf *out, const struct attribute *a, const void *it
         add_texts(out, (const void *)at);
         return true;
     case KIND_TIME:
+    case KIND_ID:
         break;
     }
     add_integer(out, (int64_t) * (const uint64_t *)(const void *)at);

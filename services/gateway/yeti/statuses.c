@@ -2,7 +2,7 @@
 #include "services/gateway/yeti/statuses.h"
 
 #include "common/base/mem.h"
-#include "common/registration/status.h"
+#include "services/gateway/dialect/dialect.h"
 #include "services/gateway/yeti/coerce.h"
 #include "services/gateway/yeti/document.h"
 
@@ -130,21 +130,16 @@ static void doubt(struct status_item *s)
 
 void status_item_of(struct status_item *ret, const struct store_record *record, uint64_t now_wall_ms)
 {
-    struct json *root cleanup(json_free_ptr) = NULL;
-    struct status status;
+    struct dialect_status status cleanup(dialect_status_done);
     *ret = (struct status_item){.id = 0};
-    bool reported = record->status.n && !json_parse(record->status, NULL, &root, NULL) &&
-                    !status_read(root, &status, NULL);
-    if (reported) {
-        take_report(ret, &status);
-        if (!status_is_believed(&status, now_wall_ms))
-            doubt(ret);
-        ret->in_sync = status.revision == record->reg.revision;
-        status_done(&status);
-    } else {
-        // What Redis holds but nobody can read is as good as no report: the next one replaces it.
-        ret->state = mem_dup_cstr(record->status.n ? "unknown" : "pending");
-    }
+    dialect_status_of(&status, record, now_wall_ms);
+    if (status.has_report)
+        take_report(ret, &status.report);
+    else
+        ret->state = mem_dup_cstr(status.state);
+    if (status.has_report && !status.believed)
+        doubt(ret);
+    ret->in_sync = status.in_sync;
     ret->id = (int64_t)record->reg.id;
     ret->revision = (struct integer){.set = true, .value = (int64_t)record->reg.revision};
 }

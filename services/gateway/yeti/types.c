@@ -17,27 +17,26 @@ static const struct relation node_relations[] = {
     {"pop", TYPE_POPS, INCLUDE_NODE_POP, offsetof(struct object, pop), true, false},
 };
 
-#define ID_FILTER                                                                                            \
+#define FILTER(text, members, of, member)                                                                    \
     {                                                                                                        \
-        "id", FILTER_ID, offsetof(struct object, id), KIND_INTEGER                                           \
-    }
-#define NAME_FILTER                                                                                          \
-    {                                                                                                        \
-        "name", FILTER_EXACT, offsetof(struct object, name), KIND_TEXT                                       \
+        .name = (text), .family = (members), .kind = (of), .offset = offsetof(struct object, member)         \
     }
 
-static const struct filter transport_filters[] = {ID_FILTER, NAME_FILTER};
+static const struct filter transport_filters[] = {
+    FILTER("id", FILTER_ID, KIND_ID, id),
+    FILTER("name", FILTER_EXACT, KIND_TEXT, name),
+};
 static const struct filter pop_filters[] = {
-    ID_FILTER,
-    NAME_FILTER,
-    {"name", FILTER_TEXT, offsetof(struct object, name), KIND_TEXT},
+    FILTER("id", FILTER_ID, KIND_ID, id),
+    FILTER("name", FILTER_EXACT, KIND_TEXT, name),
+    FILTER("name", FILTER_TEXT, KIND_TEXT, name),
 };
 static const struct filter node_filters[] = {
-    ID_FILTER,
-    {"id", FILTER_NUMBER, offsetof(struct object, id), KIND_INTEGER},
-    {"name", FILTER_TEXT, offsetof(struct object, name), KIND_TEXT},
-    {"rpc_endpoint", FILTER_TEXT, offsetof(struct object, rpc_endpoint), KIND_TEXT},
-    {"pop_id", FILTER_KEY, offsetof(struct object, pop), KIND_INTEGER},
+    FILTER("id", FILTER_ID, KIND_ID, id),
+    FILTER("id", FILTER_NUMBER, KIND_ID, id),
+    FILTER("name", FILTER_TEXT, KIND_TEXT, name),
+    FILTER("rpc_endpoint", FILTER_TEXT, KIND_TEXT, rpc_endpoint),
+    FILTER("pop_id", FILTER_KEY, KIND_ID, pop),
 };
 
 #define ROWS(member, table) .member##s = (table), .member##_count = ARRAY_LEN(table)

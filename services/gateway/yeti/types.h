@@ -14,6 +14,7 @@ enum kind {
     KIND_TEXTS,   // struct texts
     KIND_TIME,    // uint64_t, wall ms; 0 is null
     KIND_JSON,    // char *, JSON text; NULL is null
+    KIND_ID,      // int64_t; 0 is null
 };
 
 struct integer {
@@ -69,9 +70,20 @@ struct relation {
 // What filter[<name>] does: exact, or one of the operators that are put behind the name.
 struct filter {
     const char *name; // with underscores
-    enum filter_family { FILTER_ID, FILTER_EXACT, FILTER_TEXT, FILTER_NUMBER, FILTER_KEY } family;
+    enum filter_family {
+        FILTER_ID,
+        FILTER_EXACT,
+        FILTER_TEXT,
+        FILTER_NUMBER,
+        FILTER_KEY,
+        FILTER_FLAG
+    } family;
     size_t offset;
-    enum kind kind; // KIND_TEXT or KIND_INTEGER (int64_t at the offset)
+    enum kind kind;                  // KIND_TEXT, KIND_FLAG, KIND_INTEGER or KIND_ID
+    bool addition;                   // not of Yeti's
+    bool folded;                     // texts are compared without regard to case
+    const char *index;               // the store's, which serves an exact value; NULL
+    bool (*takes)(struct str value); // NULL: any value
 };
 
 struct type {

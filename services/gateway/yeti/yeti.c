@@ -13,36 +13,26 @@ struct yeti *yeti_new(const struct yeti_params *p)
 {
     struct yeti *y = mem_alloc(sizeof(*y));
     y->params = *p;
-    TAILQ_INIT(&y->calls);
+    dialect_calls_init(&y->calls, y, free);
     return y;
 }
 
-// The store answers what it was asked when it is freed, later; passwords are answered by nobody any more.
+static void answer_stopping(struct dialect_call *call)
+{
+    answer_unavailable(container_of(call, struct call, call), "The gateway is stopping.");
+}
+
 void yeti_free(void *yeti)
 {
     struct yeti *y = yeti;
-    struct call *c, *next;
-    if (!y)
-        return;
-    y->closing = !TAILQ_EMPTY(&y->calls);
-    if (!y->closing) {
-        free(y);
-        return;
-    }
-    bool last = false;
-    for (c = TAILQ_FIRST(&y->calls); c && !last; c = next) {
-        next = TAILQ_NEXT(c, link);
-        last = !next; // with the last call the whole may be gone
-        if (c->in_password_check)
-            answer_unavailable(c, "The gateway is stopping.");
-    }
+    dialect_calls_close(&y->calls, answer_stopping);
 }
 
 static void set_base(struct call *c)
 {
-    buf_add_cstr(&c->base, negotiate_scheme(c));
+    buf_add_cstr(&c->base, dialect_scheme(c->yeti->params.shared, c->call.http));
     buf_add_cstr(&c->base, "://");
-    buf_add_str(&c->base, http_host(c->http));
+    buf_add_str(&c->base, http_host(c->call.http));
     buf_add_cstr(&c->base, YETI_PREFIX);
 }
 
@@ -50,16 +40,22 @@ void yeti_handle(void *yeti, struct http_request *r)
 {
     struct yeti *y = yeti;
     struct call *c = mem_alloc(sizeof(*c));
+    dialect_call_begin(&y->calls, &c->call, r);
     c->yeti = y;
-    c->http = r;
-    TAILQ_INSERT_TAIL(&y->calls, c, link);
     if (!routes_match(c)) {
         answer_error(c, PROBLEM_NO_ROUTE, str_of(http_method_name(http_method(r))), http_path(r));
         return;
     }
     negotiate_read(c);
     set_base(c);
-    bool passes = c->route->open || (negotiate_token(c) && negotiate_media(c) && negotiate_query(c));
+    bool passes =
+        c->route->flags & ROUTE_OPEN || (negotiate_token(c) && negotiate_media(c) && negotiate_query(c));
     if (passes)
         c->route->run(c);
+}
+
+bool yeti_takes_upload(void *yeti, enum http_method method, struct str path)
+{
+    const struct yeti *y = yeti;
+    return !y->params.strict && routes_takes_upload(method, path);
 }

@@ -67,8 +67,8 @@ static inline void begin_wait(struct fixture *f)
         (void)event_del((f)->deadline);                                                                      \
     } while (0)
 
-static inline void fixture_init(struct fixture *f, struct http_limits limits, void *arg,
-                                void (*on_request)(void *arg, struct http_request *r))
+// The server's base and socket are made here.
+static inline void fixture_init_with(struct fixture *f, const struct http_server_params *p)
 {
     struct error err;
     int fd = -1;
@@ -77,9 +77,17 @@ static inline void fixture_init(struct fixture *f, struct http_limits limits, vo
     f->deadline = event_new(f->base, -1, 0, fixture_late, f);
     if (http_listen("127.0.0.1:0", false, &fd, &f->port, &err))
         fail_msg("%s", err.text);
-    const struct http_server_params params = {
-        .base = f->base, .listen_fd = fd, .limits = limits, .arg = arg, .on_request = on_request};
+    struct http_server_params params = *p;
+    params.base = f->base;
+    params.listen_fd = fd;
     f->server = http_server_new(&params);
+}
+
+static inline void fixture_init(struct fixture *f, struct http_limits limits, void *arg,
+                                void (*on_request)(void *arg, struct http_request *r))
+{
+    fixture_init_with(f,
+                      &(struct http_server_params){.limits = limits, .arg = arg, .on_request = on_request});
 }
 
 static inline void fixture_done(struct fixture *f)

@@ -1,16 +1,14 @@
-// Pages of an account's registrations. By id: ranks of the `ids` index. By any other key: a walk over all of
-// them in slices, each a loop turn or more of its own, keeping only what the page can show. Blocks neither
-// Redis nor the loop; a walk is no snapshot: what is written meanwhile may or may not be seen.
+// Pages of an account's registrations. By id over one index: its ranks. Else a walk in slices, each a loop
+// turn or more of its own, keeping only what the page can show. Blocks neither Redis nor the loop; a walk is
+// no snapshot: what is written meanwhile may or may not be seen.
 #include "common/base/mem.h"
-#include "services/gateway/store/internal.h"
-#include "services/gateway/store/keys.h"
-#include "services/gateway/store/record.h"
+#include "services/gateway/store/fetch.h"
+#include "services/gateway/store/scan.h"
 #include "services/gateway/store/top.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-#define SLICE      200   // registrations asked for at once
 #define FREE_SLICE 20000 // of what a deep page kept in mind, a turn
 
 struct page_call {
@@ -18,38 +16,30 @@ struct page_call {
     struct store_later later;
     store_page_fn *fn;
     void *arg;
-    char *account;
+    struct scan scan;
+    struct fetch fetch;
     uint64_t offset, limit;
     bool descending;
     store_sort_key_fn *sort_key;
     store_sort_key_with_fn *sort_key_with;
     const void *sort_arg;
+    bool (*keep)(const void *arg, const struct store_record *record);
+    const void *keep_arg;
+    bool keep_reads_status;
+    bool total_given; // by the indexes, or nobody asks: a full page ends the walk
 
-    uint64_t *ids; // those still to be read: the filter's, a slice of the walk, then the page's
-    size_t id_count, id_next;
-    bool filtered;      // ids came from the filter: they are all there is to walk
-    bool walking;       // read to sort, else to answer
-    uint64_t walk_from; // the walk goes on above this id
     struct top *top;
-
+    uint64_t *ids; // the page's
+    size_t id_count, id_size;
     struct store_record *records;
     size_t record_count;
-    uint64_t total;
-    size_t pending; // answers still to come
+    uint64_t seen, total;
     struct error err;
 };
 
 static bool sorts_by_key(const struct page_call *c)
 {
     return c->sort_key || c->sort_key_with;
-}
-
-static void answer(struct page_call *c);
-static void read_slice(struct page_call *c);
-
-static void answer_later(struct store_later *l)
-{
-    answer(container_of(l, struct page_call, later));
 }
 
 static void free_slice(struct store_later *l)
@@ -75,261 +65,173 @@ static void answer(struct page_call *c)
     }
     free(c->records);
     free(c->ids);
-    free(c->account);
+    scan_done(&c->scan);
     free_slice(&c->later);
 }
 
-static void set_ids(struct page_call *c, uint64_t *take_ids, size_t count)
+static void answer_later(struct store_later *l)
 {
-    free(c->ids);
-    c->ids = take_ids;
-    c->id_count = count;
-    c->id_next = 0;
+    answer(container_of(l, struct page_call, later));
+}
+
+// ---- the page itself
+
+static void keep_record(struct fetch *f, struct store_record *take_record)
+{
+    struct page_call *c = container_of(f, struct page_call, fetch);
+    struct store_record *kept = &c->records[c->record_count++];
+    *kept = *take_record;
+    kept->status.p = take_record->status.n ? str_dup(take_record->status) : NULL;
+}
+
+static void page_read(struct fetch *f)
+{
+    struct page_call *c = container_of(f, struct page_call, fetch);
+    c->err = f->err;
+    answer(c);
+}
+
+static void read_records(struct page_call *c, const uint64_t *ids, size_t count, bool with_status,
+                         void (*take)(struct fetch *f, struct store_record *take_record),
+                         void (*done)(struct fetch *f))
+{
+    c->fetch = (struct fetch){.s = c->s,
+                              .account = str_of(c->scan.account),
+                              .ids = ids,
+                              .count = count,
+                              .with_status = with_status,
+                              .take = take,
+                              .done = done};
+    fetch_begin(&c->fetch);
 }
 
 static void read_page(struct page_call *c)
 {
-    c->walking = false;
+    if (c->top)
+        c->id_count = top_page(c->top, c->offset, &c->ids);
     c->records = mem_array(c->id_count + 1, sizeof *c->records);
-    read_slice(c);
+    read_records(c, c->ids, c->id_count, true, keep_record, page_read);
 }
 
-static void walk_on(struct page_call *c);
-
-static void all_read(struct page_call *c)
+static void add_id(struct page_call *c, uint64_t id)
 {
-    if (c->walking && !c->filtered)
-        walk_on(c);
-    else if (c->walking) {
-        uint64_t *ids;
-        size_t count = top_page(c->top, c->offset, &ids);
-        set_ids(c, ids, count);
-        read_page(c);
-    } else {
-        answer(c);
+    if (c->id_count == c->id_size) {
+        c->id_size = c->id_size ? 2 * c->id_size : 64;
+        c->ids = mem_resize(c->ids, c->id_size, sizeof *c->ids);
     }
+    c->ids[c->id_count++] = id;
 }
 
-static void keep_record(struct page_call *c, const struct store_record *read)
-{
-    struct store_record *kept = &c->records[c->record_count++];
-    *kept = *read;
-    kept->status.p = read->status.n ? str_dup(read->status) : NULL;
-}
-
-static void offer(struct page_call *c, struct store_record *read)
-{
-    bool is_number = false;
-    char *key = c->sort_key_with ? c->sort_key_with(c->sort_arg, &read->reg, &is_number)
-                                 : c->sort_key(&read->reg, &is_number);
-    top_offer(c->top, read->reg.id, key, is_number);
-    registration_done(&read->reg);
-    c->total++;
-}
-
-static void take_record(struct page_call *c, const struct redis_value *v)
-{
-    uint64_t id = c->ids[c->id_next - c->pending]; // answers come in the order of the questions
-    struct store_record record = {0};
-    struct error err;
-    int rc = record_read(v, str_of(c->account), id, &record, &err);
-    if (rc == -ENOENT)
-        return; // deleted since its id was read
-    if (rc)
-        c->err = err;
-    else if (c->walking)
-        offer(c, &record);
-    else
-        keep_record(c, &record);
-}
-
-static void on_record(void *arg, const struct redis_value *v, const struct error *err)
-{
-    struct page_call *c = arg;
-    if (err)
-        (void)store_error(&c->err, err);
-    if (!c->err.code)
-        take_record(c, v);
-    if (--c->pending)
-        return;
-    if (c->err.code)
-        answer(c);
-    else
-        read_slice(c);
-}
-
-static void read_slice(struct page_call *c)
-{
-    size_t left = c->id_count - c->id_next;
-    if (!left) {
-        all_read(c);
-        return;
-    }
-    c->pending = left < SLICE ? left : SLICE;
-    size_t from = c->id_next;
-    c->id_next += c->pending;
-    for (size_t i = from; i < c->id_next; i++)
-        record_fetch(c->s->reads.redis, str_of(c->account), c->ids[i], !c->walking, on_record, c);
-}
-
-static uint64_t *ids_of(const struct redis_value *v, size_t *ret_count)
-{
-    *ret_count = redis_count(v);
-    uint64_t *ids = mem_array(*ret_count + 1, sizeof *ids);
-    for (size_t i = 0; i < *ret_count; i++)
-        ids[i] = (uint64_t)redis_int(redis_at(v, i));
-    return ids;
-}
-
-// ---- by id
+// ---- one index: by rank
 
 static void on_ranks(void *arg, const struct redis_value *v, const struct error *err)
 {
     struct page_call *c = arg;
-    if (err)
+    if (err) {
         (void)store_error(&c->err, err);
-    if (c->err.code) {
         answer(c);
         return;
     }
-    size_t count;
-    uint64_t *ids = ids_of(v, &count);
-    set_ids(c, ids, count);
+    for (size_t i = 0; i < redis_count(v); i++)
+        add_id(c, (uint64_t)redis_int(redis_at(v, i)));
     read_page(c);
-}
-
-static void on_total(void *arg, const struct redis_value *v, const struct error *err)
-{
-    struct page_call *c = arg;
-    if (err)
-        (void)store_error(&c->err, err);
-    else
-        c->total = (uint64_t)redis_int(v);
 }
 
 static void ask_ranks(struct page_call *c)
 {
-    struct buf key cleanup(buf_done) = BUF_INIT, first cleanup(buf_done) = BUF_INIT,
-                   last cleanup(buf_done) = BUF_INIT;
-    key_account(&key, str_of(c->account), "ids");
+    struct buf first cleanup(buf_done) = BUF_INIT, last cleanup(buf_done) = BUF_INIT;
+    const struct scan_set *set = &c->scan.sets[c->scan.set_count - 1];
+    c->total = set->size;
     bool none = !c->limit; // "0 -1" would be all
     buf_add_u64(&first, none ? 1 : c->offset);
     buf_add_u64(&last, none ? 0 : c->offset + c->limit - 1);
-    redis_commandl(c->s->reads.redis, on_total, c, STR_LIT("ZCARD"), buf_str(&key));
     redis_commandl(c->s->reads.redis, on_ranks, c, c->descending ? STR_LIT("ZREVRANGE") : STR_LIT("ZRANGE"),
-                   buf_str(&key), buf_str(&first), buf_str(&last));
+                   str_of(set->key), buf_str(&first), buf_str(&last));
 }
 
-// ---- only some ids
+// ---- a walk
 
-static int ascending(const void *a, const void *b)
-{
-    const uint64_t *x = a, *y = b;
-    return *x < *y ? -1 : *x > *y;
-}
-
-static size_t sort_unique(uint64_t *ids, size_t count)
-{
-    qsort(ids, count, sizeof *ids, ascending);
-    size_t kept = 0;
-    for (size_t i = 0; i < count; i++)
-        if (!kept || ids[kept - 1] != ids[i])
-            ids[kept++] = ids[i];
-    return kept;
-}
-
-static void begin_walk(struct page_call *c)
-{
-    c->walking = true;
-    c->total = 0;
-    c->top = top_new(c->offset + c->limit, c->descending);
-}
-
-// The page's part of the ids that exist.
-static void cut_page(struct page_call *c)
-{
-    size_t count = c->offset < c->id_count ? c->id_count - c->offset : 0;
-    if (count > c->limit)
-        count = c->limit;
-    uint64_t *page = mem_array(count + 1, sizeof *page);
-    for (size_t i = 0; i < count; i++) {
-        size_t rank = c->offset + i;
-        page[i] = c->ids[c->descending ? c->id_count - 1 - rank : rank];
-    }
-    set_ids(c, page, count);
-}
-
-static void on_scores(void *arg, const struct redis_value *v, const struct error *err)
-{
-    struct page_call *c = arg;
-    if (err) {
-        (void)store_error(&c->err, err);
-        answer(c);
-        return;
-    }
-    size_t kept = 0;
-    for (size_t i = 0; i < c->id_count; i++)
-        if (redis_type(redis_at(v, i)) == REDIS_STRING)
-            c->ids[kept++] = c->ids[i];
-    c->id_count = kept;
-    if (sorts_by_key(c)) {
-        begin_walk(c);
-        read_slice(c);
-        return;
-    }
-    c->total = kept;
-    cut_page(c);
-    read_page(c);
-}
-
-static void ask_scores(struct page_call *c)
-{
-    struct buf key cleanup(buf_done) = BUF_INIT, texts cleanup(buf_done) = BUF_INIT;
-    key_account(&key, str_of(c->account), "ids");
-    struct str *argv = mem_array(2 + c->id_count, sizeof *argv);
-    size_t *ends = mem_array(c->id_count, sizeof *ends);
-    for (size_t i = 0; i < c->id_count; i++) {
-        buf_add_u64(&texts, c->ids[i]);
-        ends[i] = texts.n;
-    }
-    argv[0] = STR_LIT("ZMSCORE");
-    argv[1] = buf_str(&key);
-    for (size_t i = 0; i < c->id_count; i++)
-        argv[2 + i] = str_slice(buf_str(&texts), i ? ends[i - 1] : 0, ends[i]);
-    redis_command(c->s->reads.redis, on_scores, c, 2 + c->id_count, argv);
-    free(ends);
-    free(argv);
-}
-
-// ---- by another key
-
-static void on_walk(void *arg, const struct redis_value *v, const struct error *err)
-{
-    struct page_call *c = arg;
-    if (err) {
-        (void)store_error(&c->err, err);
-        answer(c);
-        return;
-    }
-    size_t count;
-    uint64_t *ids = ids_of(v, &count);
-    set_ids(c, ids, count);
-    if (count)
-        c->walk_from = ids[count - 1];
-    else
-        c->filtered = true; // all is walked: what follows is the page
-    read_slice(c);
-}
+static void on_slice(struct scan *x);
 
 static void walk_on(struct page_call *c)
 {
-    struct buf key cleanup(buf_done) = BUF_INIT, from cleanup(buf_done) = BUF_INIT,
-                   slice cleanup(buf_done) = BUF_INIT;
-    key_account(&key, str_of(c->account), "ids");
-    buf_addf(&from, "(%llu", (unsigned long long)c->walk_from);
-    buf_add_u64(&slice, SLICE);
-    redis_commandl(c->s->reads.redis, on_walk, c, STR_LIT("ZRANGEBYSCORE"), buf_str(&key), buf_str(&from),
-                   STR_LIT("+inf"), STR_LIT("LIMIT"), STR_LIT("0"), buf_str(&slice));
+    bool full = c->total_given && c->id_count >= c->limit && !c->top;
+    if (!full && !c->scan.end) {
+        scan_next(&c->scan, on_slice);
+        return;
+    }
+    if (c->seen > c->total)
+        c->total = c->seen;
+    read_page(c);
+}
+
+static void count_id(struct page_call *c, uint64_t id)
+{
+    uint64_t rank = c->seen++;
+    if (rank >= c->offset && c->id_count < c->limit)
+        add_id(c, id);
+}
+
+static void judge(struct fetch *f, struct store_record *take_record)
+{
+    struct page_call *c = container_of(f, struct page_call, fetch);
+    struct registration *r = &take_record->reg;
+    if (c->keep && !c->keep(c->keep_arg, take_record)) {
+        registration_done(r);
+        return;
+    }
+    if (c->top) {
+        bool is_number = false;
+        char *key =
+            c->sort_key_with ? c->sort_key_with(c->sort_arg, r, &is_number) : c->sort_key(r, &is_number);
+        top_offer(c->top, r->id, key, is_number);
+        c->seen++;
+    } else {
+        count_id(c, r->id);
+    }
+    registration_done(r);
+}
+
+static void slice_judged(struct fetch *f)
+{
+    struct page_call *c = container_of(f, struct page_call, fetch);
+    c->err = f->err;
+    if (c->err.code)
+        answer(c);
+    else
+        walk_on(c);
+}
+
+static void on_slice(struct scan *x)
+{
+    struct page_call *c = container_of(x, struct page_call, scan);
+    c->err = x->err;
+    if (c->err.code) {
+        answer(c);
+        return;
+    }
+    if (c->keep || c->top) {
+        read_records(c, x->ids, x->count, c->keep_reads_status, judge, slice_judged);
+        return;
+    }
+    for (size_t i = 0; i < x->count; i++)
+        count_id(c, x->ids[i]);
+    walk_on(c);
+}
+
+static void on_planned(struct scan *x)
+{
+    struct page_call *c = container_of(x, struct page_call, scan);
+    c->err = x->err;
+    if (c->err.code) {
+        answer(c);
+    } else if (!c->keep && !c->top && scan_is_ranked(x)) {
+        ask_ranks(c);
+    } else {
+        if (!c->keep && !c->top)
+            c->total_given = scan_knows_total(x, &c->total) || c->total_given;
+        walk_on(c);
+    }
 }
 
 static struct page_call *page_call_new(struct store *s, const struct store_query *q, store_page_fn *fn,
@@ -340,36 +242,29 @@ static struct page_call *page_call_new(struct store *s, const struct store_query
     c->s = s;
     c->fn = fn;
     c->arg = arg;
-    c->account = str_dup(q->account);
     c->offset = q->offset < far ? q->offset : far;
     c->limit = q->limit < far ? q->limit : far;
     c->descending = q->descending;
     c->sort_key = q->sort_key;
     c->sort_key_with = q->sort_key_with;
     c->sort_arg = q->sort_arg;
-    c->filtered = q->ids;
-    if (!q->ids)
-        return c;
-    uint64_t *ids = mem_array(q->id_count + 1, sizeof *ids);
-    for (size_t i = 0; i < q->id_count; i++)
-        ids[i] = q->ids[i];
-    set_ids(c, ids, sort_unique(ids, q->id_count));
+    c->keep = q->keep;
+    c->keep_arg = q->keep_arg;
+    c->keep_reads_status = q->keep && q->keep_reads_status;
+    c->total_given = q->without_total;
+    scan_init(&c->scan, s, q, q->descending && !sorts_by_key(c));
+    if (sorts_by_key(c))
+        c->top = top_new(c->offset + c->limit, c->descending);
     return c;
 }
 
 void store_page(struct store *s, const struct store_query *q, store_page_fn *fn, void *arg)
 {
     struct page_call *c = page_call_new(s, q, fn, arg);
-    if (s->closing)
-        (void)error_set(&c->err, -ENOTCONN, "the store is closing");
-    if (s->closing || (c->filtered && !c->id_count)) {
-        store_run_later(s, &c->later, answer_later);
-    } else if (c->filtered) {
-        ask_scores(c);
-    } else if (sorts_by_key(c)) {
-        begin_walk(c);
-        walk_on(c);
-    } else {
-        ask_ranks(c);
+    if (!s->closing) {
+        scan_plan(&c->scan, on_planned);
+        return;
     }
+    (void)error_set(&c->err, -ENOTCONN, "the store is closing");
+    store_run_later(s, &c->later, answer_later);
 }

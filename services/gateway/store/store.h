@@ -107,12 +107,13 @@ struct store_query {
 };
 // The whole of an account or of what a query keeps, in ascending order of ids, slice by slice: for exports.
 // `fn` gets each slice (rc 0); it ends with count 0 or an error. The next slice is read when store_walk_next
-// is called; limit and offset are not looked at.
+// is called (not before fn was, nor after the end); offset, limit, order and without_total are not looked at.
+// The walk is its caller's until store_walk_end, after its end too; store_walk_next not after store_free.
 struct store_walk;
 struct store_walk *store_walk_begin(struct store *s, const struct store_query *q, store_page_fn *fn,
                                     void *arg);
 void store_walk_next(struct store_walk *w);
-void store_walk_end(struct store_walk *w); // fn is not called any more
+void store_walk_end(struct store_walk *w); // at any time, once: fn is not called any more; NULL is allowed
 // How many an account has; with live_only how many have a live binding.
 typedef void store_count_fn(void *arg, int rc, uint64_t count, const struct error *err);
 void store_count(struct store *s, struct str account, bool live_only, store_count_fn *fn, void *arg);

@@ -1,0 +1,58 @@
+// See fetch.h.
+#include "services/gateway/store/fetch.h"
+
+#include "services/gateway/store/record.h"
+
+#include <errno.h>
+
+#define SLICE 200
+
+static void ask_slice(struct fetch *f);
+
+static void take_record(struct fetch *f, const struct redis_value *v)
+{
+    uint64_t id = f->ids[f->next - f->pending]; // answers come in the order of the questions
+    struct store_record record = {0};
+    struct error err;
+    int rc = record_read(v, f->account, id, &record, &err);
+    if (rc && rc != -ENOENT) // deleted since its id was read
+        f->err = err;
+    if (!rc)
+        f->take(f, &record);
+}
+
+static void on_record(void *arg, const struct redis_value *v, const struct error *err)
+{
+    struct fetch *f = arg;
+    if (err)
+        (void)store_error(&f->err, err);
+    if (!f->err.code)
+        take_record(f, v);
+    if (--f->pending)
+        return;
+    if (f->err.code)
+        f->done(f);
+    else
+        ask_slice(f);
+}
+
+static void ask_slice(struct fetch *f)
+{
+    size_t left = f->count - f->next;
+    if (!left) {
+        f->done(f);
+        return;
+    }
+    f->pending = left < SLICE ? left : SLICE;
+    size_t from = f->next;
+    f->next += f->pending;
+    for (size_t i = from; i < f->next; i++)
+        record_fetch(f->s->reads.redis, f->account, f->ids[i], f->with_status, on_record, f);
+}
+
+void fetch_begin(struct fetch *f)
+{
+    f->err = (struct error){0};
+    f->next = f->pending = 0;
+    ask_slice(f);
+}

@@ -20,7 +20,15 @@ struct gateway {
     struct loop_shared shared;
     struct loop **loops;
     size_t loop_count;
+    atomic_size_t http_buffered;
 };
+
+#define DEFAULT_HTTP_LISTEN "127.0.0.1:8080"
+
+static const char *http_address(const struct gateway_settings *s)
+{
+    return s->http_listen || s->https_listen ? s->http_listen : DEFAULT_HTTP_LISTEN;
+}
 
 static int start_bus(struct gateway *g, struct error *err)
 {
@@ -51,22 +59,42 @@ static int start_bus(struct gateway *g, struct error *err)
     return bus_start(&params, &g->shared.bus, err);
 }
 
-// Every loop accepts on its own socket of the one port, so that the kernel spreads the connections.
+static int listen_on(const char *address, bool shared, int *ret_fd, struct error *err)
+{
+    *ret_fd = -1;
+    return address ? http_listen(address, shared, ret_fd, NULL, err) : 0;
+}
+
+// Every loop accepts on its own sockets of the ports, so that the kernel spreads the connections.
 static int start_loops(struct gateway *g, struct error *err)
 {
-    const char *address = g->settings->http_listen;
     size_t count = (size_t)g->settings->http_threads;
     g->loops = mem_array(count, sizeof(struct loop *));
     for (size_t i = 0; i < count; i++) {
-        int fd;
-        int rc = http_listen(address, count > 1, &fd, NULL, err);
+        struct loop_sockets sockets;
+        int rc = listen_on(http_address(g->settings), count > 1, &sockets.http_fd, err);
         if (!rc)
-            rc = loop_start(&g->shared, fd, &g->loops[i], err);
+            rc = listen_on(g->settings->https_listen, count > 1, &sockets.https_fd, err);
+        if (!rc)
+            rc = loop_start(&g->shared, &sockets, &g->loops[i], err);
         if (rc)
             return rc;
         g->loop_count++;
     }
     return 0;
+}
+
+static int load_tls(struct gateway *g, struct http_tls **ret, struct error *err)
+{
+    const struct gateway_settings *s = g->settings;
+    *ret = NULL;
+    if (!s->https_listen)
+        return 0;
+    if (!s->tls_certificate_file || !s->tls_key_file)
+        return error_set(err, -1,
+                         "ROLLCALL_HTTPS_LISTEN needs ROLLCALL_TLS_CERTIFICATE_FILE and "
+                         "ROLLCALL_TLS_KEY_FILE");
+    return http_tls_new(s->tls_certificate_file, s->tls_key_file, ret, err);
 }
 
 static int start(struct gateway *g, struct error *err)
@@ -75,11 +103,16 @@ static int start(struct gateway *g, struct error *err)
     if (strlen(s->token_secret) < 32)
         return error_set(err, -1, "ROLLCALL_TOKEN_SECRET takes 32 bytes or more");
     struct principals *first;
-    int rc = key_ring_load(s->key_ring_file, &g->ring, err);
+    struct http_tls *tls = NULL;
+    int rc = load_tls(g, &tls, err);
+    if (!rc)
+        rc = key_ring_load(s->key_ring_file, &g->ring, err);
     if (!rc)
         rc = principals_load(s->principals_file, &first, err);
-    if (rc)
+    if (rc) {
+        http_tls_free(tls);
         return rc;
+    }
     const struct throttle_params limits = {.requests_per_s = (uint32_t)s->requests_per_s,
                                            .failed_logins_per_min = (uint32_t)s->failed_logins_per_min};
     g->shared = (struct loop_shared){.settings = s,
@@ -88,7 +121,9 @@ static int start(struct gateway *g, struct error *err)
                                      .passwords = password_worker_start(),
                                      .metrics = gateway_metrics_new(),
                                      .gate = &g->gate,
-                                     .throttle = throttle_new(&limits)};
+                                     .throttle = throttle_new(&limits),
+                                     .tls = tls,
+                                     .http_buffered = &g->http_buffered};
     rc = start_bus(g, err);
     return rc ? rc : start_loops(g, err);
 }
@@ -107,12 +142,25 @@ static void stop(struct gateway *g)
     if (g->shared.principals)
         principals_box_free(g->shared.principals);
     throttle_free(g->shared.throttle);
+    http_tls_free(g->shared.tls);
     metrics_free(g->shared.metrics);
     key_ring_free(g->ring);
 }
 
+// Connections that exist keep the pair that they began with.
+static void reload_tls(struct gateway *g)
+{
+    struct error err = {0};
+    if (!g->shared.tls)
+        return;
+    if (http_tls_reload(g->shared.tls, &err))
+        log_line(LOG_ERROR, "gateway", 0, "TLS pair not read again: %s", err.text);
+    else
+        log_line(LOG_INFO, "gateway", 0, "TLS pair read again from %s", g->settings->tls_certificate_file);
+}
+
 // A bad file is refused whole and the present principals stay.
-static void reload(struct gateway *g)
+static void reload_principals(struct gateway *g)
 {
     struct principals *next;
     struct error err = {0};
@@ -134,7 +182,8 @@ static void wait_for_the_end(struct gateway *g, const sigset_t *signals)
             log_line(LOG_INFO, "gateway", 0, "stopping on signal %d", signal_number);
             return;
         }
-        reload(g);
+        reload_principals(g);
+        reload_tls(g);
     }
 }
 
@@ -155,7 +204,9 @@ int gateway_run(const struct gateway_settings *settings)
     if (rc) {
         log_line(LOG_ERROR, "gateway", 0, "cannot start: %s", err.text);
     } else {
-        log_line(LOG_INFO, "gateway", 0, "serving on %s, snapshots on port %u", settings->http_listen,
+        const char *plain = http_address(settings), *tls = settings->https_listen;
+        log_line(LOG_INFO, "gateway", 0, "serving on %s%s%s%s, snapshots on port %u", plain ? plain : "",
+                 plain && tls ? " and " : "", tls ? "https://" : "", tls ? tls : "",
                  bus_snapshot_port(g.shared.bus));
         wait_for_the_end(&g, &signals);
     }

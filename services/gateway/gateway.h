@@ -5,7 +5,8 @@
 
 #include "services/gateway/settings.h"
 
-// Runs until SIGTERM or SIGINT; SIGHUP reads the principals again. Returns the exit status of the process.
+// Runs until SIGTERM or SIGINT; SIGHUP reads the principals and the TLS pair again. Returns the exit status
+// of the process.
 int gateway_run(const struct gateway_settings *settings);
 
 #endif

@@ -33,7 +33,7 @@ struct loop {
     struct job_kind job_kinds[JOB_KINDS_MAX]; // of the dialects
     size_t job_kind_count;
     struct router router;
-    struct http_server *http;
+    struct http_server *servers[2]; // without and with TLS; NULL: not served
 };
 
 static void written(void *arg, struct store_change *take_change)
@@ -124,8 +124,10 @@ static void open_dialects(struct loop *l)
     open_jobs(l);
 }
 
-static void open_http(struct loop *l, int listen_fd)
+static struct http_server *open_server(struct loop *l, int listen_fd, struct http_tls *tls)
 {
+    if (listen_fd < 0)
+        return NULL;
     const struct gateway_settings *s = l->shared->settings;
     const struct http_server_params params = {
         .base = l->base,
@@ -135,12 +137,23 @@ static void open_http(struct loop *l, int listen_fd)
                    .header_timeout_ms = (uint32_t)s->http_header_timeout_ms,
                    .body_timeout_ms = (uint32_t)s->http_body_timeout_ms,
                    .idle_timeout_ms = (uint32_t)s->http_idle_timeout_ms,
-                   .connections = (size_t)s->http_connections},
+                   .connections = (size_t)s->http_connections,
+                   .buffered_bytes = (size_t)s->http_buffered_bytes},
         .arg = &l->router,
         .on_request = router_handle,
         .takes_upload = router_takes_upload,
+        .tls = tls,
+        .buffered = l->shared->http_buffered,
     };
-    l->http = http_server_new(&params);
+    return http_server_new(&params);
+}
+
+static size_t active_count(const struct loop *l)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < ARRAY_LEN(l->servers); i++)
+        count += l->servers[i] ? http_server_active_count(l->servers[i]) : 0;
+    return count;
 }
 
 // Ends the loop once nothing is in flight, or when the time for it is over.
@@ -149,7 +162,7 @@ static void check_drained(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     struct loop *l = arg;
-    size_t active = http_server_active_count(l->http);
+    size_t active = active_count(l);
     bool late = clock_monotonic_us() >= l->drain_until_us;
     if (active && !late) {
         (void)event_add(l->drain_check, &(struct timeval){.tv_usec = 10000});
@@ -166,7 +179,9 @@ static void begin_drain(evutil_socket_t fd, short what, void *arg)
     (void)what;
     struct loop *l = arg;
     l->drain_until_us = clock_monotonic_us() + (uint64_t)l->shared->settings->drain_s * 1000000u;
-    http_server_stop(l->http);
+    for (size_t i = 0; i < ARRAY_LEN(l->servers); i++)
+        if (l->servers[i])
+            http_server_stop(l->servers[i]);
     check_drained(-1, 0, l);
 }
 
@@ -174,7 +189,8 @@ static void close_all(struct loop *l)
 {
     store_free(l->store); // answers what still waits for Redis, through the dialects and the server below
     password_client_free(l->passwords);
-    http_server_free(l->http);
+    for (size_t i = 0; i < ARRAY_LEN(l->servers); i++)
+        http_server_free(l->servers[i]);
     for (size_t i = 0; i < l->router.dialect_count; i++)
         l->router.dialects[i].free(l->router.dialects[i].object);
     jobs_free(l->dialect.jobs);
@@ -202,7 +218,8 @@ static struct event_base *new_base(void)
     return base;
 }
 
-int loop_start(const struct loop_shared *shared, int listen_fd, struct loop **ret, struct error *err)
+int loop_start(const struct loop_shared *shared, const struct loop_sockets *take_sockets, struct loop **ret,
+               struct error *err)
 {
     struct loop *l = mem_alloc(sizeof(*l));
     l->shared = shared;
@@ -225,7 +242,8 @@ int loop_start(const struct loop_shared *shared, int listen_fd, struct loop **re
         return rc;
     }
     open_dialects(l);
-    open_http(l, listen_fd);
+    l->servers[0] = open_server(l, take_sockets->http_fd, NULL);
+    l->servers[1] = open_server(l, take_sockets->https_fd, shared->tls);
     if (pthread_create(&l->thread, NULL, run, l) != 0) {
         close_all(l);
         free(l);

@@ -1,4 +1,4 @@
-// One event loop of the gateway: a thread with its own HTTP server on the shared port, Redis connection and
+// One event loop of the gateway: a thread with its own HTTP servers on the shared ports, Redis connection and
 // dialects.
 #ifndef ROLLCALL_GATEWAY_LOOP_H
 #define ROLLCALL_GATEWAY_LOOP_H
@@ -23,11 +23,18 @@ struct loop_shared {
     struct bus *bus;
     struct store_gate *gate;
     struct throttle *throttle;
+    struct http_tls *tls;         // NULL: no listener with TLS
+    atomic_size_t *http_buffered; // bytes of request bodies that all loops hold
 };
 
-// listen_fd is taken. The thread runs when this returns 0.
-must_use int loop_start(const struct loop_shared *shared, int listen_fd, struct loop **ret,
-                        struct error *err);
+// A loop's own sockets of the ports that all loops serve; -1: not that one.
+struct loop_sockets {
+    int http_fd, https_fd;
+};
+
+// The sockets are taken. The thread runs when this returns 0.
+must_use int loop_start(const struct loop_shared *shared, const struct loop_sockets *take_sockets,
+                        struct loop **ret, struct error *err);
 void loop_drain(
     struct loop *l); // any thread: accept no more, finish what is in flight, at most ROLLCALL_DRAIN, then end
 void loop_join(struct loop *l); // frees

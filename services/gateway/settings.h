@@ -6,11 +6,12 @@
 
 struct gateway_settings {
     char *node;
-    char *http_listen;
+    char *http_listen, *https_listen; // NULL: not served
+    char *tls_certificate_file, *tls_key_file;
     int64_t http_threads;
     int64_t http_header_bytes, http_body_bytes;
     int64_t http_header_timeout_ms, http_body_timeout_ms, http_idle_timeout_ms;
-    int64_t http_connections;
+    int64_t http_connections, http_buffered_bytes;
     char *redis_url, *redis_password;
     int64_t redis_wait, redis_wait_timeout_ms;
     char *kafka_bootstrap, *kafka_extra, *topic_prefix;

@@ -7,6 +7,7 @@
 #include "services/gateway/dialect/dialect.h"
 #include "services/gateway/jobs/jobs.h"
 #include "services/gateway/router.h"
+#include "services/gateway/voximplant/voximplant.h"
 #include "services/gateway/yeti/yeti.h"
 
 #include <errno.h>
@@ -121,6 +122,10 @@ static void open_dialects(struct loop *l)
     l->router =
         (struct router){.bus = l->shared->bus, .metrics = l->shared->metrics, .gate = l->shared->gate};
     open_yeti(l);
+    add_dialect(l, (struct dialect){.prefix = VOXIMPLANT_PREFIX,
+                                    .object = voximplant_new(&l->dialect),
+                                    .handle = voximplant_handle,
+                                    .free = voximplant_free});
     open_jobs(l);
 }
 

@@ -1,0 +1,122 @@
+// See facts.h.
+#include "services/gateway/voximplant/facts.h"
+
+#include "common/base/mem.h"
+#include "common/json/json.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define LABEL "voximplant"
+#define INDEX "index"
+
+static char *text_of(const struct json *v)
+{
+    struct str text = json_str(v);
+    return text.n ? str_dup(text) : NULL;
+}
+
+void facts_of(struct facts *ret, const struct registration *r)
+{
+    struct json *root cleanup(json_free_ptr) = NULL;
+    *ret = (struct facts){.is_persistent = true};
+    if (!r->labels || !strstr(r->labels, "\"" LABEL "\"") || json_parse(str_of(r->labels), NULL, &root, NULL))
+        return;
+    const struct json *held = json_get(root, LABEL);
+    ret->is_persistent = json_bool(json_get(held, "is_persistent"), true);
+    ret->proxy = text_of(json_get(held, "proxy"));
+    ret->outbound_proxy = text_of(json_get(held, "outbound_proxy"));
+    for (size_t i = 0; i < TARGET_COUNT; i++) {
+        const struct target_words *w = target_words((enum target_kind)i);
+        ret->binding.of[i].id = json_u64_or(json_get(held, w->id), 0);
+        ret->binding.of[i].name = text_of(json_get(held, w->name));
+    }
+}
+
+void facts_done(struct facts *f)
+{
+    binding_done(&f->binding);
+    free(f->proxy);
+    free(f->outbound_proxy);
+    *f = (struct facts){.is_persistent = true};
+}
+
+bool facts_want_enabled(const struct facts *f)
+{
+    return f->is_persistent || target_is_set(&f->binding.of[TARGET_USER]);
+}
+
+// Only what differs from the defaults, so that a plain registration has no label at all.
+static void write_own(struct json_writer *w, const struct facts *f)
+{
+    json_begin_object(w);
+    if (!f->is_persistent)
+        json_kv_bool(w, "is_persistent", false);
+    for (size_t i = 0; i < TARGET_COUNT; i++) {
+        const struct target_words *words = target_words((enum target_kind)i);
+        const struct target *t = &f->binding.of[i];
+        if (t->id)
+            json_kv_u64(w, words->id, t->id);
+        if (t->name)
+            json_kv_cstr(w, words->name, t->name);
+    }
+    if (f->proxy)
+        json_kv_cstr(w, "proxy", f->proxy);
+    if (f->outbound_proxy)
+        json_kv_cstr(w, "outbound_proxy", f->outbound_proxy);
+    json_end_object(w);
+}
+
+// The members of an object but those named, as they are.
+static void copy_others(struct json_writer *w, const struct json *object, const char *a, const char *b)
+{
+    for (size_t i = 0; i < json_count(object); i++) {
+        struct buf value cleanup(buf_done) = BUF_INIT;
+        struct str key = json_key_at(object, i);
+        if (str_eq_cstr(key, a) || (b && str_eq_cstr(key, b)))
+            continue;
+        json_write_value(&value, json_at(object, i));
+        json_key_str(w, key);
+        json_put_raw(w, buf_str(&value));
+    }
+}
+
+static void write_index(struct json_writer *w, const struct json *held, const struct facts *f)
+{
+    struct buf user cleanup(buf_done) = BUF_INIT;
+    binding_user_key(&f->binding, &user);
+    json_begin_object(w);
+    copy_others(w, held, FACTS_USER_INDEX, NULL);
+    if (user.n)
+        json_kv_str(w, FACTS_USER_INDEX, buf_str(&user));
+    json_end_object(w);
+}
+
+static void add_unless_empty(struct json_writer *w, const char *key, const struct buf *object)
+{
+    if (object->n <= 2)
+        return;
+    json_key(w, key);
+    json_put_raw(w, buf_str(object));
+}
+
+void facts_store(const struct facts *f, struct registration *r)
+{
+    struct json *root cleanup(json_free_ptr) = NULL;
+    struct buf out = BUF_INIT, own cleanup(buf_done) = BUF_INIT, index cleanup(buf_done) = BUF_INIT;
+    if (r->labels && json_parse(str_of(r->labels), NULL, &root, NULL))
+        root = NULL;
+    struct json_writer w = json_writer(&own);
+    write_own(&w, f);
+    w = json_writer(&index);
+    write_index(&w, json_get(root, INDEX), f);
+    w = json_writer(&out);
+    json_begin_object(&w);
+    copy_others(&w, root, LABEL, INDEX);
+    add_unless_empty(&w, LABEL, &own);
+    add_unless_empty(&w, INDEX, &index);
+    json_end_object(&w);
+    free(r->labels);
+    r->labels = out.n > 2 ? buf_steal(&out) : NULL;
+    buf_done(&out);
+}

@@ -1,0 +1,13 @@
+// What each method does; a call that gets here is allowed to. Each answers its call, now or later.
+#ifndef ROLLCALL_GATEWAY_VOXIMPLANT_HANDLERS_H
+#define ROLLCALL_GATEWAY_VOXIMPLANT_HANDLERS_H
+
+#include "services/gateway/voximplant/call.h"
+
+void create_run(struct call *c);
+void update_run(struct call *c);
+void bind_run(struct call *c);
+void delete_run(struct call *c);
+void list_run(struct call *c);
+
+#endif

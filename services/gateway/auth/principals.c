@@ -116,6 +116,22 @@ const struct principal *principals_by_api_key(const struct principals *p, struct
     return k && same ? &k->view : NULL;
 }
 
+const struct principal *principals_api_key(const struct principals *p, struct str id)
+{
+    const struct key_record *k = lookup_text(p->keys_by_id, id);
+    return k && !k->public_key ? &k->view : NULL;
+}
+
+size_t principals_user_count(const struct principals *p)
+{
+    return p->user_count;
+}
+
+const struct principal *principals_user_at(const struct principals *p, size_t index)
+{
+    return &p->users[index]->view;
+}
+
 static const struct account *view_of(const struct account_record *a)
 {
     return a ? &a->view : NULL;

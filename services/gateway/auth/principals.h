@@ -65,6 +65,10 @@ const struct principal *principals_by_username(const struct principals *p, struc
 const struct principal *principals_by_id(const struct principals *p, uint64_t id);
 // The key that an API key's text belongs to (the file holds its SHA-256); takes as long for a wrong one.
 const struct principal *principals_by_api_key(const struct principals *p, struct str api_key);
+// The API key of that id, as a session token names it; NULL: none, or a public key.
+const struct principal *principals_api_key(const struct principals *p, struct str id);
+size_t principals_user_count(const struct principals *p);
+const struct principal *principals_user_at(const struct principals *p, size_t index);
 
 const struct account *principals_account(const struct principals *p, struct str name); // NULL: none
 const struct account *principals_account_by_number(const struct principals *p, uint64_t number);

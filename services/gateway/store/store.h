@@ -67,6 +67,11 @@ struct store_record {
     bool replayed;     // a create that its idempotency key had done before: this is what it made
 };
 typedef void store_record_fn(void *arg, int rc, const struct store_record *record, const struct error *err);
+// Ids of an account above `after`, ascending, `limit` at most: for work that goes on where it was.
+typedef void store_ids_fn(void *arg, int rc, const uint64_t *ids, size_t count, const struct error *err);
+void store_ids(struct store *s, struct str account, uint64_t after, size_t limit, store_ids_fn *fn,
+               void *arg);
+
 typedef void store_page_fn(void *arg, int rc, const struct store_record *records, size_t count,
                            uint64_t total, const struct error *err);
 

@@ -13,6 +13,8 @@
 
 typedef int text_rule(struct str text, struct error *err);
 
+static const struct str local = {"{local}", 7};
+
 static int check_sip_text(struct str text, struct error *err)
 {
     if (!sip_text_is_safe(text))
@@ -26,6 +28,25 @@ static int check_domain(struct str text, struct error *err)
     return sip_hostport_parse(text, &u, err);
 }
 
+// With {local} it must hold for an address of either family, so {local} stands in no user part.
+static int check_with_local_host(struct str text, text_rule *rule, struct error *err)
+{
+    static const char *const hosts[] = {"192.0.2.1", "[2001:db8::1]"};
+    int rc = 0;
+    for (size_t i = 0; i < ARRAY_LEN(hosts) && !rc; i++) {
+        struct buf expanded cleanup(buf_done) = BUF_INIT;
+        struct str rest = text;
+        for (size_t at = str_find_str(rest, local); at < rest.n; at = str_find_str(rest, local)) {
+            buf_add_str(&expanded, str_slice(rest, 0, at));
+            buf_add_cstr(&expanded, hosts[i]);
+            rest = str_slice(rest, at + local.n, rest.n);
+        }
+        buf_add_str(&expanded, rest);
+        rc = rule(buf_str(&expanded), err);
+    }
+    return rc;
+}
+
 static int check_uri(struct str text, struct error *err)
 {
     struct sip_uri u;
@@ -36,6 +57,16 @@ static int check_addr(struct str text, struct error *err)
 {
     struct sip_addr a;
     return sip_addr_parse(text, &a, err);
+}
+
+static int check_aor(struct str text, struct error *err)
+{
+    return check_with_local_host(text, check_uri, err);
+}
+
+static int check_from(struct str text, struct error *err)
+{
+    return check_with_local_host(text, check_addr, err);
 }
 
 // RFC 3261 25.1 qvalue
@@ -59,8 +90,8 @@ static const struct text_member {
     {"domain", offsetof(struct registration, domain), true, check_domain},
     {"username", offsetof(struct registration, username), true, check_sip_text},
     {"display_username", offsetof(struct registration, display_username), false, check_sip_text},
-    {"aor", offsetof(struct registration, aor), false, check_uri},
-    {"from", offsetof(struct registration, from), false, check_addr},
+    {"aor", offsetof(struct registration, aor), false, check_aor},
+    {"from", offsetof(struct registration, from), false, check_from},
     {"registrar", offsetof(struct registration, registrar), false, check_uri},
     {"interface", offsetof(struct registration, interface), false, check_sip_text},
 };
@@ -101,7 +132,7 @@ static int check_credentials(const struct registration *r, struct error *err)
 
 static void add_expanded(struct buf *out, const char *contact, const char *username)
 {
-    static const struct str local = {"{local}", 7}, user = {"{username}", 10};
+    static const struct str user = {"{username}", 10};
     struct str rest = str_of(contact);
     while (rest.n) {
         if (str_starts(rest, local)) {

@@ -53,8 +53,8 @@ struct registration {
     char *domain; // host[:port]
     char *username;
     char *display_username; // nullable, and so are all char * below
-    char *aor;              // sip:user@host where it is not username@domain
-    char *from;             // third-party From
+    char *aor;  // sip:user@host where it is not username@domain; {local} as its host: the registrant's own
+    char *from; // third-party From; {local} as in aor. Host alone in both, without the port
     struct credential credentials[REGISTRATION_MAX_CREDENTIALS];
     size_t credential_count;
     struct contact contacts[REGISTRATION_MAX_CONTACTS];
@@ -99,7 +99,7 @@ must_use int registration_read_sent(const struct json *object, struct registrati
 #define REGISTRATION_PLACE_BYTES 32
 void registration_place(const struct registration *r, char ret[REGISTRATION_PLACE_BYTES]);
 
-// "sip:user@host" as it goes into To; expands scheme, username and domain where aor is unset.
+// "sip:user@host" as it goes into To; expands scheme, username and domain where aor is unset. {local} stays.
 void registration_aor(struct buf *out, const struct registration *r);
 
 // expires, else default_expires, else 3600; 0 and less count as unset.

@@ -19,6 +19,8 @@ static const char *const transport_names[] = {
     [TRANSPORT_WS] = "ws",
 };
 static const char *const shape_names[] = {[RETRY_FIXED] = "fixed", [RETRY_GROWING] = "growing"};
+static const char *const non_stale_names[] = {
+    [NON_STALE_REJECT] = "reject", [NON_STALE_RETRY] = "retry", [NON_STALE_STOP] = "stop"};
 
 const char *registration_scheme_name(enum registration_scheme s)
 {
@@ -85,6 +87,20 @@ static void put_routes(struct json_writer *w, const struct registration *r)
     json_end_array(w);
 }
 
+static void put_quirks(struct json_writer *w, const struct quirks *q)
+{
+    if (!q->challenge_first && q->non_stale == NON_STALE_REJECT && !q->stagger && !q->clear_first)
+        return;
+    json_key(w, "quirks");
+    json_begin_object(w);
+    members_put_flag(w, "challenge_first", q->challenge_first);
+    if (q->non_stale != NON_STALE_REJECT)
+        json_kv_cstr(w, "non_stale", non_stale_names[q->non_stale]);
+    members_put_flag(w, "stagger", q->stagger);
+    members_put_flag(w, "clear_first", q->clear_first);
+    json_end_object(w);
+}
+
 static void put_sent(struct json_writer *w, const struct registration *r)
 {
     json_kv_cstr(w, "scheme", scheme_names[r->scheme]);
@@ -123,6 +139,7 @@ void registration_write(struct buf *out, const struct registration *r)
     json_kv_i64(&w, "retry_delay_s", r->retry_delay_s);
     json_kv_cstr(&w, "retry_shape", shape_names[r->retry_shape]);
     put_set(&w, "max_attempts", r->max_attempts);
+    put_quirks(&w, &r->quirks);
     put_set(&w, "pop", r->pop);
     put_set(&w, "node", r->node);
     if (r->labels) {
@@ -235,8 +252,21 @@ static void read_labels(struct members *m, struct registration *r)
     r->labels = buf_steal(&text);
 }
 
+static int read_quirks(const struct json *object, struct quirks *q, struct error *err)
+{
+    struct members m = members_of(object, err);
+    members_bool(&m, "challenge_first", &q->challenge_first);
+    q->non_stale = members_choice(&m, "non_stale", non_stale_names, ARRAY_LEN(non_stale_names), q->non_stale);
+    members_bool(&m, "stagger", &q->stagger);
+    members_bool(&m, "clear_first", &q->clear_first);
+    return m.rc;
+}
+
 static void read_rest(struct members *m, struct registration *r)
 {
+    const struct json *quirks = members_object(m, "quirks");
+    if (quirks)
+        members_adopt(m, "quirks", read_quirks(quirks, &r->quirks, m->err));
     members_u64(m, "id", &r->id);
     members_text(m, "account", REGISTRATION_MAX_TEXT_BYTES, &r->account);
     members_text(m, "name", REGISTRATION_MAX_TEXT_BYTES, &r->name);

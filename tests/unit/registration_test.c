@@ -57,6 +57,8 @@ static void starts_with_the_defaults_of_the_model(void **state)
     assert_int_equal(r.pop, REGISTRATION_UNSET);
     assert_int_equal(r.node, REGISTRATION_UNSET);
     assert_int_equal(r.default_expires, 3600);
+    assert_false(r.quirks.challenge_first || r.quirks.stagger || r.quirks.clear_first);
+    assert_int_equal(r.quirks.non_stale, NON_STALE_REJECT);
     registration_done(&r);
     registration_done(&r); // once more does no harm
 }
@@ -126,6 +128,8 @@ static void reads_every_member_of_the_example(void **state)
     assert_string_equal(r.interface, "uplink");
     assert_int_equal(r.retry_shape, RETRY_FIXED);
     assert_int_equal(r.max_attempts, 20);
+    assert_true(r.quirks.challenge_first && r.quirks.stagger && r.quirks.clear_first);
+    assert_int_equal(r.quirks.non_stale, NON_STALE_RETRY);
     assert_true(r.pop == 3 && r.node == 12);
     assert_string_equal(r.labels, "{\"dialect\":\"yeti\",\"schema\":1}");
     assert_true(r.refresh_seq == 2 && r.flush_seq == 1 && r.audit_seq == 4);
@@ -220,6 +224,10 @@ static void reading_names_the_member_that_is_wrong(void **state)
         {"{\"id\":1,\"account\":\"a\",\"domain\":\"d\",\"credentials\":[{\"user\":[]}]}",
          "credentials: user"},
         {"{\"id\":1,\"account\":\"a\",\"domain\":\"d\",\"credentials\":[1,2,3,4,5,6,7,8,9]}", "credentials"},
+        {"{\"id\":1,\"account\":\"a\",\"domain\":\"d\",\"quirks\":[]}", "quirks"},
+        {"{\"id\":1,\"account\":\"a\",\"domain\":\"d\",\"quirks\":{\"stagger\":1}}", "quirks: stagger"},
+        {"{\"id\":1,\"account\":\"a\",\"domain\":\"d\",\"quirks\":{\"non_stale\":\"never\"}}",
+         "quirks: non_stale"},
         {"{\"id\":1,\"account\":\"a\",\"domain\":\"d\",\"route_set\":[\"sip:h\",null]}", "route_set"},
         {"{\"id\":1,\"account\":\"a\",\"domain\":\"d\",\"route_set\":[1,2,3,4,5,6,7,8,9]}", "route_set"},
     };
@@ -230,6 +238,39 @@ static void reading_names_the_member_that_is_wrong(void **state)
         if (read_text(bad[i].text, &r, &err) != -EINVAL || !strstr(err.text, bad[i].named))
             fail_msg("%s: the sentence \"%s\" should name %s", bad[i].text, err.text, bad[i].named);
         assert_int_equal(read_text(bad[i].text, &r, NULL), -EINVAL);
+    }
+}
+
+static void each_quirk_alone_comes_back(void **state)
+{
+    static const struct {
+        struct quirks quirks;
+        const char *text;
+    } cases[] = {
+        {{.challenge_first = true}, ",\"quirks\":{\"challenge_first\":true}"},
+        {{.non_stale = NON_STALE_RETRY}, ",\"quirks\":{\"non_stale\":\"retry\"}"},
+        {{.non_stale = NON_STALE_STOP}, ",\"quirks\":{\"non_stale\":\"stop\"}"},
+        {{.stagger = true}, ",\"quirks\":{\"stagger\":true}"},
+        {{.clear_first = true}, ",\"quirks\":{\"clear_first\":true}"},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct buf out cleanup(buf_done) = BUF_INIT, sent cleanup(buf_done) = BUF_INIT;
+        struct registration r, back;
+        fill(&r);
+        r.quirks = cases[i].quirks;
+        registration_write(&out, &r);
+        assert_non_null(strstr(out.p, cases[i].text));
+        assert_int_equal(read_text(out.p, &back, NULL), 0);
+        assert_int_equal(back.quirks.challenge_first, r.quirks.challenge_first);
+        assert_int_equal(back.quirks.non_stale, r.quirks.non_stale);
+        assert_int_equal(back.quirks.stagger, r.quirks.stagger);
+        assert_int_equal(back.quirks.clear_first, r.quirks.clear_first);
+        struct json_writer w = json_writer(&sent);
+        registration_write_sent(&w, &r);
+        assert_null(strstr(sent.p, "quirks"));
+        registration_done(&r);
+        registration_done(&back);
     }
 }
 
@@ -444,9 +485,18 @@ static const struct rule_case rule_cases[] = {
     {aor, "sip:a@b", NULL},
     {aor, "a@b", "aor"},
     {aor, "<sip:a@b>", "aor"},
+    {aor, "sip:a@{local}", NULL},
+    {aor, "sips:a@{local}:5070;x=y", NULL},
+    {aor, "sip:{local}", NULL},
+    {aor, "sip:{local}@b", "aor"},
+    {aor, "sip:{local}@{local}", "aor"},
+    {aor, "sip:a@{local}.example", "aor"},
+    {aor, "sip:a@{remote}", "aor"},
     {from, "\"x\" <sip:a@b>", NULL},
     {from, "sip:a@b", NULL},
     {from, "a@b", "from"},
+    {from, "\"x\" <sip:a@{local}>", NULL},
+    {from, "<sip:{local}@a>", "from"},
     {registrar, "sip:192.0.2.1:5070;transport=tcp", NULL},
     {registrar, "192.0.2.1", "registrar"},
     {registrar, "<sip:h>", "registrar"},
@@ -540,6 +590,7 @@ int main(void)
         cmocka_unit_test(reading_ignores_members_it_does_not_know),
         cmocka_unit_test(reading_names_the_member_that_is_wrong),
         cmocka_unit_test(reading_bounds_every_text),
+        cmocka_unit_test(each_quirk_alone_comes_back),
         cmocka_unit_test(the_place_is_the_node_then_the_pop_then_any),
         cmocka_unit_test(the_address_of_record_is_a_uri_whatever_the_user_is),
         cmocka_unit_test(no_lifetime_or_zero_means_the_default),

@@ -75,7 +75,9 @@ static void adopt_binding(struct engine *e, struct entry *r, const struct status
         int64_t told = last->next_at_wall_ms ? mono_of(last->next_at_wall_ms, now) : latest;
         r->refresh_ms = told < latest ? told : latest;
     }
-    r->shaken = last->state == STATE_UNREGISTERING;
+    // A flush that was not acted on may be half done: its removal came first.
+    bool flushing = r->extra && r->extra->flush_wanted > r->extra->flush_acted;
+    r->shaken = last->state == STATE_UNREGISTERING || flushing;
     entry_count_need(e, r);
 }
 
@@ -85,8 +87,12 @@ static void adopt_failures(struct entry *r, const struct status *last, struct mo
     r->rejected = last->state == STATE_REJECTED;
     r->given_up = last->state == STATE_GIVEN_UP;
     r->removal_sent = last->state == STATE_UNREGISTERING && last->attempt;
+    bool stopped =
+        r->rejected && !last->next_at_wall_ms && r->non_stale == NON_STALE_STOP && r->enabled && !r->removing;
     if (r->attempts)
-        r->retry_ms = last->next_at_wall_ms ? mono_of(last->next_at_wall_ms, now) : ms_of(now);
+        r->retry_ms = stopped                 ? NEVER_MS
+                      : last->next_at_wall_ms ? mono_of(last->next_at_wall_ms, now)
+                                              : ms_of(now);
 }
 
 static void adopt_lists(struct engine *e, struct entry *r, const struct status *last)
@@ -166,7 +172,8 @@ void entry_adopt(struct engine *e, struct entry *r, const struct status *last, b
 // Silent states have no next action; what they say holds, of the revision that they speak of.
 static bool is_settled_for(const struct entry *r, const struct status *last)
 {
-    bool silent = last->state == STATE_DISABLED || last->state == STATE_GIVEN_UP;
+    bool silent = last->state == STATE_DISABLED || last->state == STATE_GIVEN_UP ||
+                  (last->state == STATE_REJECTED && !last->next_at_wall_ms);
     return silent && last->revision == r->revision;
 }
 

@@ -35,6 +35,19 @@ static void fail(struct engine *e, struct flight *f, const struct sip_answer *a,
     flight_fail(e, f, &why, now);
 }
 
+// The registrar refuses credentials that it had asked for just before. A removal is owed, so it is never
+// given up.
+static void fail_refused(struct engine *e, struct flight *f, const struct sip_answer *a, struct moment now)
+{
+    bool binds = f->kind == FLIGHT_BIND || f->kind == FLIGHT_REFRESH;
+    const struct failure why = {.answer = a,
+                                .reason = STR_LIT("the registrar refuses the credentials"),
+                                .slow = f->entry->non_stale != NON_STALE_RETRY,
+                                .final = f->entry->non_stale == NON_STALE_STOP && binds,
+                                .by_local = true};
+    flight_fail(e, f, &why, now);
+}
+
 // May the attempt go on with another request? Not once the loop stood still, not to bind anew without a
 // lease, not for what is no longer wanted. Then it ends without a verdict and is planned again.
 static bool may_go_on(struct engine *e, struct flight *f, struct moment now)
@@ -58,6 +71,8 @@ static bool may_go_on(struct engine *e, struct flight *f, struct moment now)
 static void learn_nonce_age(struct flight *f, size_t i, struct moment now)
 {
     int64_t age = ms_of(now) - f->entry->nonces->items[i].since_ms;
+    if (f->entry->attempts) // it may be the credentials
+        return;
     if (f->preemptive & 1u << i && age > 0)
         pacer_nonce_refused(f->ticket.target, (uint64_t)age, now.us);
 }
@@ -101,7 +116,9 @@ static void on_challenge(struct engine *e, struct flight *f, const struct sip_an
         usable++;
         int held = held_nonce(r->nonces, &parsed[i]);
         if (held >= 0 && f->fresh & 1u << held && !parsed[i].stale) {
-            fail(e, f, a, STR_LIT("the registrar refuses the credentials"), true, now);
+            if (r->non_stale == NON_STALE_RETRY)
+                keep_nonce(e, r, &parsed[i], &fresh, now);
+            fail_refused(e, f, a, now);
             return;
         }
         if (held >= 0)
@@ -157,7 +174,7 @@ static void on_redirect(struct engine *e, struct flight *f, const struct sip_ans
 static void on_too_brief(struct engine *e, struct flight *f, const struct sip_answer *a, struct moment now)
 {
     int64_t least = a->min_expires_s > (int64_t)f->asked_s ? a->min_expires_s : (int64_t)f->asked_s;
-    if (f->kind == FLIGHT_UNBIND || f->lengthened || a->min_expires_s <= 0 ||
+    if (f->kind == FLIGHT_UNBIND || flight_is_aside(f) || f->lengthened || a->min_expires_s <= 0 ||
         least > (int64_t)e->policy.min_expires_cap_s) {
         fail(e, f, a, STR_NONE, false, now);
         return;
@@ -170,25 +187,32 @@ static void on_too_brief(struct engine *e, struct flight *f, const struct sip_an
 
 // ---- acceptance
 
-static void note_acceptance(struct engine *e, const struct flight *f, const struct sip_answer *a,
-                            struct moment now)
+static void note_nonces(struct engine *e, const struct flight *f, const struct sip_answer *a,
+                        struct moment now)
 {
     struct entry *r = f->entry;
+    size_t before = r->nonces ? r->nonces->bytes : 0;
     for (size_t i = 0; r->nonces && i < r->nonces->count; i++) {
         int64_t age = ms_of(now) - r->nonces->items[i].since_ms;
         if (f->preemptive & 1u << i && age > 0)
             pacer_nonce_accepted(f->ticket.target, (uint64_t)age);
     }
+    if (a->nextnonce.n)
+        nonces_next(e->home.texts, &r->nonces, a->nextnonce, ms_of(now));
+    e->bytes += (r->nonces ? r->nonces->bytes : 0) - before;
+    r->cseq_low = false;
+}
+
+static void note_acceptance(struct engine *e, const struct flight *f, const struct sip_answer *a,
+                            struct moment now)
+{
+    struct entry *r = f->entry;
+    note_nonces(e, f, a, now);
     entry_set_shown(e, r, a);
     r->code = (uint16_t)a->status;
     intern_set(e->home.texts, &r->reason, str_slice(a->reason, 0, STATUS_MAX_TEXT_BYTES));
     r->by_local = false;
     r->retry_after_s = 0;
-    r->cseq_low = false;
-    size_t before = r->nonces ? r->nonces->bytes : 0;
-    if (a->nextnonce.n)
-        nonces_next(e->home.texts, &r->nonces, a->nextnonce, ms_of(now));
-    e->bytes += (r->nonces ? r->nonces->bytes : 0) - before;
 }
 
 // The registrar's own word that nothing of ours is bound.
@@ -231,6 +255,7 @@ static void accept_unbind(struct engine *e, struct flight *f, const struct sip_a
     if (goes_on_with_wanted(e, f, now))
         return;
     r->unsure = false;
+    r->cleared = r->cleared || r->differs != SPEC_IDENTITY;
     forget_binding(e, r);
     entry_reset(r);
     if (r->removing)
@@ -276,6 +301,7 @@ static void bind(struct engine *e, struct flight *f, uint32_t granted_s)
     r->refresh_ms = r->last_bind_ms + (int64_t)schedule_refresh_ms(lifetime, &e->rng);
     r->was_bound = true;
     r->shaken = r->doubted = false;
+    r->cleared = true;
     entry_count_need(e, r);
     entry_compare(e, r);
 }
@@ -287,10 +313,13 @@ static void accept_bind(struct engine *e, struct flight *f, const struct sip_ans
     uint32_t granted_s = 0;
     contacts_of(f->spec, interned_str(f->local), &own);
     if (!binding_count(own.items, own.count, a, f->asked_s, &granted_s)) {
-        forget_binding(e, r);
+        if (r->differs != SPEC_ADDRESS || f->kind == FLIGHT_REFRESH)
+            forget_binding(e, r);
         fail(e, f, a, STR_LIT("not registered: the answer holds none of our contacts"), false, now);
         return;
     }
+    if (f->kind == FLIGHT_BIND)
+        entry_leave_address(e, r);
     if (r->bound)
         settle_dropped(e, r, &own, a);
     r->unsure = false;
@@ -313,9 +342,12 @@ static void on_final(struct engine *e, struct flight *f, const struct sip_answer
         f->entry->cseq_low = true;
     switch (row->outcome) {
     case OUTCOME_ACCEPTED:
-        if (f->kind == FLIGHT_UNBIND)
+        if (f->kind == FLIGHT_UNBIND) {
             accept_unbind(e, f, a, now);
-        else
+        } else if (flight_is_aside(f)) {
+            note_nonces(e, f, a, now);
+            flight_end_aside(e, f, a, now);
+        } else
             accept_bind(e, f, a, now);
         break;
     case OUTCOME_CHALLENGE:

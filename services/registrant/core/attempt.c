@@ -29,15 +29,41 @@ static struct flight *take_slot(struct engine *e)
     return f;
 }
 
-void flight_begin(struct engine *e, struct entry *r, enum flight_kind kind, struct moment now)
+bool flight_is_aside(const struct flight *f)
+{
+    return f->kind == FLIGHT_CLEAR || f->kind == FLIGHT_LEAVE;
+}
+
+static void set_what_is_sent(struct engine *e, struct flight *f)
+{
+    struct entry *r = f->entry;
+    struct str local = STR_NONE;
+    switch ((enum flight_kind)f->kind) {
+    case FLIGHT_BIND:
+    case FLIGHT_CLEAR:
+        f->spec = spec_ref(r->want);
+        local = entry_local(e, r->want);
+        break;
+    case FLIGHT_REFRESH:
+    case FLIGHT_UNBIND:
+        f->spec = spec_ref(r->bound);
+        local = interned_str(r->bound_local);
+        break;
+    case FLIGHT_LEAVE:
+        f->spec = spec_ref(r->extra->left);
+        local = interned_str(r->extra->left_local);
+        break;
+    }
+    intern_set(e->home.texts, &f->local, local);
+}
+
+void flight_begin(struct engine *e, struct entry *r, enum flight_kind kind, bool staggered, struct moment now)
 {
     struct flight *f = take_slot(e);
     uint32_t index = f->index, generation = f->generation;
     *f = (struct flight){.index = index, .generation = generation, .entry = r, .kind = (uint8_t)kind};
     f->timer.kind = TIMER_FLIGHT;
-    f->spec = spec_ref(kind == FLIGHT_BIND ? r->want : r->bound);
-    struct str local = kind == FLIGHT_BIND ? entry_local(e, r->want) : interned_str(r->bound_local);
-    intern_set(e->home.texts, &f->local, local);
+    set_what_is_sent(e, f);
     f->revision = r->revision;
     f->continues = kind == FLIGHT_BIND && r->bound && r->differs == SPEC_SAME && r->expires_ms > ms_of(now);
     if (r->extra) {
@@ -49,6 +75,8 @@ void flight_begin(struct engine *e, struct entry *r, enum flight_kind kind, stru
     e->shards[r->shard]->flights++;
     e->stats.in_flight++;
     pacer_sent(e->home.pacer, f->spec->target, r->id, &f->ticket, now.us);
+    if (staggered)
+        pacer_stagger(e->home.pacer, f->spec->target, now.us);
     flight_send(e, f, false, now);
 }
 
@@ -58,7 +86,7 @@ void flight_send(struct engine *e, struct flight *f, bool again, struct moment n
     struct error err = {0};
     if (again)
         pacer_sent_again(e->home.pacer, &f->ticket, now.us);
-    if (f->spec->has_local && !f->local && f->kind == FLIGHT_BIND) {
+    if (f->spec->has_local && !f->local && (f->kind == FLIGHT_BIND || f->kind == FLIGHT_CLEAR)) {
         const struct failure why = {.reason = STR_LIT("no local address for this transport and interface"),
                                     .by_local = true};
         flight_fail(e, f, &why, now);
@@ -103,8 +131,10 @@ void flight_end(struct engine *e, struct flight *f, enum pacer_result result, in
 void flight_may_have_bound(struct engine *e, struct flight *f)
 {
     struct entry *r = f->entry;
-    if (!f->waits || f->kind == FLIGHT_UNBIND)
+    if (!f->waits || f->kind == FLIGHT_UNBIND || flight_is_aside(f))
         return;
+    if (f->kind == FLIGHT_BIND)
+        entry_leave_address(e, r);
     struct buf *lines = &e->scratch[0], *texts[2] = {&e->scratch[1], &e->scratch[2]};
     struct contact_lines ours = {.text = texts[0]}, drop = {.text = texts[1]};
     contacts_of(f->spec, interned_str(f->local), &ours);
@@ -137,7 +167,7 @@ void flight_act_on_commands(struct flight *f)
 {
     struct entry *r = f->entry;
     struct extra *x = r->extra;
-    if (!x)
+    if (!x || flight_is_aside(f))
         return;
     if (f->kind == FLIGHT_UNBIND) {
         if (!r->removing && r->enabled)
@@ -175,6 +205,10 @@ void flight_fail(struct engine *e, struct flight *f, const struct failure *why, 
 {
     struct entry *r = f->entry;
     const struct sip_answer *a = why->answer;
+    if (flight_is_aside(f)) {
+        flight_end_aside(e, f, a, now);
+        return;
+    }
     if (a && a->local)
         flight_may_have_bound(e, f);
     if (f->obsolete) { // of a revision that is no longer wanted: the new one starts at once
@@ -192,12 +226,29 @@ void flight_fail(struct engine *e, struct flight *f, const struct failure *why, 
                                               r->attempts, e->policy.backoff_cap_s, &e->rng);
     int64_t asked = a ? a->retry_after_s : -1;
     r->retry_ms = ms_of(now) + (int64_t)schedule_lengthen_ms(wait, asked, e->policy.retry_after_cap_s);
-    r->rejected = why->slow;
+    if (why->final)
+        r->retry_ms = NEVER_MS;
+    r->rejected = why->slow || why->final;
     bool leaving = r->removing || !r->enabled;
     if (!leaving && r->max_attempts && r->attempts >= r->max_attempts)
         r->given_up = true;
     flight_end(e, f, result_of(a), asked, now);
     report_mark(e, r);
+    entry_update(e, r, now);
+}
+
+// One removal was tried: what it left lapses by itself.
+void flight_end_aside(struct engine *e, struct flight *f, const struct sip_answer *a, struct moment now)
+{
+    struct entry *r = f->entry;
+    if (f->kind == FLIGHT_CLEAR)
+        r->cleared = r->cleared || !f->obsolete;
+    else
+        entry_set_left(e, r, NULL, STR_NONE);
+    bool leave = f->kind == FLIGHT_LEAVE;
+    flight_end(e, f, result_of(a), a ? a->retry_after_s : -1, now);
+    if (leave) // the last report promised no next action
+        report_mark(e, r);
     entry_update(e, r, now);
 }
 

@@ -15,13 +15,25 @@ static void set_limits(struct entry *r, const struct registration *g)
     r->max_attempts = most < 1 ? 0 : most > UINT16_MAX ? UINT16_MAX : (uint16_t)most;
 }
 
+// True when a refusal might be judged otherwise now.
+static bool set_quirks(struct entry *r, const struct quirks *q)
+{
+    bool other = r->non_stale != q->non_stale;
+    r->challenge_first = q->challenge_first;
+    r->non_stale = (uint8_t)q->non_stale & 3;
+    r->stagger = q->stagger;
+    r->clear_first = q->clear_first;
+    return other && r->rejected;
+}
+
 // True when a counter was raised: a command is also a fresh start.
 static bool set_commands(struct engine *e, struct entry *r, const struct registration *g)
 {
     if (!r->extra && !g->refresh_seq && !g->flush_seq && !g->audit_seq)
         return false;
     struct extra *x = entry_extra(e, r);
-    bool raised = g->refresh_seq > x->refresh_wanted && g->refresh_seq > x->refresh_acted;
+    bool raised = (g->refresh_seq > x->refresh_wanted && g->refresh_seq > x->refresh_acted) ||
+                  (g->flush_seq > x->flush_wanted && g->flush_seq > x->flush_acted);
     x->refresh_wanted = g->refresh_seq;
     x->flush_wanted = g->flush_seq;
     x->audit_wanted = g->audit_seq;
@@ -73,8 +85,10 @@ static void apply(struct engine *e, struct entry *r, const struct desired *d, bo
     r->twin = d->twin;
     set_limits(r, g);
     bool changed = set_spec(e, r, g) || switched;
-    bool commanded = set_commands(e, r, g);
-    if (!fresh && (changed || commanded)) {
+    bool commanded = set_commands(e, r, g), reconsidered = set_quirks(r, &g->quirks);
+    if (changed)
+        r->cleared = false;
+    if (!fresh && (changed || commanded || reconsidered)) {
         entry_reset(r);
         if (changed)
             mark_flight_obsolete(e, r);
@@ -95,7 +109,8 @@ static void begin(struct engine *e, struct shard *s, const struct desired *d, st
         entry_adopt(e, r, d->last, d->snapshot, now);
     if (entry_is_unknown(r, d, now))
         entry_assume_bound(e, r, now);
-    if (r->extra && r->extra->refresh_wanted > r->extra->refresh_acted)
+    if (r->extra && (r->extra->refresh_wanted > r->extra->refresh_acted ||
+                     r->extra->flush_wanted > r->extra->flush_acted))
         entry_reset(r);
     entry_update(e, r, now);
 }

@@ -88,6 +88,7 @@ static void free_extra(struct engine *e, struct entry *r)
 {
     if (!r->extra)
         return;
+    entry_set_left(e, r, NULL, STR_NONE);
     e->bytes -= sizeof(*r->extra) + r->extra->bytes;
     free(r->extra->call_id);
     free(r->extra->dropped);
@@ -212,6 +213,26 @@ void entry_set_dropped(struct engine *e, struct entry *r, struct str lines)
     size_t after = lines.n ? lines.n + 1 : 0;
     x->bytes += after - before;
     e->bytes += after - before;
+}
+
+void entry_set_left(struct engine *e, struct entry *r, struct spec *take, struct str local)
+{
+    if (!take && (!r->extra || !r->extra->left))
+        return;
+    struct extra *x = entry_extra(e, r);
+    spec_put(&e->home, &x->left);
+    x->left = take;
+    intern_set(e->home.texts, &x->left_local, take && take->has_local ? local : STR_NONE);
+}
+
+void entry_leave_address(struct engine *e, struct entry *r)
+{
+    if (!r->bound || r->differs != SPEC_ADDRESS)
+        return;
+    entry_set_left(e, r, spec_ref(r->bound), interned_str(r->bound_local));
+    entry_set_dropped(e, r, STR_NONE); // of the same address of record: they lapse
+    entry_set_bound(e, r, NULL, STR_NONE);
+    r->differs = SPEC_SAME;
 }
 
 void entry_set_names(struct engine *e, struct entry *r, struct str call_id, struct str from_tag)

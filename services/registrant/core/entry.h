@@ -27,6 +27,8 @@ struct extra {
     uint64_t audit_wanted, audit_acted;
     char *call_id, *from_tag; // where they are not of our own making (from_tag in the same block)
     char *dropped;            // contacts that may still be bound and are to go: each ended by a line feed
+    struct spec *left; // a binding of an AoR with another address of ours: removed once, or left to lapse
+    struct interned *left_local;
     size_t bytes;
 };
 
@@ -69,7 +71,7 @@ struct entry {
     uint8_t proof;   // enum status_proof
     uint8_t differs; // enum spec_difference between want and bound
     bool removing : 1, enabled : 1, rejected : 1, given_up : 1, retry_fixed : 1, by_local : 1, twin : 1;
-    bool removal_sent : 1, was_bound : 1, ever_sent : 1, cseq_low : 1, no_local : 1;
+    bool removal_sent : 1, was_bound : 1, ever_sent : 1, cseq_low : 1;
     bool adopted : 1; // continues from a report
     bool moved : 1;   // not ours any more: only a note, while its partition is loaded
     bool revision_unsaid : 1;
@@ -77,9 +79,18 @@ struct entry {
     bool shaken : 1;  // a removal was sent and not proved: it may have been done
     bool unsure : 1;  // a former owner may have sent what is wanted and not have said so
     bool dirty : 1, queued : 1, deferred : 1, handover : 1, need_counted : 1, proved_reported : 1;
+    bool challenge_first : 1, stagger : 1, clear_first : 1; // struct quirks
+    uint8_t non_stale : 2;
+    bool cleared : 1; // clear_first: done, or not needed any more
 };
 
-enum flight_kind { FLIGHT_BIND, FLIGHT_REFRESH, FLIGHT_UNBIND }; // REFRESH: what is bound, as it is
+enum flight_kind {
+    FLIGHT_BIND,
+    FLIGHT_REFRESH, // what is bound, as it is
+    FLIGHT_UNBIND,
+    FLIGHT_CLEAR, // removes what is wanted before it is bound; its verdict is nobody's concern
+    FLIGHT_LEAVE, // removes extra.left, in the same way
+};
 
 // One attempt: a request and what it leads to at once (challenge, redirection, longer expiry).
 struct flight {
@@ -172,6 +183,10 @@ void entry_set_want(struct engine *e, struct entry *r, struct spec *take);
 void entry_set_bound(struct engine *e, struct entry *r, struct spec *take, struct str local);
 void entry_compare(struct engine *e, struct entry *r); // sets differs, from the local address as it is now
 void entry_set_dropped(struct engine *e, struct entry *r, struct str lines);
+// What is bound becomes what was left behind, or (NULL) nothing is left behind any more.
+void entry_set_left(struct engine *e, struct entry *r, struct spec *take, struct str local);
+// What is wanted may be bound now: a binding under our former address becomes what is left behind.
+void entry_leave_address(struct engine *e, struct entry *r);
 // Lists and Warning of an answer; the Warning alone where the lists say nothing of our binding.
 void entry_set_shown(struct engine *e, struct entry *r, const struct sip_answer *a);
 void entry_set_warning(struct engine *e, struct entry *r, struct str warning);
@@ -200,7 +215,9 @@ void shard_timer(struct engine *e, struct shard *s, struct moment now);
 // ---- attempt.c, answer.c: what is in flight
 
 struct flight *flight_of(const struct engine *e, const struct entry *r); // or NULL
-void flight_begin(struct engine *e, struct entry *r, enum flight_kind kind, struct moment now);
+// staggered: it had its turn as one of PACE_STAGGERED.
+void flight_begin(struct engine *e, struct entry *r, enum flight_kind kind, bool staggered,
+                  struct moment now);
 void flight_send(struct engine *e, struct flight *f, bool again, struct moment now);
 // Ends the attempt without a verdict; what it may have bound is remembered where an answer is still missing.
 void flight_abandon(struct engine *e, struct flight *f, struct moment now);
@@ -212,12 +229,16 @@ struct failure {
     const struct sip_answer *answer; // or NULL
     struct str reason;               // where our own words are better than the answer's
     bool slow;                       // rejected
+    bool final;                      // rejected and not asked again
     bool by_local;
 };
 void flight_fail(struct engine *e, struct flight *f, const struct failure *why, struct moment now);
 // Commands that the attempt served are acted on, whatever came of it.
 void flight_act_on_commands(struct flight *f);
 void flight_may_have_bound(struct engine *e, struct flight *f);
+// A CLEAR or LEAVE is over, whatever came of it.
+bool flight_is_aside(const struct flight *f);
+void flight_end_aside(struct engine *e, struct flight *f, const struct sip_answer *a, struct moment now);
 
 // ---- request.c
 

@@ -22,6 +22,12 @@ static bool is_leaving(const struct entry *r)
     return r->removing || !r->enabled;
 }
 
+// Refused for good: nothing but a change or a command makes it ask again.
+static bool is_stopped(const struct entry *r)
+{
+    return r->attempts && r->retry_ms == NEVER_MS;
+}
+
 // Another identity is wanted than the one that is bound.
 static bool is_changing(const struct entry *r)
 {
@@ -39,11 +45,12 @@ int64_t machine_lapse_ms(const struct entry *r)
     return r->last_bind_ms + LAPSE_MARGIN_MS + (int64_t)longest * 1000;
 }
 
-static enum pacer_class class_of(const struct entry *r, int64_t now_ms)
+// Of what binds anew or removes. Removals are in no hurry: a flush of many must not hold refreshes up.
+static enum pacer_class class_of(const struct entry *r, bool binds)
 {
-    if (machine_is_live(r, now_ms) && !is_leaving(r))
-        return PACE_LIVE;
-    return r->was_bound && !is_leaving(r) ? PACE_LAPSED : PACE_NEW;
+    if (r->stagger)
+        return PACE_STAGGERED;
+    return binds && r->was_bound ? PACE_LAPSED : PACE_NEW;
 }
 
 static int64_t later(int64_t a, int64_t b)
@@ -80,21 +87,23 @@ static struct plan plan_removal(const struct entry *r, enum permission permissio
     if (permission != PERMIT_ALL)
         return plan_refresh(r, now_ms);
     return (struct plan){
-        .kind = PLAN_UNBIND, .at_ms = r->attempts ? r->retry_ms : now_ms, .class = class_of(r, now_ms)};
+        .kind = PLAN_UNBIND, .at_ms = r->attempts ? r->retry_ms : now_ms, .class = class_of(r, false)};
 }
 
-struct plan machine_plan(const struct entry *r, enum permission permission, int64_t now_ms)
+// What was left behind is removed after its successor is bound, or before all is.
+static bool must_leave(const struct entry *r, int64_t now_ms)
 {
-    if (r->flight || r->proof || permission == PERMIT_NOTHING)
-        return (struct plan){.kind = PLAN_NOTHING};
-    if (r->removing || (!r->enabled && r->bound) || (r->enabled && (is_changing(r) || must_empty_first(r))))
-        return plan_removal(r, permission, now_ms);
-    if (is_leaving(r) || r->given_up)
-        return (struct plan){.kind = PLAN_NOTHING};
-    if (permission != PERMIT_ALL)
-        return plan_refresh(r, now_ms);
+    if (!r->extra || !r->extra->left)
+        return false;
+    return is_leaving(r) || (machine_is_live(r, now_ms) && r->differs == SPEC_SAME && !r->attempts);
+}
+
+static struct plan plan_bind(const struct entry *r, int64_t now_ms)
+{
     bool live = machine_is_live(r, now_ms);
-    struct plan plan = {.kind = PLAN_BIND, .class = class_of(r, now_ms)};
+    bool clears = r->clear_first && !r->cleared && !live;
+    struct plan plan = {.kind = clears ? PLAN_CLEAR : PLAN_BIND,
+                        .class = live ? PACE_LIVE : class_of(r, !clears)};
     if (r->attempts)
         plan.at_ms = r->retry_ms;
     else if (!live || r->differs != SPEC_SAME || is_commanded(r) || r->unsure)
@@ -104,12 +113,30 @@ struct plan machine_plan(const struct entry *r, enum permission permission, int6
     return plan;
 }
 
+bool plan_sends(const struct plan *plan)
+{
+    return plan->kind != PLAN_NOTHING && plan->kind != PLAN_HOLD && plan->kind != PLAN_GONE;
+}
+
+struct plan machine_plan(const struct entry *r, enum permission permission, int64_t now_ms)
+{
+    if (r->flight || r->proof || permission == PERMIT_NOTHING)
+        return (struct plan){.kind = PLAN_NOTHING};
+    if (must_leave(r, now_ms) && permission == PERMIT_ALL)
+        return (struct plan){.kind = PLAN_LEAVE, .at_ms = now_ms, .class = class_of(r, false)};
+    if (r->removing || (!r->enabled && r->bound) || (r->enabled && (is_changing(r) || must_empty_first(r))))
+        return plan_removal(r, permission, now_ms);
+    if (is_leaving(r) || r->given_up || is_stopped(r))
+        return (struct plan){.kind = PLAN_NOTHING};
+    return permission == PERMIT_ALL ? plan_bind(r, now_ms) : plan_refresh(r, now_ms);
+}
+
 enum status_state machine_state(const struct entry *r, int64_t now_ms)
 {
     if (r->removing)
         return r->proof ? STATE_UNREGISTERED : STATE_UNREGISTERING;
     if (!r->enabled)
-        return r->bound ? STATE_UNREGISTERING : STATE_DISABLED;
+        return r->bound || r->flight ? STATE_UNREGISTERING : STATE_DISABLED; // in flight: it may bind yet
     if (r->given_up)
         return STATE_GIVEN_UP;
     if (r->rejected)

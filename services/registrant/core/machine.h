@@ -10,19 +10,23 @@ enum plan_kind {
     PLAN_BIND,    // REGISTER what is wanted
     PLAN_REFRESH, // REGISTER what is bound, as it is
     PLAN_UNBIND,  // REGISTER with expires=0 what is bound
+    PLAN_CLEAR,   // REGISTER with expires=0 what is wanted, before it is bound
+    PLAN_LEAVE,   // REGISTER with expires=0 what was left behind under another address of record
     PLAN_HOLD,    // there is work that may not be done now: without a lease, or in a parked partition
     PLAN_GONE,    // what was to be removed is proved gone
 };
 
 struct plan {
     enum plan_kind kind;
-    int64_t at_ms; // of BIND, REFRESH, UNBIND
+    int64_t at_ms; // of what sends
     enum pacer_class class;
     enum status_proof proof; // of GONE
 };
 
 // May anything be sent, or only what keeps a binding alive?
 enum permission { PERMIT_ALL, PERMIT_REFRESH, PERMIT_NOTHING };
+
+bool plan_sends(const struct plan *plan);
 
 struct plan machine_plan(const struct entry *r, enum permission permission, int64_t now_ms);
 enum status_state machine_state(const struct entry *r, int64_t now_ms);

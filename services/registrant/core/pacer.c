@@ -5,6 +5,7 @@
 
 #include "common/base/mem.h"
 #include "services/registrant/core/breaker.h"
+#include "services/registrant/core/heap.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -14,15 +15,12 @@
 #define NEED_UNIT        UINT64_C(1000000000) // need is summed as this / interval
 #define NONCE_LEARNED_US (UINT64_C(86400) * 1000000)
 #define CLASS_SHIFT      62
-#define HEAP_KEPT        1024
+#define ORDER_MASK       ((UINT64_C(1) << CLASS_SHIFT) - 1)
 #define SUSPECT_PART     4 // suspects together: a quarter of the slots
 #define NONCE_TRY_AGAIN  8
 #define BURST_PER_SECOND 10
 
-struct waiting {
-    uint64_t key; // class, then order
-    struct pacer_item *item;
-};
+#define STAGGER_LEAST_SHARE 0.001 // a thread that owns less waits no longer than this would make it
 
 struct pacer_target {
     UT_hash_handle hh;
@@ -30,14 +28,15 @@ struct pacer_target {
     TAILQ_ENTRY(pacer_target) blocked; // waits for room among the suspects
     struct wheel_node timer;
     struct breaker breaker;
-    struct waiting *heap;
-    size_t heap_count, heap_size;
+    struct heap heap, staggered; // keys: class, then order
+    uint64_t stagger_until_us;
     uint64_t need; // NEED_UNIT / interval_ms, summed
     uint64_t nonce_age_ms, nonce_refused_us;
     double tokens;
     uint64_t tokens_at_us;
     uint32_t refs, in_flight, probes, nonce_refusals, nonces_skipped;
     bool suspect, in_ring, is_blocked, raised;
+    bool dozes; // its timer is set for the staggered alone
     struct pacer *home;
     size_t key_bytes;
     char key[];
@@ -118,11 +117,17 @@ static void leave_blocked(struct pacer *p, struct pacer_target *t)
 
 static void enter_ring(struct pacer *p, struct pacer_target *t)
 {
-    if (t->in_ring || !t->heap_count)
+    if (t->in_ring || !(t->heap.count + t->staggered.count))
         return;
     leave_blocked(p, t);
     TAILQ_INSERT_TAIL(&p->ring, t, ring);
     t->in_ring = true;
+}
+
+// Has it to wait for its timer, whatever comes?
+static bool sleeps(const struct pacer_target *t)
+{
+    return wheel_is_set(&t->timer) && !t->dozes;
 }
 
 void pacer_target_put(struct pacer *p, struct pacer_target **t)
@@ -131,13 +136,14 @@ void pacer_target_put(struct pacer *p, struct pacer_target **t)
     *t = NULL;
     if (!it || --it->refs)
         return;
-    assert(!it->heap_count && !it->need);
+    assert(!it->heap.count && !it->staggered.count && !it->need);
     leave_ring(p, it);
     leave_blocked(p, it);
     wheel_clear(p->params.wheel, &it->timer);
-    p->bytes -= sizeof(*it) + it->key_bytes + 1 + it->heap_size * sizeof(*it->heap);
+    p->bytes -= sizeof(*it) + it->key_bytes + 1 + heap_bytes(&it->heap) + heap_bytes(&it->staggered);
     HASH_DEL(p->targets, it);
-    free(it->heap);
+    heap_done(&it->heap);
+    heap_done(&it->staggered);
     free(it);
 }
 
@@ -169,68 +175,39 @@ void pacer_need_remove(struct pacer_target *t, uint64_t interval_ms)
     note_rate(t);
 }
 
-// ---- the heap of what waits for a target
+// ---- what waits for a target
 
-static void place(struct pacer_target *t, size_t i, struct waiting w)
+static size_t waiting_bytes(const struct pacer_target *t)
 {
-    t->heap[i] = w;
-    w.item->heap_at = (uint32_t)i + 1;
+    return heap_bytes(&t->heap) + heap_bytes(&t->staggered);
 }
 
-static void sift_up(struct pacer_target *t, size_t i)
+static size_t waiting_count(const struct pacer_target *t)
 {
-    struct waiting w = t->heap[i];
-    for (; i && t->heap[(i - 1) / 2].key > w.key; i = (i - 1) / 2)
-        place(t, i, t->heap[(i - 1) / 2]);
-    place(t, i, w);
+    return t->heap.count + t->staggered.count;
 }
 
-static void sift_down(struct pacer_target *t, size_t i)
+static struct heap *heap_with(struct pacer_target *t, const struct pacer_item *item)
 {
-    struct waiting w = t->heap[i];
-    for (;;) {
-        size_t child = 2 * i + 1;
-        if (child >= t->heap_count)
-            break;
-        if (child + 1 < t->heap_count && t->heap[child + 1].key < t->heap[child].key)
-            child++;
-        if (t->heap[child].key >= w.key)
-            break;
-        place(t, i, t->heap[child]);
-        i = child;
-    }
-    place(t, i, w);
+    return heap_has(&t->heap, item) ? &t->heap : heap_has(&t->staggered, item) ? &t->staggered : NULL;
 }
 
-static void heap_remove(struct pacer *p, struct pacer_target *t, size_t i)
+static void add(struct pacer_target *t, struct heap *h, uint64_t key, struct pacer_item *item)
 {
-    t->heap[i].item->heap_at = 0;
-    struct waiting last = t->heap[--t->heap_count];
-    p->waiting--;
-    if (!t->heap_count && t->heap_size > HEAP_KEPT) { // grown by a storm: give it back
-        p->bytes -= t->heap_size * sizeof(*t->heap);
-        free(t->heap);
-        t->heap = NULL;
-        t->heap_size = 0;
-    }
-    if (i == t->heap_count)
-        return;
-    place(t, i, last);
-    sift_up(t, i);
-    sift_down(t, last.item->heap_at - 1);
-}
-
-static void heap_add(struct pacer *p, struct pacer_target *t, struct waiting w)
-{
-    if (t->heap_count == t->heap_size) {
-        size_t size = t->heap_size ? t->heap_size * 2 : 8;
-        p->bytes += (size - t->heap_size) * sizeof(*t->heap);
-        t->heap = mem_resize(t->heap, size, sizeof(*t->heap));
-        t->heap_size = size;
-    }
-    t->heap[t->heap_count++] = w;
+    struct pacer *p = t->home;
+    p->bytes -= waiting_bytes(t);
+    heap_add(h, key, item);
+    p->bytes += waiting_bytes(t);
     p->waiting++;
-    sift_up(t, t->heap_count - 1);
+}
+
+static void drop(struct pacer_target *t, struct heap *h, size_t index)
+{
+    struct pacer *p = t->home;
+    p->bytes -= waiting_bytes(t);
+    heap_remove(h, index);
+    p->bytes += waiting_bytes(t);
+    p->waiting--;
 }
 
 bool pacer_waits(const struct pacer_item *item)
@@ -238,37 +215,48 @@ bool pacer_waits(const struct pacer_item *item)
     return item->heap_at != 0;
 }
 
-static bool waits_at(const struct pacer_target *t, const struct pacer_item *item)
-{
-    return item->heap_at && item->heap_at <= t->heap_count && t->heap[item->heap_at - 1].item == item;
-}
-
 bool pacer_waits_as(const struct pacer_target *t, const struct pacer_item *item, enum pacer_class class)
 {
-    return waits_at(t, item) && t->heap[item->heap_at - 1].key >> CLASS_SHIFT == class;
+    const struct heap *h = class == PACE_STAGGERED ? &t->staggered : &t->heap;
+    return heap_has(h, item) && h->items[item->heap_at - 1].key >> CLASS_SHIFT == class;
 }
 
 void pacer_wait(struct pacer *p, struct pacer_target *t, struct pacer_item *item, enum pacer_class class,
                 uint64_t order, uint64_t now_us)
 {
     (void)now_us;
-    if (waits_at(t, item))
-        heap_remove(p, t, item->heap_at - 1);
+    struct heap *held = heap_with(t, item);
+    if (held)
+        drop(t, held, item->heap_at - 1);
     if (class != PACE_LIVE)
         order = p->order++;
-    uint64_t key = (uint64_t) class << CLASS_SHIFT | (order & ((UINT64_C(1) << CLASS_SHIFT) - 1));
-    heap_add(p, t, (struct waiting){.key = key, .item = item});
-    if (!wheel_is_set(&t->timer))
+    uint64_t key = (uint64_t) class << CLASS_SHIFT | (order & ORDER_MASK);
+    add(t, class == PACE_STAGGERED ? &t->staggered : &t->heap, key, item);
+    if (!sleeps(t))
         enter_ring(p, t);
 }
 
 void pacer_cancel(struct pacer *p, struct pacer_target *t, struct pacer_item *item)
 {
-    if (!waits_at(t, item))
+    struct heap *held = heap_with(t, item);
+    if (!held)
         return;
-    heap_remove(p, t, item->heap_at - 1);
-    if (!t->heap_count)
+    drop(t, held, item->heap_at - 1);
+    if (!waiting_count(t))
         leave_ring(p, t);
+}
+
+// What goes next, or NULL: only staggered ones wait, and it is too soon for one. Theirs is a place among the
+// new ones, in order of asking.
+static struct heap *next_heap(struct pacer_target *t, uint64_t now_us)
+{
+    if (!t->staggered.count || now_us < t->stagger_until_us)
+        return t->heap.count ? &t->heap : NULL;
+    if (!t->heap.count)
+        return &t->staggered;
+    uint64_t first = t->heap.items[0].key, staggered = t->staggered.items[0].key;
+    bool later = first >> CLASS_SHIFT != PACE_NEW || (first & ORDER_MASK) < (staggered & ORDER_MASK);
+    return later ? &t->heap : &t->staggered;
 }
 
 // ---- who may send
@@ -292,6 +280,7 @@ static void refill(const struct pacer *p, struct pacer_target *t, uint64_t now_u
 static void sleep_until(struct pacer *p, struct pacer_target *t, uint64_t when_us)
 {
     leave_ring(p, t);
+    t->dozes = false;
     wheel_set(p->params.wheel, &t->timer, when_us);
 }
 
@@ -332,16 +321,22 @@ struct pacer_item *pacer_next(struct pacer *p, uint64_t now_us)
         struct pacer_target *t = TAILQ_FIRST(&p->ring);
         if (!t)
             return NULL;
-        if (!t->heap_count) {
+        if (!waiting_count(t)) {
             leave_ring(p, t);
+            continue;
+        }
+        struct heap *h = next_heap(t, now_us);
+        if (!h) {
+            sleep_until(p, t, t->stagger_until_us);
+            t->dozes = true;
             continue;
         }
         if (!may_send(p, t, now_us))
             continue;
         TAILQ_REMOVE(&p->ring, t, ring);
         TAILQ_INSERT_TAIL(&p->ring, t, ring);
-        struct pacer_item *item = t->heap[0].item;
-        heap_remove(p, t, 0);
+        struct pacer_item *item = h->items[0].item;
+        drop(t, h, 0);
         return item;
     }
     return NULL;
@@ -370,6 +365,12 @@ void pacer_sent_again(struct pacer *p, struct pacer_ticket *ticket, uint64_t now
     ticket->target->tokens -= 1;
 }
 
+void pacer_stagger(struct pacer *p, struct pacer_target *t, uint64_t now_us)
+{
+    double share = p->share > STAGGER_LEAST_SHARE ? p->share : STAGGER_LEAST_SHARE;
+    t->stagger_until_us = now_us + (uint64_t)(1e6 / share);
+}
+
 void pacer_unanswered(struct pacer *p, struct pacer_ticket *ticket)
 {
     struct pacer_target *t = ticket->target;
@@ -395,7 +396,7 @@ static void clear_suspicion(struct pacer *p, struct pacer_target *t)
         return;
     t->suspect = false;
     p->suspect_in_flight -= t->in_flight;
-    if (!wheel_is_set(&t->timer))
+    if (!sleeps(t))
         enter_ring(p, t);
     release_blocked(p);
 }
@@ -436,7 +437,7 @@ void pacer_done(struct pacer *p, struct pacer_ticket *ticket, enum pacer_result 
     p->in_flight--;
     if (result != PACER_DROPPED)
         tell_breaker(p, ticket, result, retry_after_s, now_us);
-    if (!wheel_is_set(&t->timer))
+    if (!sleeps(t))
         enter_ring(p, t);
     release_blocked(p);
     pacer_target_put(p, &ticket->target);

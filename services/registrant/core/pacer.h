@@ -15,6 +15,11 @@ enum pacer_class {
     PACE_LIVE,   // a binding that lives: the one that ends first goes first
     PACE_LAPSED, // was bound: in order of asking
     PACE_NEW,    // everything else: in order of asking
+    // Like PACE_NEW, but one at a time with a pause after each (struct quirks): a second where one thread
+    // owns all partitions, a second divided by its share else. So to one registrar there is at most one a
+    // second from all threads together on the average, and from one thread never two within a second; two
+    // threads do not know of each other's turns. Nothing of another class waits for the pause.
+    PACE_STAGGERED,
 };
 
 enum pacer_result {
@@ -49,7 +54,7 @@ struct pacer_ticket {
 struct pacer *pacer_new(const struct pacer_params *p);
 void pacer_free(struct pacer *p); // all targets must have been given back
 
-// owned / all partitions of the place, divided by the SIP threads: 0 … 1.
+// owned / all partitions of the place, divided by the SIP threads: 0 … 1. Divides rates and staggered turns.
 void pacer_set_share(struct pacer *p, double share);
 
 struct pacer_target *pacer_target_get(struct pacer *p, struct str key); // a reference for the caller
@@ -77,6 +82,8 @@ void pacer_sent(struct pacer *p, struct pacer_target *t, uint64_t id, struct pac
                 uint64_t now_us);
 // The same work sends again (a challenge was answered): takes from the bucket, never waits.
 void pacer_sent_again(struct pacer *p, struct pacer_ticket *ticket, uint64_t now_us);
+// What was sent had its turn as one of PACE_STAGGERED: the pause begins.
+void pacer_stagger(struct pacer *p, struct pacer_target *t, uint64_t now_us);
 // Nothing came for 4 s: the target is suspect until it answers.
 void pacer_unanswered(struct pacer *p, struct pacer_ticket *ticket);
 // Something was received, though the work goes on (a challenge).

@@ -92,7 +92,7 @@ void contacts_to_drop(struct engine *e, const struct entry *r, const struct cont
     struct pieces pieces = pieces_in(ret->text);
     if (r->bound)
         add_contacts_of(r->bound, interned_str(r->bound_local), keep, &pieces);
-    if (r->bound && r->unsure && r->want && r->differs != SPEC_IDENTITY)
+    if (r->bound && r->unsure && r->want && r->differs < SPEC_ADDRESS)
         add_contacts_of(r->want, entry_local(e, r->want), keep, &pieces);
     struct str rest = str_of(r->extra ? r->extra->dropped : NULL), line;
     while (str_split(&rest, '\n', &line))
@@ -151,9 +151,14 @@ static void build_contacts(struct engine *e, struct flight *f, const struct spec
         return;
     }
     contacts_of(f->spec, interned_str(f->local), &own);
+    if (flight_is_aside(f)) {
+        add_dropped_contacts(&own, out);
+        return;
+    }
     add_bound_contacts(v, &own, r->floor_s, out);
-    if (!r->bound || (r->bound == f->spec && str_eq(interned_str(r->bound_local), interned_str(f->local)) &&
-                      !(r->extra && r->extra->dropped)))
+    if (!r->bound || (f->kind == FLIGHT_BIND && r->differs == SPEC_ADDRESS) ||
+        (r->bound == f->spec && str_eq(interned_str(r->bound_local), interned_str(f->local)) &&
+         !(r->extra && r->extra->dropped)))
         return;
     contacts_to_drop(e, r, &own, &drop);
     add_dropped_contacts(&drop, out);
@@ -180,7 +185,8 @@ static int find_credential(const struct spec_view *v, struct str realm)
 static const struct spec *request_credentials(const struct flight *f)
 {
     const struct entry *r = f->entry;
-    bool newer = f->kind == FLIGHT_UNBIND && r->want && r->differs != SPEC_IDENTITY;
+    bool newer = (f->kind == FLIGHT_UNBIND && r->want && r->differs != SPEC_IDENTITY) ||
+                 (f->kind == FLIGHT_LEAVE && r->want);
     return newer ? r->want : f->spec;
 }
 
@@ -252,6 +258,8 @@ static int add_authorizations(struct engine *e, struct flight *f, const struct s
     f->preemptive = 0;
     for (size_t i = 0; n && i < n->count; i++) {
         bool fresh = f->fresh & 1u << i;
+        if (!fresh && f->entry->challenge_first)
+            continue;
         int64_t age = ms_of(now) - n->items[i].since_ms;
         if (!fresh && !pacer_nonce_is_worth(f->ticket.target, age > 0 ? (uint64_t)age : 0, now.us))
             continue;
@@ -279,11 +287,11 @@ static void build_head(struct engine *e, const struct flight *f, const struct sp
     else
         spec_request_uri(f->spec, out->text);
     piece_end(out);
-    spec_to(f->spec, v, out->text);
+    spec_to(f->spec, v, interned_str(f->local), out->text);
     piece_end(out);
     buf_clear(tag);
     entry_from_tag(f->entry, tag);
-    spec_from(f->spec, v, buf_str(tag), out->text);
+    spec_from(f->spec, v, interned_str(f->local), buf_str(tag), out->text);
     piece_end(out);
     entry_call_id(f->entry, out->text);
     piece_end(out);
@@ -306,6 +314,7 @@ static int hand_over(struct engine *e, struct flight *f, const struct spec_view 
                      const struct pieces *contacts, const struct pieces *lines)
 {
     struct str contact_items[REQUEST_MAX_CONTACTS], line_items[STATUS_MAX_NONCES];
+    bool removes = f->kind == FLIGHT_UNBIND || flight_is_aside(f);
     uint32_t least = f->entry->floor_s, asked = f->spec->expires_s > least ? f->spec->expires_s : least;
     const struct sip_request request = {
         .request_uri = head[0],
@@ -316,7 +325,7 @@ static int hand_over(struct engine *e, struct flight *f, const struct spec_view 
         .cseq = f->entry->cseq,
         .contacts = contact_items,
         .contact_count = all_pieces(contacts, contact_items),
-        .expires = f->kind == FLIGHT_UNBIND ? 0 : asked,
+        .expires = removes ? 0 : asked,
         .routes = f->redirect ? NULL : v->routes,
         .route_count = f->redirect ? 0 : v->route_count,
         .transport = f->spec->transport,
@@ -324,7 +333,7 @@ static int hand_over(struct engine *e, struct flight *f, const struct spec_view 
         .authorizations = line_items,
         .authorization_count = all_pieces(lines, line_items),
     };
-    f->asked_s = f->kind == FLIGHT_UNBIND ? 0 : longest_asked(v, asked, least);
+    f->asked_s = removes ? 0 : longest_asked(v, asked, least);
     return e->ops->send(e->ops_arg, &request, (uint64_t)f->generation << 32 | f->index);
 }
 

@@ -120,6 +120,11 @@ static struct pacer_target *find_target(struct spec_home *home, const struct spe
     return t;
 }
 
+static bool holds_local(struct str text)
+{
+    return str_find_str(text, SPEC_LOCAL) < text.n;
+}
+
 struct spec *spec_new(struct spec_home *home, const struct registration *r)
 {
     struct buf text = BUF_INIT;
@@ -136,8 +141,9 @@ struct spec *spec_new(struct spec_home *home, const struct registration *r)
     s->force_expire = r->force_expire;
     int64_t expires = registration_expires(r);
     s->expires_s = expires <= 0 ? 1 : expires > UINT32_MAX / 2 ? UINT32_MAX / 2 : (uint32_t)expires;
+    s->has_local = holds_local(str_of(r->aor)) || holds_local(str_of(r->from));
     for (size_t i = 0; i < r->contact_count; i++)
-        s->has_local = s->has_local || strstr(r->contacts[i].uri, "{local}");
+        s->has_local = s->has_local || holds_local(str_of(r->contacts[i].uri));
     s->domain = intern_or_null(home->texts, r->domain);
     s->registrar = intern_or_null(home->texts, r->registrar);
     s->interface = intern_or_null(home->texts, r->interface);
@@ -175,18 +181,53 @@ static bool same_texts(const struct spec *a, const struct spec *b)
            a->text_bytes == b->text_bytes && memcmp(a->text, b->text, a->text_bytes) == 0;
 }
 
-static bool same_identity(const struct spec *a, const struct spec_view *va, const struct spec *b,
-                          const struct spec_view *vb)
+// Could `text` be `given` with some host in the place of {local}?
+static bool is_made_of(struct str given, struct str text)
+{
+    size_t at = str_find_str(given, SPEC_LOCAL);
+    if (at == given.n)
+        return str_eq(given, text);
+    struct str before = str_slice(given, 0, at), after = str_slice(given, at + SPEC_LOCAL.n, given.n);
+    return text.n > before.n + after.n && str_starts(text, before) && str_ends(text, after);
+}
+
+// To and From as they are with `local`.
+struct identity {
+    struct buf aor, from;
+    bool incomplete; // it needs an address and there is none
+};
+
+static void identity_of(const struct spec *s, const struct spec_view *v, struct str local,
+                        struct identity *ret)
+{
+    *ret = (struct identity){.aor = BUF_INIT, .from = BUF_INIT};
+    spec_aor(s, v, local, &ret->aor);
+    spec_replace_local(v->from, spec_host_of(local), &ret->from);
+    ret->incomplete = !local.n && (holds_local(v->aor) || holds_local(v->from));
+}
+
+static void identity_done(struct identity *i)
+{
+    buf_done(&i->aor);
+    buf_done(&i->from);
+}
+
+static enum spec_difference compare_identity(const struct spec *a, const struct spec_view *va,
+                                             struct str local_a, const struct spec *b,
+                                             const struct spec_view *vb, struct str local_b)
 {
     if (a->scheme != b->scheme || a->domain != b->domain || a->registrar != b->registrar)
-        return false;
-    struct buf left = BUF_INIT, right = BUF_INIT;
-    spec_aor(a, va, &left);
-    spec_aor(b, vb, &right);
-    bool same = str_eq(buf_str(&left), buf_str(&right)) && str_eq(va->from, vb->from);
-    buf_done(&left);
-    buf_done(&right);
-    return same;
+        return SPEC_IDENTITY;
+    struct identity ia, ib;
+    identity_of(a, va, local_a, &ia);
+    identity_of(b, vb, local_b, &ib);
+    bool same = ia.incomplete || ib.incomplete ||
+                (str_eq(buf_str(&ia.aor), buf_str(&ib.aor)) && str_eq(buf_str(&ia.from), buf_str(&ib.from)));
+    bool moved = a->has_local && is_made_of(va->aor.n ? va->aor : buf_str(&ia.aor), buf_str(&ib.aor)) &&
+                 is_made_of(va->from, buf_str(&ib.from));
+    identity_done(&ia);
+    identity_done(&ib);
+    return same ? SPEC_SAME : moved ? SPEC_ADDRESS : SPEC_IDENTITY;
 }
 
 static bool same_contacts(const struct spec_view *a, struct str local_a, const struct spec_view *b,
@@ -253,8 +294,9 @@ enum spec_difference spec_compare(const struct spec *a, struct str local_a, cons
     struct spec_view va, vb;
     spec_open(a, &va);
     spec_open(b, &vb);
-    if (!same_identity(a, &va, b, &vb))
-        return SPEC_IDENTITY;
+    enum spec_difference identity = compare_identity(a, &va, local_a, b, &vb, local_b);
+    if (identity != SPEC_SAME)
+        return identity;
     if (same_head && str_eq(va.username, vb.username) && str_eq(va.display, vb.display) &&
         same_contacts(&va, local_a, &vb, local_b) && same_credentials(&va, &vb, ring, context))
         return SPEC_SAME;

@@ -22,7 +22,7 @@ struct spec {
     struct interned *routes; // joined by a line feed, which no route can hold
     uint32_t expires_s;
     uint8_t scheme, transport, credential_count, contact_count;
-    bool force_expire, has_local; // has_local: a contact holds {local}
+    bool force_expire, has_local; // has_local: a contact, the AoR or the From holds {local}
     char text[];                  // each string: two bytes of length (0xffff: absent), its bytes, NUL
 };
 
@@ -47,26 +47,38 @@ void spec_put(struct spec_home *home, struct spec **s);
 void spec_open(const struct spec *s, struct spec_view *ret);
 
 // Fills what status_bound.sent holds, borrowed from the block and from `scratch` (cleared here); {local} is
-// replaced by `local`. Not to be passed to registration_done.
+// replaced by `local`: host:port, of which the AoR and the From take the host. Not to be passed to
+// registration_done.
 void spec_sent(struct spec *s, struct str local, struct registration *ret, struct buf *scratch);
 
 enum spec_difference {
     SPEC_SAME,
     SPEC_OTHER,    // sent, but the same binding: REGISTER again
+    SPEC_ADDRESS,  // another binding, but only because {local} in To or From is another host in b
     SPEC_IDENTITY, // To, From, Request-URI or registrar: another binding
 };
-// What differs on the wire. Secrets are compared as opened, so sealing one anew is no difference.
+// What differs on the wire. Secrets are compared as opened, so sealing one anew is no difference. Where an
+// identity needs {local} and there is none, it is taken for the same: nothing is given up for what cannot be.
 enum spec_difference spec_compare(const struct spec *a, struct str local_a, const struct spec *b,
                                   struct str local_b, const struct key_ring *ring,
                                   const struct seal_context *context);
 
 // Parts of a REGISTER, appended.
 void spec_request_uri(const struct spec *s, struct buf *out);
-void spec_aor(const struct spec *s, const struct spec_view *v, struct buf *out);
-void spec_to(const struct spec *s, const struct spec_view *v, struct buf *out);
-void spec_from(const struct spec *s, const struct spec_view *v, struct str tag, struct buf *out);
+void spec_to(const struct spec *s, const struct spec_view *v, struct str local, struct buf *out);
+void spec_from(const struct spec *s, const struct spec_view *v, struct str local, struct str tag,
+               struct buf *out);
 // SIP URI: registrar, else the first loose route, else the Request-URI (RFC 3261 8.1.2).
 void spec_next_hop(const struct spec *s, const struct spec_view *v, struct buf *out);
+
+// The address of record, {local} replaced by the host of `local`.
+void spec_aor(const struct spec *s, const struct spec_view *v, struct str local, struct buf *out);
+
+#define SPEC_LOCAL STR_LIT("{local}")
+// Appends `given` with each {local} replaced.
+void spec_replace_local(struct str given, struct str local, struct buf *out);
+// host:port without the port; brackets stay.
+struct str spec_host_of(struct str hostport);
 
 // A Contact with {local} replaced, in brackets, without the parameters q and expires.
 void spec_contact_text(struct str given, struct str local, struct buf *out);

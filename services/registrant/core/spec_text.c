@@ -5,17 +5,21 @@
 
 #include <string.h>
 
-#define LOCAL STR_LIT("{local}")
+struct str spec_host_of(struct str hostport)
+{
+    size_t bracket = str_find(hostport, ']', 0);
+    return str_slice(hostport, 0, str_find(hostport, ':', bracket == hostport.n ? 0 : bracket));
+}
 
-static void add_replacing_local(struct str given, struct str local, struct buf *out)
+void spec_replace_local(struct str given, struct str local, struct buf *out)
 {
     for (;;) {
-        size_t at = str_find_str(given, LOCAL);
+        size_t at = str_find_str(given, SPEC_LOCAL);
         buf_add_str(out, str_slice(given, 0, at));
         if (at == given.n)
             return;
         buf_add_str(out, local);
-        given = str_slice(given, at + LOCAL.n, given.n);
+        given = str_slice(given, at + SPEC_LOCAL.n, given.n);
     }
 }
 
@@ -37,10 +41,10 @@ void spec_request_uri(const struct spec *s, struct buf *out)
     add_host(interned_str(s->domain), out);
 }
 
-void spec_aor(const struct spec *s, const struct spec_view *v, struct buf *out)
+void spec_aor(const struct spec *s, const struct spec_view *v, struct str local, struct buf *out)
 {
     if (v->aor.n) {
-        buf_add_str(out, v->aor);
+        spec_replace_local(v->aor, spec_host_of(local), out);
         return;
     }
     buf_add_cstr(out, s->scheme == SCHEME_SIPS ? "sips:" : "sip:");
@@ -59,27 +63,31 @@ static void add_display(const struct spec_view *v, struct buf *out)
     buf_add_char(out, ' ');
 }
 
-void spec_to(const struct spec *s, const struct spec_view *v, struct buf *out)
+void spec_to(const struct spec *s, const struct spec_view *v, struct str local, struct buf *out)
 {
     add_display(v, out);
     buf_add_char(out, '<');
-    spec_aor(s, v, out);
+    spec_aor(s, v, local, out);
     buf_add_char(out, '>');
 }
 
 // A third-party From stands as given; without one, From is To (RFC 3261 10.2).
-void spec_from(const struct spec *s, const struct spec_view *v, struct str tag, struct buf *out)
+void spec_from(const struct spec *s, const struct spec_view *v, struct str local, struct str tag,
+               struct buf *out)
 {
     struct sip_addr addr;
-    if (!v->from.n)
-        spec_to(s, v, out);
-    else if (sip_addr_parse(v->from, &addr, NULL) == 0 && addr.brackets)
-        buf_add_str(out, v->from);
+    struct buf from = BUF_INIT;
+    spec_replace_local(v->from, spec_host_of(local), &from);
+    if (!from.n)
+        spec_to(s, v, local, out);
+    else if (sip_addr_parse(buf_str(&from), &addr, NULL) == 0 && addr.brackets)
+        buf_add_str(out, buf_str(&from));
     else {
         buf_add_char(out, '<');
-        buf_add_str(out, v->from);
+        buf_add_str(out, buf_str(&from));
         buf_add_char(out, '>');
     }
+    buf_done(&from);
     buf_add_cstr(out, ";tag=");
     buf_add_str(out, tag);
 }
@@ -124,7 +132,7 @@ void spec_contact_text(struct str given, struct str local, struct buf *out)
 {
     struct buf whole = BUF_INIT;
     struct sip_addr addr;
-    add_replacing_local(given, local, &whole);
+    spec_replace_local(given, local, &whole);
     if (sip_addr_parse(buf_str(&whole), &addr, NULL) != 0) {
         buf_add_str(out, buf_str(&whole)); // registration_check lets none through
     } else {
@@ -149,10 +157,19 @@ static char *keep(struct str text)
     return p;
 }
 
+// Its place in `out`, where it stands with {local} replaced and ended by NUL.
+static size_t add_text(struct str given, struct str local, struct buf *out)
+{
+    size_t at = out->n;
+    spec_replace_local(given, local, out);
+    buf_add(out, "", 1);
+    return at;
+}
+
 void spec_sent(struct spec *s, struct str local, struct registration *ret, struct buf *scratch)
 {
     struct spec_view v;
-    size_t uri_at[REGISTRATION_MAX_CONTACTS], route_at[REGISTRATION_MAX_ROUTES];
+    size_t uri_at[REGISTRATION_MAX_CONTACTS], route_at[REGISTRATION_MAX_ROUTES], aor_at, from_at;
     spec_open(s, &v);
     registration_init(ret);
     ret->scheme = s->scheme;
@@ -164,19 +181,18 @@ void spec_sent(struct spec *s, struct str local, struct registration *ret, struc
     ret->interface = s->interface ? s->interface->text : NULL;
     ret->username = keep(v.username);
     ret->display_username = keep(v.display);
-    ret->aor = keep(v.aor);
-    ret->from = keep(v.from);
     buf_clear(scratch);
-    for (size_t i = 0; i < v.contact_count; i++) {
-        uri_at[i] = scratch->n;
-        add_replacing_local(v.contacts[i].uri, local, scratch);
-        buf_add(scratch, "", 1);
-    }
+    aor_at = add_text(v.aor, spec_host_of(local), scratch);
+    from_at = add_text(v.from, spec_host_of(local), scratch);
+    for (size_t i = 0; i < v.contact_count; i++)
+        uri_at[i] = add_text(v.contacts[i].uri, local, scratch);
     for (size_t i = 0; i < v.route_count; i++) {
         route_at[i] = scratch->n;
         buf_add_str(scratch, v.routes[i]);
         buf_add(scratch, "", 1);
     }
+    ret->aor = v.aor.p ? scratch->p + aor_at : NULL;
+    ret->from = v.from.p ? scratch->p + from_at : NULL;
     for (size_t i = 0; i < v.credential_count; i++)
         ret->credentials[i] = (struct credential){.realm = keep(v.credentials[i].realm),
                                                   .user = keep(v.credentials[i].user),

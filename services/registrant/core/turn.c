@@ -64,11 +64,6 @@ static void act_on_commands_of_disabled(struct engine *e, struct entry *r)
     report_mark(e, r);
 }
 
-static bool sends(const struct plan *plan)
-{
-    return plan->kind == PLAN_BIND || plan->kind == PLAN_REFRESH || plan->kind == PLAN_UNBIND;
-}
-
 static int64_t earlier(int64_t a, int64_t b)
 {
     return a < b ? a : b;
@@ -78,7 +73,7 @@ static int64_t earlier(int64_t a, int64_t b)
 static int64_t next_change_ms(const struct entry *r, const struct plan *plan, int64_t now_ms)
 {
     int64_t at = NEVER_MS;
-    if (sends(plan) && plan->at_ms > now_ms)
+    if (plan_sends(plan) && plan->at_ms > now_ms)
         at = plan->at_ms;
     if (machine_is_live(r, now_ms))
         at = earlier(at, r->expires_ms);
@@ -103,12 +98,13 @@ static void defer(struct engine *e, struct entry *r)
 static bool is_held_back(const struct entry *r, const struct plan *plan, int64_t now_ms)
 {
     const struct plan free = machine_plan(r, PERMIT_ALL, now_ms);
-    return sends(&free) && (free.kind == PLAN_UNBIND || !sends(plan) || free.at_ms < plan->at_ms);
+    return plan_sends(&free) && (free.kind == PLAN_UNBIND || !plan_sends(plan) || free.at_ms < plan->at_ms);
 }
 
 static void wait_turn(struct engine *e, struct entry *r, const struct plan *plan, struct moment now)
 {
-    const struct spec *s = plan->kind == PLAN_BIND ? r->want : r->bound;
+    bool wanted = plan->kind == PLAN_BIND || plan->kind == PLAN_CLEAR || !r->bound;
+    const struct spec *s = wanted ? r->want : r->bound;
     if (pacer_waits_as(s->target, &r->item, plan->class))
         return;
     entry_stop_waiting(e, r);
@@ -133,7 +129,7 @@ void entry_update(struct engine *e, struct entry *r, struct moment now)
         plan = machine_plan(r, permission, now_ms);
     }
     act_on_commands_of_disabled(e, r);
-    if (sends(&plan) && plan.at_ms <= now_ms)
+    if (plan_sends(&plan) && plan.at_ms <= now_ms)
         wait_turn(e, r, &plan, now);
     else
         entry_stop_waiting(e, r);
@@ -152,11 +148,14 @@ void entry_update(struct engine *e, struct entry *r, struct moment now)
 
 static void start_next(struct engine *e, struct entry *r, struct moment now)
 {
-    static const enum flight_kind kinds[] = {
-        [PLAN_BIND] = FLIGHT_BIND, [PLAN_REFRESH] = FLIGHT_REFRESH, [PLAN_UNBIND] = FLIGHT_UNBIND};
+    static const enum flight_kind kinds[] = {[PLAN_BIND] = FLIGHT_BIND,
+                                             [PLAN_REFRESH] = FLIGHT_REFRESH,
+                                             [PLAN_UNBIND] = FLIGHT_UNBIND,
+                                             [PLAN_CLEAR] = FLIGHT_CLEAR,
+                                             [PLAN_LEAVE] = FLIGHT_LEAVE};
     struct plan plan = machine_plan(r, permission_of(e, r), ms_of(now));
-    if (sends(&plan) && plan.at_ms <= ms_of(now))
-        flight_begin(e, r, kinds[plan.kind], now);
+    if (plan_sends(&plan) && plan.at_ms <= ms_of(now))
+        flight_begin(e, r, kinds[plan.kind], plan.class == PACE_STAGGERED, now);
     else
         entry_update(e, r, now);
 }

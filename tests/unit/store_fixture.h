@@ -21,6 +21,7 @@ struct answer {
     int rc;
     struct registration reg;
     char *status;
+    bool replayed;
     struct error err;
 };
 
@@ -245,6 +246,7 @@ static inline void fixture_on_record(void *arg, int rc, const struct store_recor
     if (record) {
         registration_copy(&f->got.reg, &record->reg);
         f->got.status = str_dup(record->status);
+        f->got.replayed = record->replayed;
     }
 }
 

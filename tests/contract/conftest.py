@@ -1,7 +1,8 @@
 """The contract suite: a real gateway on a real Redis and the embedded broker, asked over plain HTTP.
 
 Every file gets a gateway of its own, every test an account of its own; pops and nodes belong to the whole deployment.
-A file may set GATEWAY = {...} (environment of the gateway).
+A file may set GATEWAY = {...} (environment of the gateway) and PRINCIPALS (a function that adds to the document of the
+principals file).
 """
 import base64
 import hashlib
@@ -144,13 +145,16 @@ class Api:
 
 
 class World:
-    def __init__(self, env):
+    def __init__(self, env, principals=None):
         self.stack = Stack(pathlib.Path(tempfile.mkdtemp(prefix="rollcall-contract-")), BUILD)
         users = json.loads(self.stack.principals_file.read_text())["users"]
         for i in range(2, USERS):
             users.append({**users[0], "id": i, "username": f"user{i}", "account": f"account{i}"})
         users.append({**users[0], "id": USERS, "username": "elsewhere", "allowed_ips": ["192.0.2.0/24"]})
-        self.stack.principals_file.write_text(json.dumps({"users": users}))
+        document = {"users": users}
+        if principals:
+            principals(document)
+        self.stack.principals_file.write_text(json.dumps(document))
         self.env = env
         self.users = itertools.count(2)
 
@@ -174,7 +178,7 @@ class World:
 
 @pytest.fixture(scope="module")
 def world(request):
-    w = World(getattr(request.module, "GATEWAY", {}))
+    w = World(getattr(request.module, "GATEWAY", {}), getattr(request.module, "PRINCIPALS", None))
     try:
         w.start()
         yield w

@@ -57,7 +57,7 @@ static bool is_plain_text(struct str text)
     return text.n > 0 && text.n <= MEMBER_TEXT_BYTES;
 }
 
-int members_text(const struct members *m, const char *key, bool needed, char **ret, struct error *err)
+int members_read_text(const struct members *m, const char *key, bool needed, char **ret, struct error *err)
 {
     const struct json *v = json_get(m->object, key);
     if (!v && !needed)
@@ -72,7 +72,7 @@ int members_text(const struct members *m, const char *key, bool needed, char **r
 
 int members_hash(const struct members *m, const char *key, bool needed, char **ret, struct error *err)
 {
-    int rc = members_text(m, key, needed, ret, err);
+    int rc = members_read_text(m, key, needed, ret, err);
     if (rc || !*ret)
         return rc;
     int verdict = crypt_checksalt(*ret);
@@ -91,7 +91,7 @@ int members_number(const struct members *m, const char *key, bool needed, uint64
     return 0;
 }
 
-int members_bool(const struct members *m, const char *key, bool *ret, struct error *err)
+int members_read_flag(const struct members *m, const char *key, bool *ret, struct error *err)
 {
     const struct json *v = json_get(m->object, key);
     if (v && !json_is(v, JSON_BOOL))

@@ -19,15 +19,15 @@ must_use int members_open(struct members *ret, const struct json *object, const 
                           const char *const *known, struct error *err);
 
 // A text of 1 to 255 bytes without control characters. Absent: *ret stays NULL, and is an error where needed.
-must_use int members_text(const struct members *m, const char *key, bool needed, char **ret,
-                          struct error *err);
+must_use int members_read_text(const struct members *m, const char *key, bool needed, char **ret,
+                               struct error *err);
 // A crypt(3) hash that this machine can check.
 must_use int members_hash(const struct members *m, const char *key, bool needed, char **ret,
                           struct error *err);
 // 1 to 2^53 - 1, which every JSON reader takes. Absent: 0, and an error where needed.
 must_use int members_number(const struct members *m, const char *key, bool needed, uint64_t *ret,
                             struct error *err);
-must_use int members_bool(const struct members *m, const char *key, bool *ret, struct error *err);
+must_use int members_read_flag(const struct members *m, const char *key, bool *ret, struct error *err);
 // Bits of enum role; absent: the owner's.
 must_use int members_roles(const struct members *m, const char *key, unsigned *ret, struct error *err);
 // A NULL-terminated list of owned texts; absent: empty.

@@ -57,19 +57,19 @@ static int read_hex_id(const struct members *m, struct account_record *a, struct
 
 static int read_account(const struct members *m, struct account_record *a, struct error *err)
 {
-    int rc = members_text(m, "name", true, &a->name, err);
+    int rc = members_read_text(m, "name", true, &a->name, err);
     if (!rc)
-        rc = members_text(m, "title", false, &a->title, err);
+        rc = members_read_text(m, "title", false, &a->title, err);
     if (!rc)
         rc = members_number(m, "number", false, &a->view.number, err);
     if (!rc)
         rc = read_hex_id(m, a, err);
     if (!rc)
-        rc = members_text(m, "realm", false, &a->realm, err);
+        rc = members_read_text(m, "realm", false, &a->realm, err);
     if (!rc)
-        rc = members_text(m, "phone_number", false, &a->phone_number, err);
+        rc = members_read_text(m, "phone_number", false, &a->phone_number, err);
     if (!rc)
-        rc = members_bool(m, "system", &a->view.is_system, err);
+        rc = members_read_flag(m, "system", &a->view.is_system, err);
     for (size_t i = 0; i < ARRAY_LEN(dialects) && !rc; i++) {
         const struct json *v = json_get(m->object, dialects[i]);
         if (v && !json_is(v, JSON_OBJECT))
@@ -150,7 +150,7 @@ int principals_named_account(struct principals *p, const struct members *m, cons
                              struct error *err)
 {
     char *name cleanup(mem_free_cstr) = NULL;
-    int rc = members_text(m, "account", true, &name, err);
+    int rc = members_read_text(m, "account", true, &name, err);
     if (rc)
         return rc;
     struct account_record *a = lookup_text(p->by_name, str_of(name));
@@ -189,7 +189,7 @@ int principals_read_parents(struct principals *p, const struct json *list, struc
         struct account_record *a = p->accounts[i];
         char *name cleanup(mem_free_cstr) = NULL;
         (void)snprintf(m.where, sizeof(m.where), "accounts[%zu]", i);
-        int rc = members_text(&m, "parent", false, &name, err);
+        int rc = members_read_text(&m, "parent", false, &name, err);
         if (rc)
             return rc;
         if (!name)

@@ -18,7 +18,7 @@ static int read_user(struct principals *p, const struct members *m, struct user_
 {
     int rc = members_number(m, "id", true, &u->view.id, err);
     if (!rc)
-        rc = members_text(m, "username", true, &u->username, err);
+        rc = members_read_text(m, "username", true, &u->username, err);
     if (!rc)
         rc = members_hash(m, "password", true, &u->password_hash, err);
     if (!rc)
@@ -96,7 +96,7 @@ static int read_digest(const struct members *m, struct key_record *k, struct err
 static int read_key(struct principals *p, const struct members *m, struct key_record *k, struct error *err)
 {
     bool is_public = json_get(m->object, "public_key"), is_api = json_get(m->object, "api_key_sha256");
-    int rc = members_text(m, "id", true, &k->id, err);
+    int rc = members_read_text(m, "id", true, &k->id, err);
     if (!rc && strlen(k->id) > KEY_ID_BYTES)
         rc = members_refuse(m, "id", err, "takes at most 64 bytes");
     if (!rc && is_public == is_api)

@@ -32,7 +32,7 @@ static void make_uri(struct str text, struct buf *out)
         buf_add_char(out, ']');
 }
 
-void proxy_done(struct proxy *p)
+void vox_proxy_done(struct proxy *p)
 {
     free(p->domain);
     *p = (struct proxy){0};
@@ -78,7 +78,7 @@ static int read_scheme(const struct sip_uri *u, struct proxy *p, struct error *e
     return 0;
 }
 
-int proxy_parse(struct str text, struct proxy *ret, struct error *err)
+int vox_proxy_parse(struct str text, struct proxy *ret, struct error *err)
 {
     struct buf uri cleanup(buf_done) = BUF_INIT;
     struct sip_uri u;
@@ -107,7 +107,7 @@ static struct str without_brackets(struct str text)
     return text;
 }
 
-int route_parse(struct str text, struct buf *out, struct error *err)
+int vox_route_parse(struct str text, struct buf *out, struct error *err)
 {
     struct buf uri cleanup(buf_done) = BUF_INIT;
     struct sip_uri u;
@@ -131,7 +131,7 @@ static void add_params(struct str params, struct buf *out)
             buf_addf(out, ";" STR_FMT, STR_ARG(piece));
 }
 
-void route_text(struct str route, struct buf *out)
+void vox_route_text(struct str route, struct buf *out)
 {
     struct sip_addr a;
     if (sip_addr_parse(route, &a, NULL)) {

@@ -13,13 +13,13 @@ struct proxy {
     bool says_transport; // the text named scheme or transport; else both are the defaults
 };
 // -EINVAL with why. Takes host[:port], host[:port];transport=tcp, sip:host…, sips:host….
-must_use int proxy_parse(struct str text, struct proxy *ret_init, struct error *err);
-void proxy_done(struct proxy *p);
+must_use int vox_proxy_parse(struct str text, struct proxy *ret_init, struct error *err);
+void vox_proxy_done(struct proxy *p);
 
 // The Route for an outbound proxy: "<sip:host:port;lr>". Appends. Takes the same forms, also with a user and
 // in angle brackets.
-must_use int route_parse(struct str text, struct buf *out, struct error *err);
+must_use int vox_route_parse(struct str text, struct buf *out, struct error *err);
 // A Route without what every outbound proxy has: brackets, lr, and "sip:" where there is no user. Appends.
-void route_text(struct str route, struct buf *out);
+void vox_route_text(struct str route, struct buf *out);
 
 #endif

@@ -12,15 +12,15 @@ static void reply(struct call *c, int status, struct str body)
     http_reply_header(c->base.http, "content-type", STR_LIT("application/json"));
     http_reply_header(c->base.http, "cache-control", STR_LIT("no-store"));
     http_reply(c->base.http, status, body);
-    call_free(c);
+    vox_call_free(c);
 }
 
-void answer_json(struct call *c, struct str body)
+void vox_answer_json(struct call *c, struct str body)
 {
     reply(c, 200, body);
 }
 
-void answer_done(struct call *c)
+void vox_answer_done(struct call *c)
 {
     reply(c, 200, STR_LIT("{\"result\":1}"));
 }
@@ -56,7 +56,7 @@ static void write_fault(struct fault *f, enum code code, const char *fmt, va_lis
     (void)vsnprintf(f->text, sizeof(f->text), fmt, args);
 }
 
-bool fault_set(struct fault *f, enum code code, const char *fmt, ...)
+bool vox_fault_set(struct fault *f, enum code code, const char *fmt, ...)
 {
     va_list args;
     va_start(args, fmt);
@@ -65,12 +65,12 @@ bool fault_set(struct fault *f, enum code code, const char *fmt, ...)
     return false;
 }
 
-void answer_fault(struct call *c, const struct fault *f)
+void vox_answer_fault(struct call *c, const struct fault *f)
 {
     reply_fault(c, 200, f);
 }
 
-void answer_error(struct call *c, enum code code, const char *fmt, ...)
+void vox_answer_error(struct call *c, enum code code, const char *fmt, ...)
 {
     struct fault f;
     va_list args;
@@ -80,35 +80,35 @@ void answer_error(struct call *c, enum code code, const char *fmt, ...)
     reply_fault(c, 200, &f);
 }
 
-void answer_no_registration(struct call *c)
+void vox_answer_no_registration(struct call *c)
 {
-    answer_error(c, CODE_INVALID_REGISTRATION_ID,
-                 "There is no SIP registration with the sip_registration_id '%llu'.",
-                 (unsigned long long)c->id);
+    vox_answer_error(c, CODE_INVALID_REGISTRATION_ID,
+                     "There is no SIP registration with the sip_registration_id '%llu'.",
+                     (unsigned long long)c->id);
 }
 
-void answer_failure(struct call *c, int rc, const struct error *err)
+void vox_answer_failure(struct call *c, int rc, const struct error *err)
 {
     const char *detail;
     bool reads = c->method && c->method->reads;
     switch (dialect_failure_of("voximplant", c->id, rc, err, reads, &detail)) {
     case FAILURE_ABSENT:
-        answer_no_registration(c);
+        vox_answer_no_registration(c);
         return;
     case FAILURE_CONFLICT: // of names, which this dialect makes itself
     case FAILURE_UNAVAILABLE:
-        answer_error(c, CODE_DB, "%s", detail);
+        vox_answer_error(c, CODE_DB, "%s", detail);
         return;
     case FAILURE_INTERNAL:
         break;
     }
-    answer_error(c, CODE_INTERNAL, "%s", detail);
+    vox_answer_error(c, CODE_INTERNAL, "%s", detail);
 }
 
-void answer_not_allowed(struct call *c)
+void vox_answer_not_allowed(struct call *c)
 {
     struct fault f;
-    (void)fault_set(&f, CODE_INVALID_ARGUMENTS, "The API answers GET and POST.");
+    (void)vox_fault_set(&f, CODE_INVALID_ARGUMENTS, "The API answers GET and POST.");
     http_reply_header(c->base.http, "allow", STR_LIT("GET, HEAD, POST"));
     reply_fault(c, 405, &f);
 }

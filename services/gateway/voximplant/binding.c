@@ -14,7 +14,7 @@ static const struct target_words words[TARGET_COUNT] = {
     [TARGET_USER] = {"user", "user_id", "user_name", "users", CODE_INVALID_USER_ID, CODE_INVALID_USER_ID},
 };
 
-const struct target_words *target_words(enum target_kind kind)
+const struct target_words *vox_target_words(enum target_kind kind)
 {
     return &words[kind];
 }
@@ -32,25 +32,25 @@ static void target_set(struct target *t, const struct target *from)
     *t = (struct target){.id = from->id, .name = name};
 }
 
-void binding_done(struct binding *b)
+void vox_binding_done(struct binding *b)
 {
     for (size_t i = 0; i < TARGET_COUNT; i++)
         target_clear(&b->of[i]);
 }
 
-void binding_copy(struct binding *to, const struct binding *from)
+void vox_binding_copy(struct binding *to, const struct binding *from)
 {
     *to = (struct binding){0};
     for (size_t i = 0; i < TARGET_COUNT; i++)
         target_set(&to->of[i], &from->of[i]);
 }
 
-bool target_is_set(const struct target *t)
+bool vox_target_is_set(const struct target *t)
 {
     return t->id || t->name;
 }
 
-bool target_equals(const struct target *a, const struct target *b)
+bool vox_target_equals(const struct target *a, const struct target *b)
 {
     if (a->id && b->id)
         return a->id == b->id;
@@ -61,12 +61,12 @@ static bool read_target(const struct params *p, enum target_kind kind, struct ta
                         struct fault *fault)
 {
     const struct target_words *w = &words[kind];
-    struct str name = params_get(p, w->name);
-    if (!params_id(p, w->id, &ret->id, fault))
+    struct str name = vox_params_get(p, w->name);
+    if (!vox_params_id(p, w->id, &ret->id, fault))
         return false;
     if (ret->id && name.n)
-        return fault_set(fault, CODE_ONLY_ONE_OF_PARAMETERS,
-                         "Only one of the parameters '%s' and '%s' may be given.", w->id, w->name);
+        return vox_fault_set(fault, CODE_ONLY_ONE_OF_PARAMETERS,
+                             "Only one of the parameters '%s' and '%s' may be given.", w->id, w->name);
     if (name.n)
         ret->name = str_dup(name);
     return true;
@@ -77,13 +77,15 @@ static bool check_application(const struct binding *b, struct fault *fault)
 {
     const struct target *user = &b->of[TARGET_USER], *rule = &b->of[TARGET_RULE];
     const char *given = rule->name ? "rule_name" : user->id ? "user_id" : user->name ? "user_name" : NULL;
-    if (!given || target_is_set(&b->of[TARGET_APPLICATION]))
+    if (!given || vox_target_is_set(&b->of[TARGET_APPLICATION]))
         return true;
-    return fault_set(fault, CODE_REQUIRED_IS_EMPTY,
-                     "The parameter 'application_id' or 'application_name' is required with '%s'.", given);
+    return vox_fault_set(fault, CODE_REQUIRED_IS_EMPTY,
+                         "The parameter 'application_id' or 'application_name' is required with '%s'.",
+                         given);
 }
 
-bool binding_read(const struct params *p, bool needs_application, struct binding *ret, struct fault *fault)
+bool vox_binding_read(const struct params *p, bool needs_application, struct binding *ret,
+                      struct fault *fault)
 {
     *ret = (struct binding){0};
     bool good = true;
@@ -92,25 +94,25 @@ bool binding_read(const struct params *p, bool needs_application, struct binding
     if (good && needs_application)
         good = check_application(ret, fault);
     if (!good)
-        binding_done(ret);
+        vox_binding_done(ret);
     return good;
 }
 
-bool binding_is_set(const struct binding *b)
+bool vox_binding_is_set(const struct binding *b)
 {
     for (size_t i = 0; i < TARGET_COUNT; i++)
-        if (target_is_set(&b->of[i]))
+        if (vox_target_is_set(&b->of[i]))
             return true;
     return false;
 }
 
-void binding_merge(struct binding *held, const struct binding *asked)
+void vox_binding_merge(struct binding *held, const struct binding *asked)
 {
     const struct target *application = &asked->of[TARGET_APPLICATION];
-    if (target_is_set(application) && !target_equals(application, &held->of[TARGET_APPLICATION]))
-        binding_done(held);
+    if (vox_target_is_set(application) && !vox_target_equals(application, &held->of[TARGET_APPLICATION]))
+        vox_binding_done(held);
     for (size_t i = 0; i < TARGET_COUNT; i++)
-        if (target_is_set(&asked->of[i]))
+        if (vox_target_is_set(&asked->of[i]))
             target_set(&held->of[i], &asked->of[i]);
 }
 
@@ -118,25 +120,25 @@ void binding_merge(struct binding *held, const struct binding *asked)
 static bool fits(const struct binding *held, const struct binding *asked)
 {
     for (size_t i = 0; i < TARGET_COUNT; i++)
-        if (target_is_set(&asked->of[i]) && !target_equals(&asked->of[i], &held->of[i]))
+        if (vox_target_is_set(&asked->of[i]) && !vox_target_equals(&asked->of[i], &held->of[i]))
             return false;
     return true;
 }
 
-void binding_remove(struct binding *held, const struct binding *asked)
+void vox_binding_remove(struct binding *held, const struct binding *asked)
 {
-    bool rule = target_is_set(&asked->of[TARGET_RULE]), user = target_is_set(&asked->of[TARGET_USER]);
+    bool rule = vox_target_is_set(&asked->of[TARGET_RULE]), user = vox_target_is_set(&asked->of[TARGET_USER]);
     if (!fits(held, asked))
         return;
     if (!rule && !user)
-        binding_done(held);
+        vox_binding_done(held);
     if (rule)
         target_clear(&held->of[TARGET_RULE]);
     if (user)
         target_clear(&held->of[TARGET_USER]);
 }
 
-void binding_user_key(const struct binding *b, struct buf *out)
+void vox_binding_user_key(const struct binding *b, struct buf *out)
 {
     const struct target *user = &b->of[TARGET_USER], *application = &b->of[TARGET_APPLICATION];
     if (user->id) {

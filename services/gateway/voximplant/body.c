@@ -92,12 +92,12 @@ static int read_body(const struct http_request *r, struct http_pairs *ret, struc
                      "application/json");
 }
 
-bool params_read(struct params *ret, const struct http_request *r, struct fault *fault)
+bool vox_params_read(struct params *ret, const struct http_request *r, struct fault *fault)
 {
     struct error err;
     if (http_pairs_parse(http_query(r), &ret->query, &err))
-        return fault_set(fault, CODE_INVALID_ARGUMENTS, "The query string cannot be read: %s.", err.text);
+        return vox_fault_set(fault, CODE_INVALID_ARGUMENTS, "The query string cannot be read: %s.", err.text);
     if (read_body(r, &ret->body, &err))
-        return fault_set(fault, CODE_INVALID_ARGUMENTS, "The request body cannot be read: %s.", err.text);
+        return vox_fault_set(fault, CODE_INVALID_ARGUMENTS, "The request body cannot be read: %s.", err.text);
     return true;
 }

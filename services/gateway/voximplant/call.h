@@ -24,9 +24,9 @@ struct call {
     void (*work_free)(void *work);
 };
 
-struct store *call_store(const struct call *c);
-struct str call_account(const struct call *c);
+struct store *vox_call_store(const struct call *c);
+struct str vox_call_account(const struct call *c);
 
-void call_free(struct call *c); // for answer.c
+void vox_call_free(struct call *c); // for answer.c
 
 #endif

@@ -13,7 +13,7 @@ static const struct json *own(const struct account *a)
 
 static const struct json *applications(const struct account *a)
 {
-    const struct json *list = json_get(own(a), target_words(TARGET_APPLICATION)->list);
+    const struct json *list = json_get(own(a), vox_target_words(TARGET_APPLICATION)->list);
     return json_is(list, JSON_ARRAY) ? list : NULL;
 }
 
@@ -36,7 +36,7 @@ static const struct json *find_anywhere(const struct json *list, enum target_kin
 {
     for (size_t i = 0; i < json_count(list); i++) {
         *ret_application = json_at(list, i);
-        const struct json *item = find(json_get(*ret_application, target_words(kind)->list), t);
+        const struct json *item = find(json_get(*ret_application, vox_target_words(kind)->list), t);
         if (item)
             return item;
     }
@@ -53,12 +53,12 @@ static void take(struct target *t, const struct json *item)
 
 static bool unknown(enum target_kind kind, const struct target *t, struct fault *fault)
 {
-    const struct target_words *w = target_words(kind);
+    const struct target_words *w = vox_target_words(kind);
     if (t->id)
-        return fault_set(fault, w->bad_id, "The parameter '%s' is invalid: there is no %s %llu.", w->id,
-                         w->kind, (unsigned long long)t->id);
-    return fault_set(fault, w->bad_name, "The parameter '%s' is invalid: there is no %s '%.100s'.", w->name,
-                     w->kind, t->name);
+        return vox_fault_set(fault, w->bad_id, "The parameter '%s' is invalid: there is no %s %llu.", w->id,
+                             w->kind, (unsigned long long)t->id);
+    return vox_fault_set(fault, w->bad_name, "The parameter '%s' is invalid: there is no %s '%.100s'.",
+                         w->name, w->kind, t->name);
 }
 
 // A rule or a user: of the application where one is given, else of any.
@@ -67,14 +67,14 @@ static bool resolve_part(const struct json *list, enum target_kind kind, struct 
 {
     struct target *t = &asked->of[kind], *application = &asked->of[TARGET_APPLICATION];
     const struct json *owner = NULL, *item;
-    if (!target_is_set(t))
+    if (!vox_target_is_set(t))
         return true;
-    bool within = target_is_set(application);
-    item = within ? find(json_get(find(list, application), target_words(kind)->list), t)
+    bool within = vox_target_is_set(application);
+    item = within ? find(json_get(find(list, application), vox_target_words(kind)->list), t)
                   : find_anywhere(list, kind, t, &owner);
     if (!item && within && kind == TARGET_USER && find_anywhere(list, kind, t, &owner))
-        return fault_set(fault, CODE_USER_NOT_BOUND_TO_THE_APPLICATION,
-                         "The user is not bound to the application '%.100s'.", application->name);
+        return vox_fault_set(fault, CODE_USER_NOT_BOUND_TO_THE_APPLICATION,
+                             "The user is not bound to the application '%.100s'.", application->name);
     if (!item)
         return unknown(kind, t, fault);
     take(t, item);
@@ -83,13 +83,13 @@ static bool resolve_part(const struct json *list, enum target_kind kind, struct 
     return true;
 }
 
-bool catalogue_resolve(const struct account *a, struct binding *asked, struct fault *fault)
+bool vox_catalogue_resolve(const struct account *a, struct binding *asked, struct fault *fault)
 {
     const struct json *list = applications(a);
     struct target *application = &asked->of[TARGET_APPLICATION];
     if (!list)
         return true;
-    if (target_is_set(application)) {
+    if (vox_target_is_set(application)) {
         const struct json *item = find(list, application);
         if (!item)
             return unknown(TARGET_APPLICATION, application, fault);
@@ -98,7 +98,7 @@ bool catalogue_resolve(const struct account *a, struct binding *asked, struct fa
     return resolve_part(list, TARGET_RULE, asked, fault) && resolve_part(list, TARGET_USER, asked, fault);
 }
 
-struct str catalogue_name(const struct account *a, enum target_kind kind, uint64_t id)
+struct str vox_catalogue_name(const struct account *a, enum target_kind kind, uint64_t id)
 {
     const struct target t = {.id = id};
     const struct json *list = applications(a), *owner;
@@ -122,7 +122,7 @@ static struct str or_else(struct str text, struct str otherwise)
     return text.n ? text : otherwise;
 }
 
-struct terms catalogue_terms(const struct account *a)
+struct terms vox_catalogue_terms(const struct account *a)
 {
     const struct json *o = own(a), *price = json_get(o, "subscription_price");
     struct str balance = json_number_text(json_get(o, "balance"));

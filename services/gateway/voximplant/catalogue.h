@@ -13,9 +13,9 @@
 
 // Where the account has a catalogue: both id and name of all that `asked` names, and the application of a
 // rule that is named alone. False: one of them does not exist, or is not in that application.
-must_use bool catalogue_resolve(const struct account *a, struct binding *asked, struct fault *fault);
+must_use bool vox_catalogue_resolve(const struct account *a, struct binding *asked, struct fault *fault);
 // The present name of what was bound by its id; STR_NONE: not in the catalogue.
-struct str catalogue_name(const struct account *a, enum target_kind kind, uint64_t id);
+struct str vox_catalogue_name(const struct account *a, enum target_kind kind, uint64_t id);
 
 // The constants. A value of another form than the API's is as good as none.
 struct terms {
@@ -26,6 +26,6 @@ struct terms {
     bool too_poor;                          // a balance is given, and is below the price
     uint64_t max_registrations;             // 0: no limit
 };
-struct terms catalogue_terms(const struct account *a);
+struct terms vox_catalogue_terms(const struct account *a);
 
 #endif

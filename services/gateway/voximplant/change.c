@@ -14,11 +14,11 @@
 static bool read_id(struct call *c, bool required)
 {
     struct fault fault;
-    if (!params_id(&c->params, "sip_registration_id", &c->id, &fault))
-        answer_fault(c, &fault);
+    if (!vox_params_id(&c->params, "sip_registration_id", &c->id, &fault))
+        vox_answer_fault(c, &fault);
     else if (required && !c->id)
-        answer_error(c, CODE_REQUIRED_IS_EMPTY,
-                     "The required parameter 'sip_registration_id' is missing or empty.");
+        vox_answer_error(c, CODE_REQUIRED_IS_EMPTY,
+                         "The required parameter 'sip_registration_id' is missing or empty.");
     else
         return true;
     return false;
@@ -27,7 +27,7 @@ static bool read_id(struct call *c, bool required)
 static void written(struct call *c, const struct store_record *record)
 {
     (void)record;
-    answer_done(c);
+    vox_answer_done(c);
 }
 
 // ---- update, and binding of one
@@ -35,21 +35,21 @@ static void written(struct call *c, const struct store_record *record)
 // w->after as it is to be. False: the call was answered.
 static bool change(struct call *c, struct write *w)
 {
-    struct facts f cleanup(facts_done);
+    struct facts f cleanup(vox_facts_done);
     struct fault fault;
-    facts_of(&f, &w->after);
-    bool wanted = facts_want_enabled(&f);
-    bool good = model_apply(c->vox->shared, &w->asked, &w->after, &f, &fault);
+    vox_facts_of(&f, &w->after);
+    bool wanted = vox_facts_want_enabled(&f);
+    bool good = vox_model_apply(c->vox->shared, &w->asked, &w->after, &f, &fault);
     if (good) {
         if (w->unbinds)
-            binding_remove(&f.binding, &w->binding);
+            vox_binding_remove(&f.binding, &w->binding);
         else
-            binding_merge(&f.binding, &w->binding);
-        model_settle(wanted, &f, &w->after);
-        good = model_check(&w->after, &fault);
+            vox_binding_merge(&f.binding, &w->binding);
+        vox_model_settle(wanted, &f, &w->after);
+        good = vox_model_check(&w->after, &fault);
     }
     if (!good)
-        answer_fault(c, &fault);
+        vox_answer_fault(c, &fault);
     return good;
 }
 
@@ -58,17 +58,17 @@ static void on_target(void *arg, int rc, const struct store_record *record, cons
     struct call *c = arg;
     struct write *w = c->work;
     if (rc) {
-        answer_failure(c, rc, err);
+        vox_answer_failure(c, rc, err);
         return;
     }
-    write_take(w, &record->reg);
+    vox_write_take(w, &record->reg);
     if (change(c, w))
-        write_submit(c);
+        vox_write_submit(c);
 }
 
 static void begin(struct call *c)
 {
-    store_get(call_store(c), call_account(c), c->id, on_target, c);
+    store_get(vox_call_store(c), vox_call_account(c), c->id, on_target, c);
 }
 
 static void run(struct call *c, struct write *w)
@@ -78,11 +78,11 @@ static void run(struct call *c, struct write *w)
     begin(c);
 }
 
-void update_run(struct call *c)
+void vox_update_run(struct call *c)
 {
     if (!read_id(c, true))
         return;
-    struct write *w = write_begin(c, true);
+    struct write *w = vox_write_begin(c, true);
     if (w)
         run(c, w);
 }
@@ -98,14 +98,14 @@ static void on_unbound(void *arg, int rc, size_t failed, const struct store_reco
     (void)failed;
     (void)records;
     bool between = rc == -ESTALE || rc == -ENOENT;
-    if (between && !write_try_again(c, err))
+    if (between && !vox_write_try_again(c, err))
         return;
     if (rc && !between)
-        answer_failure(c, rc, err);
+        vox_answer_failure(c, rc, err);
     else if (between || count == UNBIND_SLICE)
         unbind_slice(c);
     else
-        answer_done(c);
+        vox_answer_done(c);
 }
 
 static void unbind_all(struct call *c, const struct store_record *records, size_t count)
@@ -115,11 +115,11 @@ static void unbind_all(struct call *c, const struct store_record *records, size_
     struct registration *unbound = mem_array(count, sizeof(*unbound));
     struct store_item *items = mem_array(count, sizeof(*items));
     for (size_t i = 0; i < count; i++) {
-        write_unbound(&unbound[i], &records[i].reg, &w->binding);
+        vox_write_unbound(&unbound[i], &records[i].reg, &w->binding);
         items[i] =
             (struct store_item){.kind = STORE_ITEM_UPDATE, .before = &records[i].reg, .after = &unbound[i]};
     }
-    store_batch(call_store(c), call_account(c), items, count, NULL, 0, &context, on_unbound, c);
+    store_batch(vox_call_store(c), vox_call_account(c), items, count, NULL, 0, &context, on_unbound, c);
     for (size_t i = 0; i < count; i++)
         registration_done(&unbound[i]);
     free(unbound);
@@ -131,9 +131,9 @@ static void on_bound(void *arg, int rc, const struct store_record *records, size
 {
     (void)total;
     if (rc)
-        answer_failure(arg, rc, err);
+        vox_answer_failure(arg, rc, err);
     else if (!count)
-        answer_done(arg);
+        vox_answer_done(arg);
     else
         unbind_all(arg, records, count);
 }
@@ -141,10 +141,10 @@ static void on_bound(void *arg, int rc, const struct store_record *records, size
 static bool holds_user(const void *arg, const struct store_record *record)
 {
     const struct binding *asked = arg;
-    struct facts f cleanup(facts_done);
-    facts_of(&f, &record->reg);
+    struct facts f cleanup(vox_facts_done);
+    vox_facts_of(&f, &record->reg);
     for (size_t i = 0; i < TARGET_COUNT; i++)
-        if (target_is_set(&asked->of[i]) && !target_equals(&asked->of[i], &f.binding.of[i]))
+        if (vox_target_is_set(&asked->of[i]) && !vox_target_equals(&asked->of[i], &f.binding.of[i]))
             return false;
     return true;
 }
@@ -154,43 +154,43 @@ static void unbind_slice(struct call *c)
 {
     const struct write *w = c->work;
     struct buf key cleanup(buf_done) = BUF_INIT;
-    binding_user_key(&w->binding, &key);
-    bool indexed = w->binding.of[TARGET_USER].id || target_is_set(&w->binding.of[TARGET_APPLICATION]);
+    vox_binding_user_key(&w->binding, &key);
+    bool indexed = w->binding.of[TARGET_USER].id || vox_target_is_set(&w->binding.of[TARGET_APPLICATION]);
     const struct store_term term = {FACTS_USER_FIELD, buf_str(&key)};
-    const struct store_query q = {.account = call_account(c),
+    const struct store_query q = {.account = vox_call_account(c),
                                   .limit = UNBIND_SLICE,
                                   .terms = &term,
                                   .term_count = indexed ? 1 : 0,
                                   .keep = holds_user,
                                   .keep_arg = &w->binding,
                                   .without_total = true};
-    store_page(call_store(c), &q, on_bound, c);
+    store_page(vox_call_store(c), &q, on_bound, c);
 }
 
 // ---- bind
 
-void bind_run(struct call *c)
+void vox_bind_run(struct call *c)
 {
     bool bind = true;
     struct fault fault;
-    if (!params_flag(&c->params, "bind", &bind, &fault)) {
-        answer_fault(c, &fault);
+    if (!vox_params_flag(&c->params, "bind", &bind, &fault)) {
+        vox_answer_fault(c, &fault);
         return;
     }
     if (!read_id(c, bind))
         return;
-    struct write *w = write_begin(c, bind);
+    struct write *w = vox_write_begin(c, bind);
     if (!w)
         return;
     w->asked = (struct asked){.clears_auth_user = false}; // it changes nothing but the binding
     w->unbinds = !bind;
     if (c->id)
         run(c, w);
-    else if (target_is_set(&w->binding.of[TARGET_USER]))
+    else if (vox_target_is_set(&w->binding.of[TARGET_USER]))
         unbind_slice(c);
     else
-        answer_error(c, CODE_REQUIRED_IS_EMPTY,
-                     "The parameter 'sip_registration_id', 'user_id' or 'user_name' is required.");
+        vox_answer_error(c, CODE_REQUIRED_IS_EMPTY,
+                         "The parameter 'sip_registration_id', 'user_id' or 'user_name' is required.");
 }
 
 // ---- delete
@@ -199,15 +199,15 @@ static void on_deleted(void *arg, int rc, const struct store_record *record, con
 {
     (void)record;
     if (rc)
-        answer_failure(arg, rc, err);
+        vox_answer_failure(arg, rc, err);
     else
-        answer_done(arg);
+        vox_answer_done(arg);
 }
 
-void delete_run(struct call *c)
+void vox_delete_run(struct call *c)
 {
     if (!read_id(c, true))
         return;
     const struct store_write_context context = dialect_write_context(&c->base);
-    store_delete(call_store(c), call_account(c), c->id, 0, &context, on_deleted, c);
+    store_delete(vox_call_store(c), vox_call_account(c), c->id, 0, &context, on_deleted, c);
 }

@@ -51,7 +51,7 @@ static void put_purchase(struct json_writer *w, uint64_t created_ms)
 static void put_subscription(struct json_writer *w, const struct account *account,
                              const struct registration *r, uint64_t now_ms)
 {
-    struct terms terms = catalogue_terms(account);
+    struct terms terms = vox_catalogue_terms(account);
     if (terms.next_renewal.n)
         json_kv_str(w, "next_subscription_renewal", terms.next_renewal);
     else
@@ -76,9 +76,9 @@ static void put_outcome(struct json_writer *w, const struct outcome *o)
 static void put_binding(struct json_writer *w, const struct account *account, const struct binding *b)
 {
     for (size_t i = 0; i < TARGET_COUNT; i++) {
-        const struct target_words *words = target_words((enum target_kind)i);
+        const struct target_words *words = vox_target_words((enum target_kind)i);
         const struct target *t = &b->of[i];
-        struct str name = t->id ? catalogue_name(account, (enum target_kind)i, t->id) : STR_NONE;
+        struct str name = t->id ? vox_catalogue_name(account, (enum target_kind)i, t->id) : STR_NONE;
         if (!name.n)
             name = str_of(t->name);
         if (t->id)
@@ -93,10 +93,10 @@ static void put_identity(struct json_writer *w, const struct registration *r, co
                          const struct outcome *o)
 {
     struct buf scratch cleanup(buf_done) = BUF_INIT;
-    struct str outbound = model_outbound_proxy(r, f, &scratch);
+    struct str outbound = vox_model_outbound_proxy(r, f, &scratch);
     json_kv_u64(w, "sip_registration_id", r->id);
     json_kv_cstr(w, "sip_username", r->username);
-    json_kv_str(w, "proxy", model_proxy(r, f));
+    json_kv_str(w, "proxy", vox_model_proxy(r, f));
     json_kv_u64(w, "last_updated", o->updated_s);
     if (r->credential_count && r->credentials[0].user && r->credentials[0].user[0])
         json_kv_cstr(w, "auth_user", r->credentials[0].user);
@@ -104,18 +104,18 @@ static void put_identity(struct json_writer *w, const struct registration *r, co
         json_kv_str(w, "outbound_proxy", outbound);
 }
 
-void entry_write(struct json_writer *w, const struct account *account, const struct store_record *record,
-                 uint64_t now_wall_ms)
+void vox_entry_write(struct json_writer *w, const struct account *account, const struct store_record *record,
+                     uint64_t now_wall_ms)
 {
     const struct registration *r = &record->reg;
-    struct facts f cleanup(facts_done);
-    struct outcome o cleanup(outcome_done);
-    facts_of(&f, r);
-    outcome_of(&o, record, now_wall_ms);
+    struct facts f cleanup(vox_facts_done);
+    struct outcome o cleanup(vox_outcome_done);
+    vox_facts_of(&f, r);
+    vox_outcome_of(&o, record, now_wall_ms);
     json_begin_object(w);
     put_identity(w, r, &f, &o);
     put_outcome(w, &o);
-    json_kv_bool(w, "deactivated", model_is_deactivated(r, &f));
+    json_kv_bool(w, "deactivated", vox_model_is_deactivated(r, &f));
     put_subscription(w, account, r, now_wall_ms);
     json_kv_bool(w, "is_persistent", f.is_persistent);
     put_binding(w, account, &f.binding);

@@ -13,10 +13,10 @@ struct outcome {
     bool in_progress;       // a result for the present configuration is still to come
     uint64_t updated_s;     // the later of configuration and report
 };
-void outcome_of(struct outcome *ret_init, const struct store_record *record, uint64_t now_wall_ms);
-void outcome_done(struct outcome *o);
+void vox_outcome_of(struct outcome *ret_init, const struct store_record *record, uint64_t now_wall_ms);
+void vox_outcome_done(struct outcome *o);
 
-void entry_write(struct json_writer *w, const struct account *account, const struct store_record *record,
-                 uint64_t now_wall_ms);
+void vox_entry_write(struct json_writer *w, const struct account *account, const struct store_record *record,
+                     uint64_t now_wall_ms);
 
 #endif

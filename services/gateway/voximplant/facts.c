@@ -16,7 +16,7 @@ static char *text_of(const struct json *v)
     return text.n ? str_dup(text) : NULL;
 }
 
-void facts_of(struct facts *ret, const struct registration *r)
+void vox_facts_of(struct facts *ret, const struct registration *r)
 {
     struct json *root cleanup(json_free_ptr) = NULL;
     *ret = (struct facts){.is_persistent = true};
@@ -27,23 +27,23 @@ void facts_of(struct facts *ret, const struct registration *r)
     ret->proxy = text_of(json_get(held, "proxy"));
     ret->outbound_proxy = text_of(json_get(held, "outbound_proxy"));
     for (size_t i = 0; i < TARGET_COUNT; i++) {
-        const struct target_words *w = target_words((enum target_kind)i);
+        const struct target_words *w = vox_target_words((enum target_kind)i);
         ret->binding.of[i].id = json_u64_or(json_get(held, w->id), 0);
         ret->binding.of[i].name = text_of(json_get(held, w->name));
     }
 }
 
-void facts_done(struct facts *f)
+void vox_facts_done(struct facts *f)
 {
-    binding_done(&f->binding);
+    vox_binding_done(&f->binding);
     free(f->proxy);
     free(f->outbound_proxy);
     *f = (struct facts){.is_persistent = true};
 }
 
-bool facts_want_enabled(const struct facts *f)
+bool vox_facts_want_enabled(const struct facts *f)
 {
-    return f->is_persistent || target_is_set(&f->binding.of[TARGET_USER]);
+    return f->is_persistent || vox_target_is_set(&f->binding.of[TARGET_USER]);
 }
 
 // Only what differs from the defaults, so that a plain registration has no label at all.
@@ -53,7 +53,7 @@ static void write_own(struct json_writer *w, const struct facts *f)
     if (!f->is_persistent)
         json_kv_bool(w, "is_persistent", false);
     for (size_t i = 0; i < TARGET_COUNT; i++) {
-        const struct target_words *words = target_words((enum target_kind)i);
+        const struct target_words *words = vox_target_words((enum target_kind)i);
         const struct target *t = &f->binding.of[i];
         if (t->id)
             json_kv_u64(w, words->id, t->id);
@@ -84,7 +84,7 @@ static void copy_others(struct json_writer *w, const struct json *object, const 
 static void write_index(struct json_writer *w, const struct json *held, const struct facts *f)
 {
     struct buf user cleanup(buf_done) = BUF_INIT;
-    binding_user_key(&f->binding, &user);
+    vox_binding_user_key(&f->binding, &user);
     json_begin_object(w);
     copy_others(w, held, FACTS_USER_INDEX, NULL);
     if (user.n)
@@ -100,7 +100,7 @@ static void add_unless_empty(struct json_writer *w, const char *key, const struc
     json_put_raw(w, buf_str(object));
 }
 
-void facts_store(const struct facts *f, struct registration *r)
+void vox_facts_store(const struct facts *f, struct registration *r)
 {
     struct json *root cleanup(json_free_ptr) = NULL;
     struct buf out = BUF_INIT, own cleanup(buf_done) = BUF_INIT, index cleanup(buf_done) = BUF_INIT;

@@ -17,12 +17,12 @@ struct facts {
     char *outbound_proxy; // as it was written, where that is not what the first route shows; NULL
 };
 
-void facts_of(struct facts *ret_init, const struct registration *r);
-void facts_done(struct facts *f);
+void vox_facts_of(struct facts *ret_init, const struct registration *r);
+void vox_facts_done(struct facts *f);
 // Puts them into r's labels; those of other dialects stay.
-void facts_store(const struct facts *f, struct registration *r);
+void vox_facts_store(const struct facts *f, struct registration *r);
 
 // "false = register only while bound": whether it is to be enabled as far as this dialect goes.
-bool facts_want_enabled(const struct facts *f);
+bool vox_facts_want_enabled(const struct facts *f);
 
 #endif

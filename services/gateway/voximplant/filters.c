@@ -28,26 +28,26 @@ static bool read_codes(struct filters *f, const struct params *p, struct fault *
 {
     struct text_list texts = {.items = NULL};
     bool good = true;
-    params_texts(p, "status_code", &texts);
+    vox_params_texts(p, "status_code", &texts);
     f->codes.items = mem_array(texts.count + 1, sizeof(*f->codes.items));
     for (size_t i = 0; i < texts.count && good; i++)
         good = read_range(texts.items[i], &f->codes.items[f->codes.count++]);
     free(texts.items);
-    return good || fault_set(fault, CODE_INVALID_ARGUMENTS,
-                             "The parameter 'status_code' takes codes and ranges such as 200;400:499.");
+    return good || vox_fault_set(fault, CODE_INVALID_ARGUMENTS,
+                                 "The parameter 'status_code' takes codes and ranges such as 200;400:499.");
 }
 
 // A proxy is looked for by its host and port. What is no proxy matches none.
 static void read_proxies(struct filters *f, const struct params *p)
 {
     struct text_list texts = {.items = NULL};
-    params_texts(p, "proxy", &texts);
+    vox_params_texts(p, "proxy", &texts);
     f->domains = mem_array(texts.count + 1, sizeof(*f->domains));
     for (size_t i = 0; i < texts.count; i++) {
         struct proxy proxy;
-        bool good = !proxy_parse(texts.items[i], &proxy, NULL);
+        bool good = !vox_proxy_parse(texts.items[i], &proxy, NULL);
         f->domains[f->domain_count++] = good ? mem_dup_cstr(proxy.domain) : str_dup(texts.items[i]);
-        proxy_done(&proxy);
+        vox_proxy_done(&proxy);
     }
     free(texts.items);
 }
@@ -55,44 +55,44 @@ static void read_proxies(struct filters *f, const struct params *p)
 static bool read_targets(struct filters *f, const struct params *p, struct fault *fault)
 {
     for (size_t i = 0; i < TARGET_COUNT; i++) {
-        const struct target_words *w = target_words((enum target_kind)i);
-        params_texts(p, w->name, &f->names[i]);
-        if (i == TARGET_USER && !f->names[i].count && !params_get(p, w->name).n)
-            params_texts(p, "userName", &f->names[i]); // as one SDK sends it
-        if (!params_ids(p, w->id, &f->ids[i], fault))
+        const struct target_words *w = vox_target_words((enum target_kind)i);
+        vox_params_texts(p, w->name, &f->names[i]);
+        if (i == TARGET_USER && !f->names[i].count && !vox_params_get(p, w->name).n)
+            vox_params_texts(p, "userName", &f->names[i]); // as one SDK sends it
+        if (!vox_params_ids(p, w->id, &f->ids[i], fault))
             return false;
         if (f->ids[i].count && f->names[i].count)
-            return fault_set(fault, CODE_ONLY_ONE_OF_PARAMETERS,
-                             "Only one of the parameters '%s' and '%s' may be given.", w->id, w->name);
+            return vox_fault_set(fault, CODE_ONLY_ONE_OF_PARAMETERS,
+                                 "Only one of the parameters '%s' and '%s' may be given.", w->id, w->name);
     }
     return true;
 }
 
 static bool read_choices(struct filters *f, const struct params *p, struct fault *fault)
 {
-    return params_choice(p, "deactivated", &f->deactivated, fault) &&
-           params_choice(p, "successful", &f->successful, fault) &&
-           params_choice(p, "is_persistent", &f->is_persistent, fault) &&
-           params_choice(p, "is_bound_to_application", &f->is_bound, fault) &&
-           params_choice(p, "in_progress", &f->in_progress, fault);
+    return vox_params_choice(p, "deactivated", &f->deactivated, fault) &&
+           vox_params_choice(p, "successful", &f->successful, fault) &&
+           vox_params_choice(p, "is_persistent", &f->is_persistent, fault) &&
+           vox_params_choice(p, "is_bound_to_application", &f->is_bound, fault) &&
+           vox_params_choice(p, "in_progress", &f->in_progress, fault);
 }
 
-bool filters_read(struct filters *ret, const struct params *p, struct fault *fault)
+bool vox_filters_read(struct filters *ret, const struct params *p, struct fault *fault)
 {
     *ret = (struct filters){.now_wall_ms = clock_wall_ms(),
-                            .sip_username = params_get(p, "sip_username"),
+                            .sip_username = vox_params_get(p, "sip_username"),
                             .count = COUNT_DEFAULT};
     read_proxies(ret, p);
-    bool good = params_id(p, "sip_registration_id", &ret->id, fault) && read_choices(ret, p, fault) &&
+    bool good = vox_params_id(p, "sip_registration_id", &ret->id, fault) && read_choices(ret, p, fault) &&
                 read_targets(ret, p, fault) && read_codes(ret, p, fault) &&
-                params_count(p, "count", &ret->count, fault) &&
-                params_count(p, "offset", &ret->offset, fault);
+                vox_params_count(p, "count", &ret->count, fault) &&
+                vox_params_count(p, "offset", &ret->offset, fault);
     if (ret->count > COUNT_MAX)
         ret->count = COUNT_MAX;
     return good;
 }
 
-void filters_done(struct filters *f)
+void vox_filters_done(struct filters *f)
 {
     for (size_t i = 0; i < TARGET_COUNT; i++) {
         free(f->ids[i].items);
@@ -125,11 +125,11 @@ static bool target_holds(const struct filters *f, enum target_kind kind, const s
     const struct id_list *ids = &f->ids[kind];
     const struct text_list *names = &f->names[kind];
     if (ids->count)
-        return ids_have(ids, t->id);
+        return vox_ids_have(ids, t->id);
     if (!names->count)
         return true;
-    struct str present = t->id ? catalogue_name(f->account, kind, t->id) : STR_NONE;
-    return target_is_set(t) && texts_have(names, present.n ? present : str_of(t->name));
+    struct str present = t->id ? vox_catalogue_name(f->account, kind, t->id) : STR_NONE;
+    return vox_target_is_set(t) && vox_texts_have(names, present.n ? present : str_of(t->name));
 }
 
 static bool code_holds(const struct filters *f, int code)
@@ -142,11 +142,11 @@ static bool code_holds(const struct filters *f, int code)
 
 static bool facts_hold(const struct filters *f, const struct registration *r)
 {
-    struct facts facts cleanup(facts_done);
-    facts_of(&facts, r);
-    bool holds = choice_holds(f->deactivated, model_is_deactivated(r, &facts)) &&
+    struct facts facts cleanup(vox_facts_done);
+    vox_facts_of(&facts, r);
+    bool holds = choice_holds(f->deactivated, vox_model_is_deactivated(r, &facts)) &&
                  choice_holds(f->is_persistent, facts.is_persistent) &&
-                 choice_holds(f->is_bound, target_is_set(&facts.binding.of[TARGET_APPLICATION]));
+                 choice_holds(f->is_bound, vox_target_is_set(&facts.binding.of[TARGET_APPLICATION]));
     for (size_t i = 0; i < TARGET_COUNT && holds; i++)
         holds = target_holds(f, (enum target_kind)i, &facts.binding.of[i]);
     return holds;
@@ -160,8 +160,8 @@ static bool needs_status(const struct filters *f)
 // `successful` compares with what the entry shows, so what shows none is neither true nor false.
 static bool outcome_holds(const struct filters *f, const struct store_record *record)
 {
-    struct outcome o cleanup(outcome_done);
-    outcome_of(&o, record, f->now_wall_ms);
+    struct outcome o cleanup(vox_outcome_done);
+    vox_outcome_of(&o, record, f->now_wall_ms);
     return (f->successful == CHOICE_ANY || f->successful == o.successful) &&
            choice_holds(f->in_progress, o.in_progress) && code_holds(f, o.status_code);
 }
@@ -186,8 +186,8 @@ static bool needs_keep(const struct filters *f)
     return needs;
 }
 
-void filters_query(const struct filters *f, struct str account, struct store_term *terms,
-                   struct buf *user_key, struct store_query *ret)
+void vox_filters_query(const struct filters *f, struct str account, struct store_term *terms,
+                       struct buf *user_key, struct store_query *ret)
 {
     *ret = (struct store_query){.account = account, .offset = f->offset, .limit = f->count, .terms = terms};
     if (f->id) {
@@ -200,7 +200,7 @@ void filters_query(const struct filters *f, struct str account, struct store_ter
         terms[ret->term_count++] = (struct store_term){"domain", str_of(f->domains[0])};
     if (f->ids[TARGET_USER].count == 1) {
         const struct binding user = {.of[TARGET_USER] = {.id = f->ids[TARGET_USER].items[0]}};
-        binding_user_key(&user, user_key);
+        vox_binding_user_key(&user, user_key);
         terms[ret->term_count++] = (struct store_term){FACTS_USER_FIELD, buf_str(user_key)};
     }
     if (needs_keep(f) || (f->id && ret->term_count)) {

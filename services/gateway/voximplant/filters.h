@@ -29,12 +29,12 @@ struct filters {
 };
 
 // Borrows from the params. False: a parameter cannot be read.
-must_use bool filters_read(struct filters *ret_init, const struct params *p, struct fault *fault);
-void filters_done(struct filters *f);
+must_use bool vox_filters_read(struct filters *ret_init, const struct params *p, struct fault *fault);
+void vox_filters_done(struct filters *f);
 
 // The query of the store; `user_key` and `terms` (room for FILTERS_TERMS) are borrowed by it.
 #define FILTERS_TERMS 3
-void filters_query(const struct filters *f, struct str account, struct store_term *terms,
-                   struct buf *user_key, struct store_query *ret);
+void vox_filters_query(const struct filters *f, struct str account, struct store_term *terms,
+                       struct buf *user_key, struct store_query *ret);
 
 #endif

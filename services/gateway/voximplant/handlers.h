@@ -4,10 +4,10 @@
 
 #include "services/gateway/voximplant/call.h"
 
-void create_run(struct call *c);
-void update_run(struct call *c);
-void bind_run(struct call *c);
-void delete_run(struct call *c);
-void list_run(struct call *c);
+void vox_create_run(struct call *c);
+void vox_update_run(struct call *c);
+void vox_bind_run(struct call *c);
+void vox_delete_run(struct call *c);
+void vox_list_run(struct call *c);
 
 #endif

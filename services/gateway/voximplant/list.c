@@ -10,7 +10,7 @@
 
 static void free_filters(void *work)
 {
-    filters_done(work);
+    vox_filters_done(work);
     free(work);
 }
 
@@ -22,22 +22,22 @@ static void on_page(void *arg, int rc, const struct store_record *records, size_
     struct buf body cleanup(buf_done) = BUF_INIT;
     struct json_writer w = json_writer(&body);
     if (rc) {
-        answer_failure(c, rc, err);
+        vox_answer_failure(c, rc, err);
         return;
     }
     json_begin_object(&w);
     json_key(&w, "result");
     json_begin_array(&w);
     for (size_t i = 0; i < count; i++)
-        entry_write(&w, c->base.account, &records[i], f->now_wall_ms);
+        vox_entry_write(&w, c->base.account, &records[i], f->now_wall_ms);
     json_end_array(&w);
     json_kv_u64(&w, "count", count);
     json_kv_u64(&w, "total_count", total);
     json_end_object(&w);
-    answer_json(c, buf_str(&body));
+    vox_answer_json(c, buf_str(&body));
 }
 
-void list_run(struct call *c)
+void vox_list_run(struct call *c)
 {
     struct filters *f = mem_alloc(sizeof(*f));
     struct buf user_key cleanup(buf_done) = BUF_INIT;
@@ -46,11 +46,11 @@ void list_run(struct call *c)
     struct fault fault;
     c->work = f;
     c->work_free = free_filters;
-    if (!filters_read(f, &c->params, &fault)) {
-        answer_fault(c, &fault);
+    if (!vox_filters_read(f, &c->params, &fault)) {
+        vox_answer_fault(c, &fault);
         return;
     }
     f->account = c->base.account;
-    filters_query(f, call_account(c), terms, &user_key, &query);
-    store_page(call_store(c), &query, on_page, c);
+    vox_filters_query(f, vox_call_account(c), terms, &user_key, &query);
+    store_page(vox_call_store(c), &query, on_page, c);
 }

@@ -43,8 +43,9 @@ static bool take_account(struct call *c, const struct principal *p, uint64_t num
 {
     const struct account *account = number ? principals_account_by_number(c->base.principals, number) : NULL;
     if (!account || !account_is_within(account, p->account)) {
-        answer_error(c, CODE_AUTHORIZATION_FAILED, "The account %llu is not known, or not one of this key's.",
-                     (unsigned long long)number);
+        vox_answer_error(c, CODE_AUTHORIZATION_FAILED,
+                         "The account %llu is not known, or not one of this key's.",
+                         (unsigned long long)number);
         return false;
     }
     c->base.principal = p;
@@ -60,25 +61,26 @@ static bool with_token(struct call *c, struct str token, struct str address)
         return take_account(c, key.principal, key.issuer);
     if (problems[problem].counts)
         count_failure(c, address);
-    answer_error(c, problems[problem].code, "%s", problems[problem].sentence);
+    vox_answer_error(c, problems[problem].code, "%s", problems[problem].sentence);
     return false;
 }
 
 // Deprecated by Voximplant, and still what older tools send: account_id and api_key among the parameters.
 static bool with_api_key(struct call *c, struct str address)
 {
-    struct str api_key = params_get(&c->params, "api_key");
+    struct str api_key = vox_params_get(&c->params, "api_key");
     uint64_t number = 0;
     struct fault fault;
     if (!api_key.n) {
-        answer_error(c, CODE_AUTHORIZATION_FAILED,
-                     "Credentials are missing: a header Authorization: Bearer, or account_id and api_key.");
+        vox_answer_error(
+            c, CODE_AUTHORIZATION_FAILED,
+            "Credentials are missing: a header Authorization: Bearer, or account_id and api_key.");
         return false;
     }
     const struct principal *p = principals_by_api_key(c->base.principals, api_key);
-    if (!p || !params_id(&c->params, "account_id", &number, &fault) || !number) {
+    if (!p || !vox_params_id(&c->params, "account_id", &number, &fault) || !number) {
         count_failure(c, address);
-        answer_error(c, CODE_AUTHORIZATION_FAILED, "The account_id or the api_key is wrong.");
+        vox_answer_error(c, CODE_AUTHORIZATION_FAILED, "The account_id or the api_key is wrong.");
         return false;
     }
     return take_account(c, p, number);
@@ -90,14 +92,14 @@ static bool identify(struct call *c, struct str address)
     struct throttle_answer t =
         throttle_login(c->vox->shared->throttle, address, address, clock_monotonic_us());
     if (!t.passes) {
-        answer_error(c, CODE_RATE_LIMIT_EXCEED, "Too many failed authentications; try again in %u s.",
-                     t.wait_ms / 1000 + 1);
+        vox_answer_error(c, CODE_RATE_LIMIT_EXCEED, "Too many failed authentications; try again in %u s.",
+                         t.wait_ms / 1000 + 1);
         return false;
     }
     (void)dialect_principals(&c->base, c->vox->shared);
     bool known = bearer(c->base.http, &token) ? with_token(c, token, address) : with_api_key(c, address);
     if (known && !principal_allows_ip(c->base.principal, address)) {
-        answer_error(c, CODE_AUTHORIZATION_FAILED, "The key may not be used from this address.");
+        vox_answer_error(c, CODE_AUTHORIZATION_FAILED, "The key may not be used from this address.");
         return false;
     }
     return known;
@@ -110,7 +112,7 @@ static bool in_rate(struct call *c)
     struct throttle_answer t =
         throttle_request(c->vox->shared->throttle, buf_str(&who), 1, clock_monotonic_us());
     if (!t.passes)
-        answer_error(c, CODE_RATE_LIMIT_EXCEED, "Too many requests; try again in %u ms.", t.wait_ms);
+        vox_answer_error(c, CODE_RATE_LIMIT_EXCEED, "Too many requests; try again in %u ms.", t.wait_ms);
     return t.passes;
 }
 
@@ -119,13 +121,13 @@ static bool has_role(struct call *c)
     struct buf roles cleanup(buf_done) = BUF_INIT;
     if (c->base.principal->roles & c->method->roles)
         return true;
-    method_roles(c->method, &roles);
-    answer_error(c, CODE_AUTHORIZATION_FAILED, "The method %s needs one of the roles %s.", c->method->name,
-                 roles.p);
+    vox_method_roles(c->method, &roles);
+    vox_answer_error(c, CODE_AUTHORIZATION_FAILED, "The method %s needs one of the roles %s.",
+                     c->method->name, roles.p);
     return false;
 }
 
-bool login_run(struct call *c)
+bool vox_login_run(struct call *c)
 {
     struct buf scratch cleanup(buf_done) = BUF_INIT;
     struct str address = dialect_client(c->vox->shared, c->base.http, &scratch);

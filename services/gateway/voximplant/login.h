@@ -6,6 +6,6 @@
 #include "services/gateway/voximplant/call.h"
 
 // Sets the call's principal and account. False: the call was answered.
-bool login_run(struct call *c);
+bool vox_login_run(struct call *c);
 
 #endif

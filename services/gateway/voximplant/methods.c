@@ -12,11 +12,12 @@
 #define SUPPORT    ROLE_BIT(ROLE_SUPPORT)
 
 static const struct method methods[] = {
-    {"CreateSipRegistration", OWNER | ADMIN | ACCOUNTANT, false, create_run},
-    {"UpdateSipRegistration", OWNER | ADMIN | DEVELOPER, false, update_run},
-    {"BindSipRegistration", OWNER | ADMIN | DEVELOPER, false, bind_run},
-    {"DeleteSipRegistration", OWNER | ADMIN | DEVELOPER, false, delete_run},
-    {"GetSipRegistrations", OWNER | ADMIN | DEVELOPER | SUPERVISOR | ACCOUNTANT | SUPPORT, true, list_run},
+    {"CreateSipRegistration", OWNER | ADMIN | ACCOUNTANT, false, vox_create_run},
+    {"UpdateSipRegistration", OWNER | ADMIN | DEVELOPER, false, vox_update_run},
+    {"BindSipRegistration", OWNER | ADMIN | DEVELOPER, false, vox_bind_run},
+    {"DeleteSipRegistration", OWNER | ADMIN | DEVELOPER, false, vox_delete_run},
+    {"GetSipRegistrations", OWNER | ADMIN | DEVELOPER | SUPERVISOR | ACCOUNTANT | SUPPORT, true,
+     vox_list_run},
 };
 
 static const char *const role_names[ROLE_COUNT] = {
@@ -24,7 +25,7 @@ static const char *const role_names[ROLE_COUNT] = {
     [ROLE_SUPERVISOR] = "Supervisor", [ROLE_ACCOUNTANT] = "Accountant", [ROLE_SUPPORT] = "Support",
 };
 
-const struct method *method_of(struct str name)
+const struct method *vox_method_of(struct str name)
 {
     for (size_t i = 0; i < ARRAY_LEN(methods); i++)
         if (str_eq_cstr(name, methods[i].name))
@@ -32,7 +33,7 @@ const struct method *method_of(struct str name)
     return NULL;
 }
 
-void method_roles(const struct method *m, struct buf *out)
+void vox_method_roles(const struct method *m, struct buf *out)
 {
     const char *separator = "";
     for (size_t i = 0; i < ROLE_COUNT; i++) {

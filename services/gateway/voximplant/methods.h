@@ -11,8 +11,8 @@ struct method {
     void (*run)(struct call *c);
 };
 
-const struct method *method_of(struct str name); // NULL: none; names are compared exactly
+const struct method *vox_method_of(struct str name); // NULL: none; names are compared exactly
 // "Owner, Admin" …: the roles of a method, for a sentence. Appends.
-void method_roles(const struct method *m, struct buf *out);
+void vox_method_roles(const struct method *m, struct buf *out);
 
 #endif

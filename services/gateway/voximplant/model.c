@@ -13,16 +13,16 @@
 
 #define NAME_RANDOM_BYTES 8
 
-struct asked asked_read(const struct params *p)
+struct asked vox_asked_read(const struct params *p)
 {
     return (struct asked){
-        .sip_username = params_get(p, "sip_username"),
-        .proxy = params_get(p, "proxy"),
-        .auth_user = params_get(p, "auth_user"),
-        .outbound_proxy = params_get(p, "outbound_proxy"),
-        .password = params_get(p, "password"),
-        .clears_auth_user = params_clears(p, "auth_user"),
-        .clears_outbound_proxy = params_clears(p, "outbound_proxy"),
+        .sip_username = vox_params_get(p, "sip_username"),
+        .proxy = vox_params_get(p, "proxy"),
+        .auth_user = vox_params_get(p, "auth_user"),
+        .outbound_proxy = vox_params_get(p, "outbound_proxy"),
+        .password = vox_params_get(p, "password"),
+        .clears_auth_user = vox_params_clears(p, "auth_user"),
+        .clears_outbound_proxy = vox_params_clears(p, "outbound_proxy"),
     };
 }
 
@@ -43,11 +43,11 @@ static bool is_text(const char *held, struct str text)
 static bool check_text(struct str text, const char *name, enum code code, struct fault *fault)
 {
     if (text.n > REGISTRATION_MAX_TEXT_BYTES)
-        return fault_set(fault, code, "The parameter '%s' is invalid: it is longer than %d bytes.", name,
-                         REGISTRATION_MAX_TEXT_BYTES);
+        return vox_fault_set(fault, code, "The parameter '%s' is invalid: it is longer than %d bytes.", name,
+                             REGISTRATION_MAX_TEXT_BYTES);
     if (!sip_text_is_safe(text))
-        return fault_set(fault, code,
-                         "The parameter '%s' is invalid: it holds control characters or is not UTF-8.", name);
+        return vox_fault_set(
+            fault, code, "The parameter '%s' is invalid: it holds control characters or is not UTF-8.", name);
     return true;
 }
 
@@ -110,9 +110,9 @@ static bool apply_credential(const struct asked *a, struct registration *r, stru
     if (!check_text(a->auth_user, "auth_user", CODE_INVALID_ARGUMENTS, fault))
         return false;
     if (a->password.n > REGISTRATION_MAX_TEXT_BYTES)
-        return fault_set(fault, CODE_INVALID_ARGUMENTS,
-                         "The parameter 'password' is invalid: it is longer than %d bytes.",
-                         REGISTRATION_MAX_TEXT_BYTES);
+        return vox_fault_set(fault, CODE_INVALID_ARGUMENTS,
+                             "The parameter 'password' is invalid: it is longer than %d bytes.",
+                             REGISTRATION_MAX_TEXT_BYTES);
     if (a->auth_user.n)
         set_text(&first_credential(r)->user, a->auth_user);
     else if (a->clears_auth_user && r->credential_count)
@@ -124,14 +124,14 @@ static bool apply_credential(const struct asked *a, struct registration *r, stru
 
 // ---- proxies
 
-struct str model_proxy(const struct registration *r, const struct facts *f)
+struct str vox_model_proxy(const struct registration *r, const struct facts *f)
 {
     struct proxy p;
-    if (!f->proxy || proxy_parse(str_of(f->proxy), &p, NULL))
+    if (!f->proxy || vox_proxy_parse(str_of(f->proxy), &p, NULL))
         return str_of(r->domain);
     bool holds =
         str_ieq_cstr(str_of(p.domain), r->domain) && p.scheme == r->scheme && p.transport == r->transport;
-    proxy_done(&p);
+    vox_proxy_done(&p);
     return str_of(holds ? f->proxy : r->domain);
 }
 
@@ -150,32 +150,32 @@ static bool apply_proxy(const struct asked *a, struct registration *r, struct fa
 {
     struct proxy p;
     struct error err;
-    struct str shown = r->domain ? model_proxy(r, f) : STR_NONE;
+    struct str shown = r->domain ? vox_model_proxy(r, f) : STR_NONE;
     if (!a->proxy.n || str_eq(a->proxy, shown))
         return true;
     if (a->proxy.n > REGISTRATION_MAX_TEXT_BYTES)
-        return fault_set(fault, CODE_INVALID_PROXY,
-                         "The parameter 'proxy' is invalid: it is longer than %d bytes.",
-                         REGISTRATION_MAX_TEXT_BYTES);
-    if (proxy_parse(a->proxy, &p, &err))
-        return fault_set(fault, CODE_INVALID_PROXY, "The parameter 'proxy' is invalid: %s.", err.text);
+        return vox_fault_set(fault, CODE_INVALID_PROXY,
+                             "The parameter 'proxy' is invalid: it is longer than %d bytes.",
+                             REGISTRATION_MAX_TEXT_BYTES);
+    if (vox_proxy_parse(a->proxy, &p, &err))
+        return vox_fault_set(fault, CODE_INVALID_PROXY, "The parameter 'proxy' is invalid: %s.", err.text);
     set_address(&p, f->proxy && is_text(f->proxy, shown), r);
     free(f->proxy);
     f->proxy = str_eq_cstr(a->proxy, p.domain) ? NULL : str_dup(a->proxy);
-    proxy_done(&p);
+    vox_proxy_done(&p);
     return true;
 }
 
-struct str model_outbound_proxy(const struct registration *r, const struct facts *f, struct buf *scratch)
+struct str vox_model_outbound_proxy(const struct registration *r, const struct facts *f, struct buf *scratch)
 {
     struct buf route cleanup(buf_done) = BUF_INIT;
     if (!r->route_count)
         return STR_NONE;
-    if (f->outbound_proxy && !route_parse(str_of(f->outbound_proxy), &route, NULL) &&
+    if (f->outbound_proxy && !vox_route_parse(str_of(f->outbound_proxy), &route, NULL) &&
         is_text(r->route_set[0], buf_str(&route)))
         return str_of(f->outbound_proxy);
     buf_clear(scratch);
-    route_text(str_of(r->route_set[0]), scratch);
+    vox_route_text(str_of(r->route_set[0]), scratch);
     return buf_str(scratch);
 }
 
@@ -198,20 +198,20 @@ static bool apply_outbound_proxy(const struct asked *a, struct registration *r, 
         drop_first_route(r);
         mem_free_cstr(&f->outbound_proxy);
     }
-    if (!a->outbound_proxy.n || str_eq(a->outbound_proxy, model_outbound_proxy(r, f, &shown)))
+    if (!a->outbound_proxy.n || str_eq(a->outbound_proxy, vox_model_outbound_proxy(r, f, &shown)))
         return true;
-    if (route_parse(a->outbound_proxy, &route, &err))
-        return fault_set(fault, CODE_INVALID_ARGUMENTS, "The parameter 'outbound_proxy' is invalid: %s.",
-                         err.text);
+    if (vox_route_parse(a->outbound_proxy, &route, &err))
+        return vox_fault_set(fault, CODE_INVALID_ARGUMENTS, "The parameter 'outbound_proxy' is invalid: %s.",
+                             err.text);
     if (route.n > REGISTRATION_MAX_TEXT_BYTES)
-        return fault_set(fault, CODE_INVALID_ARGUMENTS,
-                         "The parameter 'outbound_proxy' is invalid: it is longer than %d bytes.",
-                         REGISTRATION_MAX_TEXT_BYTES);
+        return vox_fault_set(fault, CODE_INVALID_ARGUMENTS,
+                             "The parameter 'outbound_proxy' is invalid: it is longer than %d bytes.",
+                             REGISTRATION_MAX_TEXT_BYTES);
     if (!r->route_count)
         r->route_count++;
     set_text(&r->route_set[0], buf_str(&route));
     buf_clear(&shown);
-    route_text(buf_str(&route), &shown);
+    vox_route_text(buf_str(&route), &shown);
     free(f->outbound_proxy);
     f->outbound_proxy = str_eq(a->outbound_proxy, buf_str(&shown)) ? NULL : str_dup(a->outbound_proxy);
     return true;
@@ -219,26 +219,26 @@ static bool apply_outbound_proxy(const struct asked *a, struct registration *r, 
 
 // ---- the whole
 
-bool model_apply(const struct dialect_shared *shared, const struct asked *a, struct registration *r,
-                 struct facts *f, struct fault *fault)
+bool vox_model_apply(const struct dialect_shared *shared, const struct asked *a, struct registration *r,
+                     struct facts *f, struct fault *fault)
 {
     return apply_username(shared, a, r, fault) && apply_credential(a, r, fault) &&
            apply_proxy(a, r, f, fault) && apply_outbound_proxy(a, r, f, fault);
 }
 
-void model_settle(bool wanted, const struct facts *f, struct registration *r)
+void vox_model_settle(bool wanted, const struct facts *f, struct registration *r)
 {
-    if (facts_want_enabled(f) != wanted)
+    if (vox_facts_want_enabled(f) != wanted)
         r->enabled = !wanted;
-    facts_store(f, r);
+    vox_facts_store(f, r);
 }
 
-bool model_is_deactivated(const struct registration *r, const struct facts *f)
+bool vox_model_is_deactivated(const struct registration *r, const struct facts *f)
 {
-    return !r->enabled && facts_want_enabled(f);
+    return !r->enabled && vox_facts_want_enabled(f);
 }
 
-bool model_check(const struct registration *r, struct fault *fault)
+bool vox_model_check(const struct registration *r, struct fault *fault)
 {
     static const struct {
         const char *field, *parameter;
@@ -257,9 +257,10 @@ bool model_check(const struct registration *r, struct fault *fault)
         return true;
     for (size_t i = 0; i < ARRAY_LEN(fields); i++)
         if (!strcmp(field, fields[i].field))
-            return fault_set(fault, fields[i].code, "The parameter '%s' is invalid: %s.", fields[i].parameter,
-                             err.text);
-    return fault_set(fault, CODE_INVALID_ARGUMENTS, "The registration's %s is invalid: %s.", field, err.text);
+            return vox_fault_set(fault, fields[i].code, "The parameter '%s' is invalid: %s.",
+                                 fields[i].parameter, err.text);
+    return vox_fault_set(fault, CODE_INVALID_ARGUMENTS, "The registration's %s is invalid: %s.", field,
+                         err.text);
 }
 
 // At most so many bytes, and no half of a character.
@@ -273,7 +274,7 @@ static struct str head_of(const char *text, size_t bytes)
     return str_slice(s, 0, bytes);
 }
 
-void model_name(struct registration *r)
+void vox_model_name(struct registration *r)
 {
     struct buf name = BUF_INIT;
     unsigned char random[NAME_RANDOM_BYTES];

@@ -49,7 +49,7 @@ static char *message(const struct status *s)
     return buf_steal(&out);
 }
 
-void outcome_of(struct outcome *ret, const struct store_record *record, uint64_t now_wall_ms)
+void vox_outcome_of(struct outcome *ret, const struct store_record *record, uint64_t now_wall_ms)
 {
     struct dialect_status s;
     dialect_status_of(&s, record, now_wall_ms);
@@ -66,7 +66,7 @@ void outcome_of(struct outcome *ret, const struct store_record *record, uint64_t
     dialect_status_done(&s);
 }
 
-void outcome_done(struct outcome *o)
+void vox_outcome_done(struct outcome *o)
 {
     free(o->message);
     *o = (struct outcome){.successful = CHOICE_ANY};

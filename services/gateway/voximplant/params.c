@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-void params_done(struct params *p)
+void vox_params_done(struct params *p)
 {
     http_pairs_done(&p->body);
     http_pairs_done(&p->query);
@@ -22,71 +22,72 @@ static struct str find(const struct http_pairs *pairs, const char *name)
     return found;
 }
 
-struct str params_get(const struct params *p, const char *name)
+struct str vox_params_get(const struct params *p, const char *name)
 {
     struct str found = find(&p->body, name);
     return found.n ? found : find(&p->query, name);
 }
 
-bool params_clears(const struct params *p, const char *name)
+bool vox_params_clears(const struct params *p, const char *name)
 {
-    return !params_get(p, name).n && (http_pairs_get(&p->body, name) || http_pairs_get(&p->query, name));
+    return !vox_params_get(p, name).n && (http_pairs_get(&p->body, name) || http_pairs_get(&p->query, name));
 }
 
 static bool read_id(struct str text, const char *name, uint64_t *ret, struct fault *fault)
 {
     if (str_to_u64(str_trim(text), ret) || !*ret || *ret > INT64_MAX)
-        return fault_set(fault, CODE_INVALID_ARGUMENTS, "The parameter '%s' takes a positive integer.", name);
+        return vox_fault_set(fault, CODE_INVALID_ARGUMENTS, "The parameter '%s' takes a positive integer.",
+                             name);
     return true;
 }
 
-bool params_id(const struct params *p, const char *name, uint64_t *ret, struct fault *fault)
+bool vox_params_id(const struct params *p, const char *name, uint64_t *ret, struct fault *fault)
 {
-    struct str text = params_get(p, name);
+    struct str text = vox_params_get(p, name);
     return !text.n || read_id(text, name, ret, fault);
 }
 
-bool params_count(const struct params *p, const char *name, uint64_t *ret, struct fault *fault)
+bool vox_params_count(const struct params *p, const char *name, uint64_t *ret, struct fault *fault)
 {
-    struct str text = params_get(p, name);
+    struct str text = vox_params_get(p, name);
     if (text.n && (str_to_u64(str_trim(text), ret) || *ret > INT64_MAX))
-        return fault_set(fault, CODE_INVALID_ARGUMENTS, "The parameter '%s' takes an integer of 0 or more.",
-                         name);
+        return vox_fault_set(fault, CODE_INVALID_ARGUMENTS,
+                             "The parameter '%s' takes an integer of 0 or more.", name);
     return true;
 }
 
-bool params_choice(const struct params *p, const char *name, enum choice *ret, struct fault *fault)
+bool vox_params_choice(const struct params *p, const char *name, enum choice *ret, struct fault *fault)
 {
-    struct str text = str_trim(params_get(p, name));
+    struct str text = str_trim(vox_params_get(p, name));
     if (!text.n)
         return true;
     bool yes = str_ieq_cstr(text, "true") || str_eq_cstr(text, "1");
     bool no = str_ieq_cstr(text, "false") || str_eq_cstr(text, "0");
     if (!yes && !no)
-        return fault_set(fault, CODE_INVALID_ARGUMENTS, "The parameter '%s' takes true or false.", name);
+        return vox_fault_set(fault, CODE_INVALID_ARGUMENTS, "The parameter '%s' takes true or false.", name);
     *ret = yes ? CHOICE_TRUE : CHOICE_FALSE;
     return true;
 }
 
-bool params_flag(const struct params *p, const char *name, bool *ret, struct fault *fault)
+bool vox_params_flag(const struct params *p, const char *name, bool *ret, struct fault *fault)
 {
     enum choice choice = CHOICE_ANY;
-    if (!params_choice(p, name, &choice, fault))
+    if (!vox_params_choice(p, name, &choice, fault))
         return false;
     if (choice != CHOICE_ANY)
         *ret = choice == CHOICE_TRUE;
     return true;
 }
 
-bool params_is_any(struct str text)
+bool vox_params_is_any(struct str text)
 {
     return str_ieq_cstr(str_trim(text), "any") || str_ieq_cstr(str_trim(text), "all");
 }
 
-void params_texts(const struct params *p, const char *name, struct text_list *ret)
+void vox_params_texts(const struct params *p, const char *name, struct text_list *ret)
 {
-    struct str rest = params_get(p, name), piece;
-    if (params_is_any(rest))
+    struct str rest = vox_params_get(p, name), piece;
+    if (vox_params_is_any(rest))
         return;
     while (str_split(&rest, ';', &piece)) {
         piece = str_trim(piece);
@@ -97,11 +98,11 @@ void params_texts(const struct params *p, const char *name, struct text_list *re
     }
 }
 
-bool params_ids(const struct params *p, const char *name, struct id_list *ret, struct fault *fault)
+bool vox_params_ids(const struct params *p, const char *name, struct id_list *ret, struct fault *fault)
 {
     struct text_list texts = {.items = NULL};
     bool good = true;
-    params_texts(p, name, &texts);
+    vox_params_texts(p, name, &texts);
     ret->items = mem_array(texts.count + 1, sizeof(*ret->items));
     for (size_t i = 0; i < texts.count && good; i++)
         good = read_id(texts.items[i], name, &ret->items[ret->count++], fault);
@@ -109,7 +110,7 @@ bool params_ids(const struct params *p, const char *name, struct id_list *ret, s
     return good;
 }
 
-bool ids_have(const struct id_list *l, uint64_t id)
+bool vox_ids_have(const struct id_list *l, uint64_t id)
 {
     for (size_t i = 0; i < l->count; i++)
         if (l->items[i] == id)
@@ -117,7 +118,7 @@ bool ids_have(const struct id_list *l, uint64_t id)
     return false;
 }
 
-bool texts_have(const struct text_list *l, struct str text)
+bool vox_texts_have(const struct text_list *l, struct str text)
 {
     for (size_t i = 0; i < l->count; i++)
         if (str_eq(l->items[i], text))

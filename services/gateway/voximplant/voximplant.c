@@ -20,7 +20,7 @@ struct voximplant *voximplant_new(const struct dialect_shared *shared)
 // No call of this dialect waits for a password.
 static void answer_stopping(struct dialect_call *base)
 {
-    answer_error(container_of(base, struct call, base), CODE_DB, "The gateway is stopping.");
+    vox_answer_error(container_of(base, struct call, base), CODE_DB, "The gateway is stopping.");
 }
 
 void voximplant_free(void *voximplant)
@@ -49,20 +49,20 @@ static bool find_method(struct call *c)
 {
     struct buf name cleanup(buf_done) = BUF_INIT;
     if (!path_method(c->base.http, &name)) {
-        answer_error(c, CODE_UNKNOWN_COMMAND, "The method's name in the path cannot be decoded.");
+        vox_answer_error(c, CODE_UNKNOWN_COMMAND, "The method's name in the path cannot be decoded.");
         return false;
     }
     if (!name.n)
-        buf_add_str(&name, params_get(&c->params, "cmd"));
+        buf_add_str(&name, vox_params_get(&c->params, "cmd"));
     if (!name.n) {
-        answer_error(c, CODE_MISSING_CMD,
-                     "No method is named: neither in the path nor by the parameter cmd.");
+        vox_answer_error(c, CODE_MISSING_CMD,
+                         "No method is named: neither in the path nor by the parameter cmd.");
         return false;
     }
-    c->method = method_of(buf_str(&name));
+    c->method = vox_method_of(buf_str(&name));
     if (c->method)
         return true;
-    answer_error(c, CODE_UNKNOWN_COMMAND, "There is no method '%.100s'.", name.p);
+    vox_answer_error(c, CODE_UNKNOWN_COMMAND, "There is no method '%.100s'.", name.p);
     return false;
 }
 
@@ -75,9 +75,9 @@ void voximplant_handle(void *voximplant, struct http_request *r)
     c->vox = v;
     enum http_method m = http_method(r);
     if (m != HTTP_GET && m != HTTP_HEAD && m != HTTP_POST)
-        answer_not_allowed(c);
-    else if (!params_read(&c->params, r, &fault))
-        answer_fault(c, &fault);
-    else if (find_method(c) && login_run(c))
+        vox_answer_not_allowed(c);
+    else if (!vox_params_read(&c->params, r, &fault))
+        vox_answer_fault(c, &fault);
+    else if (find_method(c) && vox_login_run(c))
         c->method->run(c);
 }

@@ -17,27 +17,27 @@
 static void write_free(void *work)
 {
     struct write *w = work;
-    binding_done(&w->binding);
+    vox_binding_done(&w->binding);
     registration_done(&w->before);
     registration_done(&w->after);
     free(w);
 }
 
-struct write *write_begin(struct call *c, bool needs_application)
+struct write *vox_write_begin(struct call *c, bool needs_application)
 {
     struct write *w = mem_alloc(sizeof(*w));
     struct fault fault;
     c->work = w;
     c->work_free = write_free;
-    w->asked = asked_read(&c->params);
-    if (binding_read(&c->params, needs_application, &w->binding, &fault) &&
-        catalogue_resolve(c->base.account, &w->binding, &fault))
+    w->asked = vox_asked_read(&c->params);
+    if (vox_binding_read(&c->params, needs_application, &w->binding, &fault) &&
+        vox_catalogue_resolve(c->base.account, &w->binding, &fault))
         return w;
-    answer_fault(c, &fault);
+    vox_answer_fault(c, &fault);
     return NULL;
 }
 
-void write_take(struct write *w, const struct registration *before)
+void vox_write_take(struct write *w, const struct registration *before)
 {
     registration_done(&w->before);
     registration_done(&w->after);
@@ -45,29 +45,29 @@ void write_take(struct write *w, const struct registration *before)
     registration_copy(&w->after, before);
 }
 
-void write_unbound(struct registration *ret, const struct registration *r, const struct binding *binding)
+void vox_write_unbound(struct registration *ret, const struct registration *r, const struct binding *binding)
 {
-    struct facts f cleanup(facts_done);
+    struct facts f cleanup(vox_facts_done);
     registration_copy(ret, r);
-    facts_of(&f, r);
-    bool wanted = facts_want_enabled(&f);
-    binding_remove(&f.binding, binding);
-    model_settle(wanted, &f, ret);
+    vox_facts_of(&f, r);
+    bool wanted = vox_facts_want_enabled(&f);
+    vox_binding_remove(&f.binding, binding);
+    vox_model_settle(wanted, &f, ret);
 }
 
-bool write_try_again(struct call *c, const struct error *err)
+bool vox_write_try_again(struct call *c, const struct error *err)
 {
     if (++c->attempts < ATTEMPTS_MAX)
         return true;
-    answer_failure(c, -ESTALE, err);
+    vox_answer_failure(c, -ESTALE, err);
     return false;
 }
 
 static void user_key(const struct registration *r, struct buf *out)
 {
-    struct facts f cleanup(facts_done);
-    facts_of(&f, r);
-    binding_user_key(&f.binding, out);
+    struct facts f cleanup(vox_facts_done);
+    vox_facts_of(&f, r);
+    vox_binding_user_key(&f.binding, out);
 }
 
 // ---- what came of it
@@ -75,8 +75,8 @@ static void user_key(const struct registration *r, struct buf *out)
 static void rename_and_submit(struct call *c)
 {
     struct write *w = c->work;
-    model_name(&w->after);
-    write_submit(c);
+    vox_model_name(&w->after);
+    vox_write_submit(c);
 }
 
 static void finish(struct call *c, int rc, const struct store_record *record, const struct error *err)
@@ -84,12 +84,12 @@ static void finish(struct call *c, int rc, const struct store_record *record, co
     const struct write *w = c->work;
     if (!rc)
         w->written(c, record);
-    else if (rc == -EEXIST && w->creates && write_try_again(c, err))
+    else if (rc == -EEXIST && w->creates && vox_write_try_again(c, err))
         rename_and_submit(c);
-    else if (rc == -ESTALE && write_try_again(c, err))
+    else if (rc == -ESTALE && vox_write_try_again(c, err))
         w->again(c);
     else if (rc != -ESTALE && !(rc == -EEXIST && w->creates))
-        answer_failure(c, rc, err);
+        vox_answer_failure(c, rc, err);
 }
 
 static void on_written(void *arg, int rc, const struct store_record *record, const struct error *err)
@@ -114,9 +114,9 @@ static void write_one(struct call *c)
     const struct write *w = c->work;
     const struct store_write_context context = dialect_write_context(&c->base);
     if (w->creates)
-        store_create(call_store(c), &w->after, &context, on_written, c);
+        store_create(vox_call_store(c), &w->after, &context, on_written, c);
     else
-        store_update(call_store(c), &w->before, &w->after, &context, on_written, c);
+        store_update(vox_call_store(c), &w->before, &w->after, &context, on_written, c);
 }
 
 // The registration and all others that hold its user.
@@ -125,11 +125,11 @@ static void write_batch(struct call *c, const struct store_record *holders, size
     const struct write *w = c->work;
     const struct store_write_context context = dialect_write_context(&c->base);
     struct buf key cleanup(buf_done) = BUF_INIT;
-    struct facts f cleanup(facts_done);
+    struct facts f cleanup(vox_facts_done);
     struct registration *unbound = mem_array(count + 1, sizeof(*unbound));
     struct store_item *items = mem_array(count + 1, sizeof(*items));
     size_t item_count = 1;
-    facts_of(&f, &w->after);
+    vox_facts_of(&f, &w->after);
     const struct binding user = {.of[TARGET_USER] = f.binding.of[TARGET_USER]};
     items[0] = (struct store_item){.kind = w->creates ? STORE_ITEM_CREATE : STORE_ITEM_UPDATE,
                                    .before = w->creates ? NULL : &w->before,
@@ -137,13 +137,13 @@ static void write_batch(struct call *c, const struct store_record *holders, size
     for (size_t i = 0; i < count; i++) {
         if (!w->creates && holders[i].reg.id == w->after.id)
             continue;
-        write_unbound(&unbound[i], &holders[i].reg, &user);
+        vox_write_unbound(&unbound[i], &holders[i].reg, &user);
         items[item_count++] =
             (struct store_item){.kind = STORE_ITEM_UPDATE, .before = &holders[i].reg, .after = &unbound[i]};
     }
-    binding_user_key(&f.binding, &key);
+    vox_binding_user_key(&f.binding, &key);
     const struct store_term unique = {FACTS_USER_FIELD, buf_str(&key)};
-    store_batch(call_store(c), call_account(c), items, item_count, &unique, 1, &context, on_batch, c);
+    store_batch(vox_call_store(c), vox_call_account(c), items, item_count, &unique, 1, &context, on_batch, c);
     for (size_t i = 0; i < count; i++)
         registration_done(&unbound[i]);
     free(unbound);
@@ -155,12 +155,12 @@ static void on_holders(void *arg, int rc, const struct store_record *holders, si
 {
     (void)total;
     if (rc)
-        answer_failure(arg, rc, err);
+        vox_answer_failure(arg, rc, err);
     else
         write_batch(arg, holders, count);
 }
 
-void write_submit(struct call *c)
+void vox_write_submit(struct call *c)
 {
     const struct write *w = c->work;
     struct buf key cleanup(buf_done) = BUF_INIT, held cleanup(buf_done) = BUF_INIT;
@@ -172,10 +172,10 @@ void write_submit(struct call *c)
         return;
     }
     const struct store_term term = {FACTS_USER_FIELD, buf_str(&key)};
-    const struct store_query q = {.account = call_account(c),
+    const struct store_query q = {.account = vox_call_account(c),
                                   .limit = HOLDERS_MAX,
                                   .terms = &term,
                                   .term_count = 1,
                                   .without_total = true};
-    store_page(call_store(c), &q, on_holders, c);
+    store_page(vox_call_store(c), &q, on_holders, c);
 }

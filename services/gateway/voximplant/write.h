@@ -18,18 +18,18 @@ struct write {
 };
 
 // The call's work, empty, with the binding that the parameters ask for. NULL: the call was answered.
-struct write *write_begin(struct call *c, bool needs_application);
+struct write *vox_write_begin(struct call *c, bool needs_application);
 // Puts `before` and a copy of it in `after` in place of those of an attempt before.
-void write_take(struct write *w, const struct registration *before);
+void vox_write_take(struct write *w, const struct registration *before);
 // `after` goes to the store. Answers the call where that fails, else calls `written`.
-void write_submit(struct call *c);
+void vox_write_submit(struct call *c);
 
 // A copy of `r` without the user (or what else `binding` names); registers no longer where it only did
 // because of the user.
-void write_unbound(struct registration *ret_init, const struct registration *r,
-                   const struct binding *binding);
+void vox_write_unbound(struct registration *ret_init, const struct registration *r,
+                       const struct binding *binding);
 
 // Another attempt after another write came between: false after so many that the call was answered.
-bool write_try_again(struct call *c, const struct error *err);
+bool vox_write_try_again(struct call *c, const struct error *err);
 
 #endif

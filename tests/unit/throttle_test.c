@@ -143,6 +143,29 @@ static void a_login_that_does_not_fail_costs_nothing(void **state)
     throttle_free(t);
 }
 
+static void logins_that_failed_side_by_side_are_owed(void **state)
+{
+    (void)state;
+    struct throttle *t = make(0, 6);
+    fail_logins(t, "ann", "192.0.2.1", 6 + 3); // all were under way when the limit was reached
+    assert_false(may_try(t, "ann", "192.0.2.9", START + 39 * SECOND));
+    assert_true(may_try(t, "ann", "192.0.2.9", START + 41 * SECOND));
+    fail_logins(t, "bob", "192.0.2.2", 1000);
+    assert_false(may_try(t, "bob", "192.0.2.9", START + 8 * 60 * SECOND));
+    assert_true(may_try(t, "bob", "192.0.2.9", START + 8 * 60 * SECOND + 11 * SECOND));
+    throttle_free(t);
+}
+
+static void an_empty_name_is_not_counted(void **state)
+{
+    (void)state;
+    struct throttle *t = make(0, 2);
+    fail_logins(t, "", "192.0.2.1", 9);
+    assert_false(may_try(t, "", "192.0.2.1", START));
+    assert_true(may_try(t, "", "192.0.2.2", START));
+    throttle_free(t);
+}
+
 static void an_ipv6_host_is_one_whatever_address_of_its_network_it_takes(void **state)
 {
     (void)state;
@@ -223,6 +246,8 @@ int main(void)
         cmocka_unit_test(failed_logins_of_a_name_stop_it_from_everywhere),
         cmocka_unit_test(failed_logins_from_an_address_stop_it_for_every_name),
         cmocka_unit_test(a_login_that_does_not_fail_costs_nothing),
+        cmocka_unit_test(logins_that_failed_side_by_side_are_owed),
+        cmocka_unit_test(an_empty_name_is_not_counted),
         cmocka_unit_test(an_ipv6_host_is_one_whatever_address_of_its_network_it_takes),
         cmocka_unit_test(a_clock_that_goes_back_gives_nothing_away),
         cmocka_unit_test(what_is_idle_longest_makes_room),

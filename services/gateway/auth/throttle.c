@@ -21,7 +21,8 @@ enum kind { REQUESTS = 'r', FAILED_BY_NAME = 'n', FAILED_BY_ADDRESS = 'a' };
 
 struct bucket {
     unsigned char key[KEY_BYTES];
-    uint64_t level, seen_us; // level: see rate
+    int64_t level; // see rate; below 0: a debt of failed logins
+    uint64_t seen_us;
     TAILQ_ENTRY(bucket) link;
     UT_hash_handle hh;
 };
@@ -44,6 +45,10 @@ struct throttle {
 struct rate {
     uint64_t per_period, period_us, most;
 };
+
+// Logins that are checked side by side all pass while one would; what fails of them is owed, up to so many
+// times the limit, so that trying in parallel gains nothing.
+enum { DEBT_MOST = 8 };
 
 struct throttle *throttle_new(const struct throttle_params *p)
 {
@@ -121,7 +126,7 @@ static struct bucket *look(struct shard *s, const unsigned char *key, const stru
             drop(s, TAILQ_FIRST(&s->by_use));
         b = mem_alloc(sizeof(*b));
         memcpy(b->key, key, KEY_BYTES);
-        b->level = r->most;
+        b->level = (int64_t)r->most;
         b->seen_us = now_us;
         HASH_ADD(hh, s->table, key, KEY_BYTES, b);
         s->count++;
@@ -130,50 +135,62 @@ static struct bucket *look(struct shard *s, const unsigned char *key, const stru
     }
     TAILQ_INSERT_TAIL(&s->by_use, b, link);
     uint64_t passed_us = now_us > b->seen_us ? now_us - b->seen_us : 0;
-    uint64_t full_us = r->most / r->per_period;
-    b->level += (passed_us < full_us ? passed_us : full_us) * r->per_period;
-    b->level = b->level < r->most ? b->level : r->most;
+    uint64_t full_us = (1 + DEBT_MOST) * r->most / r->per_period;
+    b->level += (int64_t)((passed_us < full_us ? passed_us : full_us) * r->per_period);
+    b->level = b->level < (int64_t)r->most ? b->level : (int64_t)r->most;
     b->seen_us = now_us > b->seen_us ? now_us : b->seen_us;
     return b;
 }
 
-// Whether the bucket holds `asked`; then `taken` is taken out of it, or what there is.
-static struct throttle_answer ask(struct throttle *t, enum kind kind, struct str who, uint64_t asked,
-                                  uint64_t taken, uint64_t now_us)
+static struct throttle_answer answer_of(const struct bucket *b, const struct rate *r, int64_t asked)
+{
+    struct throttle_answer answer = {.passes = b->level >= asked};
+    if (!answer.passes)
+        answer.wait_ms = (uint32_t)((uint64_t)(asked - b->level) / r->per_period / 1000 + 1);
+    answer.remaining = b->level > 0 ? (uint32_t)((uint64_t)b->level / r->period_us) : 0;
+    return answer;
+}
+
+enum what {
+    ASK,  // whether so many are there
+    TAKE, // the same, and take them then
+    OWE,  // take them whether they are there or not
+};
+static struct throttle_answer use(struct throttle *t, enum kind kind, struct str who, enum what what,
+                                  uint32_t count, uint64_t now_us)
 {
     const struct rate r = rate_of(t, kind);
-    struct throttle_answer answer = {.passes = true, .remaining = UINT32_MAX};
     unsigned char key[KEY_BYTES];
-    if (!r.per_period)
-        return answer;
+    if (!r.per_period || !who.n)
+        return (struct throttle_answer){.passes = true, .remaining = UINT32_MAX};
     key_of(t, kind, who, key);
     struct shard *s = &t->shards[key[0] % SHARDS];
-    uint64_t level =
-        asked * r.period_us < r.most ? asked * r.period_us : r.most; // more than it holds could never pass
+    uint64_t parts = count * r.period_us;
+    int64_t asked = (int64_t)(parts < r.most ? parts : r.most); // more than it holds could never pass
+    int64_t lowest = -(int64_t)(DEBT_MOST * r.most);
     (void)pthread_mutex_lock(&s->lock);
     struct bucket *b = look(s, key, &r, now_us);
-    answer.passes = b->level >= level;
-    if (answer.passes)
-        b->level -= taken * r.period_us < b->level ? taken * r.period_us : b->level;
-    else
-        answer.wait_ms = (uint32_t)((level - b->level) / r.per_period / 1000 + 1);
-    answer.remaining = (uint32_t)(b->level / r.period_us);
+    struct throttle_answer answer = answer_of(b, &r, asked);
+    if (what == OWE || (what == TAKE && answer.passes)) {
+        b->level = b->level - asked > lowest ? b->level - asked : lowest;
+        answer.remaining = answer_of(b, &r, 0).remaining;
+    }
     (void)pthread_mutex_unlock(&s->lock);
     return answer;
 }
 
 struct throttle_answer throttle_request(struct throttle *t, struct str who, uint32_t cost, uint64_t now_us)
 {
-    return ask(t, REQUESTS, who, cost, cost, now_us);
+    return use(t, REQUESTS, who, TAKE, cost, now_us);
 }
 
 struct throttle_answer throttle_login(struct throttle *t, struct str name, struct str address,
                                       uint64_t now_us)
 {
     unsigned char scratch[16];
-    struct throttle_answer by_name = ask(t, FAILED_BY_NAME, name, 1, 0, now_us);
+    struct throttle_answer by_name = use(t, FAILED_BY_NAME, name, ASK, 1, now_us);
     struct throttle_answer by_address =
-        ask(t, FAILED_BY_ADDRESS, address_key(address, scratch), 1, 0, now_us);
+        use(t, FAILED_BY_ADDRESS, address_key(address, scratch), ASK, 1, now_us);
     if (by_name.passes != by_address.passes)
         return by_name.passes ? by_address : by_name;
     if (!by_name.passes)
@@ -184,6 +201,6 @@ struct throttle_answer throttle_login(struct throttle *t, struct str name, struc
 void throttle_login_failed(struct throttle *t, struct str name, struct str address, uint64_t now_us)
 {
     unsigned char scratch[16];
-    (void)ask(t, FAILED_BY_NAME, name, 0, 1, now_us);
-    (void)ask(t, FAILED_BY_ADDRESS, address_key(address, scratch), 0, 1, now_us);
+    (void)use(t, FAILED_BY_NAME, name, OWE, 1, now_us);
+    (void)use(t, FAILED_BY_ADDRESS, address_key(address, scratch), OWE, 1, now_us);
 }

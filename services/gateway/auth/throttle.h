@@ -25,7 +25,8 @@ struct throttle_answer {
 // Takes `cost` requests from who's bucket ("account/username"). Any thread.
 struct throttle_answer throttle_request(struct throttle *t, struct str who, uint32_t cost, uint64_t now_us);
 
-// Asked before a password is checked; a check that failed is told by throttle_login_failed. Any thread.
+// Asked before a password is checked; a check that failed is told by throttle_login_failed. An empty name or
+// address is not counted. Any thread.
 struct throttle_answer throttle_login(struct throttle *t, struct str name, struct str address,
                                       uint64_t now_us);
 void throttle_login_failed(struct throttle *t, struct str name, struct str address, uint64_t now_us);

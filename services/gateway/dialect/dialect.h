@@ -72,6 +72,17 @@ const char *dialect_scheme(const struct dialect_shared *shared, const struct htt
 // is none. Appends.
 void dialect_request_id(const struct http_request *r, struct buf *out);
 
+// ---- how much one may ask (auth/throttle.h)
+
+// Takes `cost` requests of c->principal's.
+struct throttle_answer dialect_throttle(const struct dialect_shared *shared, const struct dialect_call *c,
+                                        uint32_t cost);
+// Asked before a password or key is checked, told when the check failed. The name may be empty: of an API
+// key.
+struct throttle_answer dialect_throttle_login(const struct dialect_shared *shared,
+                                              const struct http_request *r, struct str name);
+void dialect_login_failed(const struct dialect_shared *shared, const struct http_request *r, struct str name);
+
 // ---- what a registration gets where its dialect says nothing
 
 // ROLLCALL_CONTACT for that user name, escaped: what such a registration's Contact is. Appends.

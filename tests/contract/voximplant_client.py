@@ -11,17 +11,18 @@ import urllib.parse
 import uuid
 
 import jwt
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from conftest import encode
 
 METHODS = ["CreateSipRegistration", "UpdateSipRegistration", "BindSipRegistration", "DeleteSipRegistration",
            "GetSipRegistrations"]
 FIRST_NUMBER = 1000  # account_id of account<N> is this plus N
-API_KEY = "the-api-key-of-account-"
 
 
 @functools.lru_cache(maxsize=None)
-def private_key(which="keys"):
+def private_key(which):
     """A key pair; as many as there are names."""
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
@@ -53,6 +54,12 @@ def make_token(issuer, kid, key="keys", header=None, **claims):
     whole = {"iss": issuer, "iat": now, "exp": now + 64, **claims}
     return jwt.encode({k: v for k, v in whole.items() if v is not None}, private_key(key), algorithm="RS256",
                       headers={"kid": kid, **(header or {})})
+
+
+def sign(header, claims, key="keys"):
+    """A token by hand, of whatever claims."""
+    signed = encode(header) + b"." + encode(claims)
+    return (signed + b"." + encode(private_key(key).sign(signed, padding.PKCS1v15(), hashes.SHA256()))).decode()
 
 
 class Answer:

@@ -260,6 +260,8 @@ static void check_bound(struct world *w, const struct status *s, const struct ch
         uris[i] = b->sent.contacts[i].uri;
     if (strcmp(c->key, "bound_contact") == 0)
         check_list(w, c, uris, s->has_bound && b->last_sent_wall_ms ? b->sent.contact_count : 0);
+    else if (strcmp(c->key, "bound_aor") == 0)
+        check_text(w, c, s->has_bound ? b->sent.aor : NULL);
     else if (strcmp(c->key, "bound_domain") == 0)
         check_text(w, c, s->has_bound ? b->sent.domain : NULL);
     else if (strcmp(c->key, "bound_revision") == 0)

@@ -73,17 +73,22 @@ static void set_routes(struct registration *r, const char *value)
         r->route_set[r->route_count++] = str_dup(one);
 }
 
+static void clear_credentials(struct registration *r)
+{
+    for (size_t i = 0; i < r->credential_count; i++) {
+        free(r->credentials[i].realm);
+        free(r->credentials[i].user);
+        free(r->credentials[i].secret);
+        r->credentials[i] = (struct credential){0};
+    }
+    r->credential_count = 0;
+}
+
 static void set_credential(struct world *w, struct model *m, const char *key, const char *value)
 {
     struct registration *r = &m->reg;
     if (strcmp(key, "password") == 0 && strcmp(value, "none") == 0) {
-        for (size_t i = 0; i < r->credential_count; i++) {
-            free(r->credentials[i].realm);
-            free(r->credentials[i].user);
-            free(r->credentials[i].secret);
-            r->credentials[i] = (struct credential){0};
-        }
-        r->credential_count = 0;
+        clear_credentials(r);
         return;
     }
     if (!r->credential_count)
@@ -134,8 +139,62 @@ static bool set_number(struct world *w, struct registration *r, const char *key,
         r->flush_seq = words_number(w, value);
     else if (strcmp(key, "audit_seq") == 0)
         r->audit_seq = words_number(w, value);
-    else if (strcmp(key, "contact_expires") == 0)
-        r->contacts[r->contact_count - 1].expires = (int64_t)words_number(w, value);
+    else
+        return false;
+    return true;
+}
+
+// "a,b,…": one for each contact from the first on; "-": none for that one. A single one is the last
+// contact's.
+static void set_of_contacts(struct world *w, struct registration *r, const char *key, const char *value)
+{
+    struct str rest = str_of(value), one;
+    size_t i = strchr(value, ',') ? 0 : r->contact_count - 1;
+    for (; str_split(&rest, ',', &one); i++) {
+        if (i == r->contact_count)
+            world_fail(w, "more values than contacts");
+        char *text = str_dup(one);
+        bool none = strcmp(text, "-") == 0;
+        if (strcmp(key, "q") == 0)
+            replace(&r->contacts[i].q, none ? "none" : text);
+        else
+            r->contacts[i].expires = none ? REGISTRATION_UNSET : (int64_t)words_number(w, text);
+        free(text);
+    }
+}
+
+// "realm/user,…", in order; "-" stands for any realm. All have the registration's password.
+static void set_credentials(struct world *w, struct model *m, const char *value)
+{
+    struct registration *r = &m->reg;
+    struct str rest = str_of(value), one;
+    clear_credentials(r);
+    while (str_split(&rest, ',', &one)) {
+        if (r->credential_count == REGISTRATION_MAX_CREDENTIALS)
+            world_fail(w, "too many credentials");
+        size_t slash = str_find(one, '/', 0);
+        struct str realm = str_slice(one, 0, slash);
+        struct credential *c = &r->credentials[r->credential_count];
+        c->realm = str_eq_cstr(realm, "-") ? NULL : str_dup(realm);
+        c->user = str_dup(str_slice(one, slash + 1, one.n));
+        seal_password(w, m, r->credential_count++);
+    }
+}
+
+static bool set_quirk(struct registration *r, const char *key, const char *value)
+{
+    struct quirks *q = &r->quirks;
+    bool yes = strcmp(value, "yes") == 0;
+    if (strcmp(key, "challenge_first") == 0)
+        q->challenge_first = yes;
+    else if (strcmp(key, "stagger") == 0)
+        q->stagger = yes;
+    else if (strcmp(key, "clear_first") == 0)
+        q->clear_first = yes;
+    else if (strcmp(key, "non_stale") == 0)
+        q->non_stale = strcmp(value, "retry") == 0  ? NON_STALE_RETRY
+                       : strcmp(value, "stop") == 0 ? NON_STALE_STOP
+                                                    : NON_STALE_REJECT;
     else
         return false;
     return true;
@@ -172,8 +231,10 @@ static void set_one(struct world *w, struct model *m, char *word)
     struct registration *r = &m->reg;
     if (strcmp(key, "contact") == 0)
         set_contacts(r, value);
-    else if (strcmp(key, "q") == 0)
-        replace(&r->contacts[r->contact_count - 1].q, value);
+    else if (strcmp(key, "q") == 0 || strcmp(key, "contact_expires") == 0)
+        set_of_contacts(w, r, key, value);
+    else if (strcmp(key, "credentials") == 0)
+        set_credentials(w, m, value);
     else if (strcmp(key, "route") == 0)
         set_routes(r, value);
     else if (strcmp(key, "password") == 0 || strcmp(key, "auth_user") == 0 ||
@@ -184,7 +245,7 @@ static void set_one(struct world *w, struct model *m, char *word)
     else if (strcmp(key, "rev") == 0)
         m->revision = words_number(w, value) - 1;
     else if (strcmp(key, "shard") != 0 && !set_text(r, key, value) && !set_number(w, r, key, value) &&
-             !set_choice(w, r, key, value))
+             !set_choice(w, r, key, value) && !set_quirk(r, key, value))
         world_fail(w, "unknown member \"%s\"", key);
     *eq = '=';
 }

@@ -314,6 +314,14 @@ static void set_domain(struct soak *s, struct registration *r)
     r->domain = mem_dup_cstr(domains[rng_below(&s->rng, ARRAY_LEN(domains))]);
 }
 
+static void set_quirks(struct soak *s, struct registration *r)
+{
+    r->quirks = (struct quirks){.challenge_first = rng_below(&s->rng, 4) == 0,
+                                .non_stale = (enum non_stale)rng_below(&s->rng, 3),
+                                .stagger = rng_below(&s->rng, 4) == 0,
+                                .clear_first = rng_below(&s->rng, 4) == 0};
+}
+
 static void create(struct soak *s, struct one *one, uint64_t id)
 {
     char text[32];
@@ -325,6 +333,7 @@ static void create(struct soak *s, struct one *one, uint64_t id)
     (void)snprintf(text, sizeof(text), "u%llu", (unsigned long long)id);
     one->reg.username = mem_dup_cstr(text);
     one->reg.retry_delay_s = 1 + (int64_t)rng_below(&s->rng, 20);
+    set_quirks(s, &one->reg);
     one->reg.expires = 20 + (int64_t)rng_below(&s->rng, 400);
     set_domain(s, &one->reg);
     set_contact(s, &one->reg);
@@ -353,8 +362,10 @@ static void change_one(struct soak *s)
         *one = (struct one){0};
         create(s, one, id);
     } else if (!one->removing) {
-        uint64_t what = rng_below(&s->rng, 10);
-        if (what < 3)
+        uint64_t what = rng_below(&s->rng, 11);
+        if (what == 10)
+            set_quirks(s, &one->reg);
+        else if (what < 3)
             set_contact(s, &one->reg);
         else if (what < 4)
             set_domain(s, &one->reg);

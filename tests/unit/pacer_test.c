@@ -70,6 +70,99 @@ static void finish(struct bench *b, struct pacer_ticket *t, enum pacer_result re
     pacer_done(b->pacer, t, result, -1, b->now);
 }
 
+static void wait_staggered(struct bench *b, struct pacer_item *item)
+{
+    pacer_wait(b->pacer, b->target, item, PACE_STAGGERED, 0, b->now);
+}
+
+static void staggered_ones_wait_for_their_second_and_others_do_not(void **state)
+{
+    (void)state;
+    static struct bench b;
+    struct pacer_item staggered[3] = {0}, plain[3] = {0};
+    begin(&b, 0, 100, 100);
+    for (int i = 0; i < 3; i++)
+        wait_staggered(&b, &staggered[i]);
+    wait_new(&b, &plain[0]);
+    assert_ptr_equal(next(&b), &staggered[0]); // in order of asking
+    pacer_stagger(b.pacer, b.target, b.now);
+    assert_ptr_equal(next(&b), &plain[0]);
+    assert_null(next(&b));
+    pass(&b, SECOND / 2);
+    wait_new(&b, &plain[1]); // the target dozes: what is not staggered wakes it
+    assert_ptr_equal(next(&b), &plain[1]);
+    assert_null(next(&b));
+    pass(&b, SECOND / 2 - 2000);
+    assert_null(next(&b));
+    pass(&b, 20000);
+    assert_ptr_equal(next(&b), &staggered[1]);
+    // It was not sent after all: the next need not wait for it.
+    assert_ptr_equal(next(&b), &staggered[2]);
+    assert_int_equal(pacer_waiting(b.pacer), 0);
+    end(&b);
+}
+
+static void one_that_waits_for_room_is_not_held_up_by_a_dozing_registrar(void **state)
+{
+    (void)state;
+    static struct bench b;
+    struct pacer_item staggered = {0}, plain[2] = {0};
+    begin(&b, 0, 1, 100);
+    pacer_stagger(b.pacer, b.target, b.now);
+    wait_staggered(&b, &staggered);
+    assert_null(next(&b));
+    wait_new(&b, &plain[0]);
+    struct pacer_ticket ticket = send(&b, 1);
+    wait_new(&b, &plain[1]);
+    assert_null(next(&b)); // one in flight at most
+    finish(&b, &ticket, PACER_ANSWERED);
+    assert_ptr_equal(next(&b), &plain[1]);
+    pacer_cancel(b.pacer, b.target, &staggered);
+    assert_false(pacer_waits(&staggered));
+    end(&b);
+}
+
+static void a_share_of_a_quarter_staggers_by_four_seconds(void **state)
+{
+    (void)state;
+    static struct bench b;
+    struct pacer_item items[2] = {0};
+    begin(&b, 0, 100, 100);
+    pacer_set_share(b.pacer, 0.25);
+    wait_staggered(&b, &items[0]);
+    wait_staggered(&b, &items[1]);
+    assert_true(pacer_waits_as(b.target, &items[1], PACE_STAGGERED));
+    assert_false(pacer_waits_as(b.target, &items[1], PACE_NEW));
+    assert_ptr_equal(next(&b), &items[0]);
+    pacer_stagger(b.pacer, b.target, b.now);
+    pass(&b, 4 * SECOND - 2000);
+    assert_null(next(&b));
+    pass(&b, 20000);
+    assert_ptr_equal(next(&b), &items[1]);
+    end(&b);
+}
+
+static void a_staggered_one_changes_its_class(void **state)
+{
+    (void)state;
+    static struct bench b;
+    struct pacer_item items[3] = {0};
+    begin(&b, 0, 100, 100);
+    pacer_stagger(b.pacer, b.target, b.now);
+    for (int i = 0; i < 3; i++)
+        wait_staggered(&b, &items[i]);
+    assert_null(next(&b));
+    pacer_wait(b.pacer, b.target, &items[1], PACE_LIVE, 5, b.now); // as its binding was found alive
+    assert_int_equal(pacer_waiting(b.pacer), 3);
+    assert_ptr_equal(next(&b), &items[1]);
+    assert_null(next(&b));
+    pacer_cancel(b.pacer, b.target, &items[0]);
+    pass(&b, SECOND + 20000);
+    assert_ptr_equal(next(&b), &items[2]);
+    assert_null(next(&b));
+    end(&b);
+}
+
 static void classes_go_in_their_order(void **state)
 {
     (void)state;
@@ -307,6 +400,10 @@ static void refused_nonces_teach_their_age_for_a_day(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(staggered_ones_wait_for_their_second_and_others_do_not),
+        cmocka_unit_test(one_that_waits_for_room_is_not_held_up_by_a_dozing_registrar),
+        cmocka_unit_test(a_share_of_a_quarter_staggers_by_four_seconds),
+        cmocka_unit_test(a_staggered_one_changes_its_class),
         cmocka_unit_test(classes_go_in_their_order),
         cmocka_unit_test(what_is_cancelled_does_not_go),
         cmocka_unit_test(the_rate_and_its_share_are_kept),

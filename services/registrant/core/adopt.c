@@ -147,7 +147,7 @@ void entry_adopt(struct engine *e, struct entry *r, const struct status *last, b
 {
     r->adopted = true;
     r->unsure = uncertain && !last->handover && last->revision != r->revision;
-    r->doubted = last->attempt > 0;
+    r->doubted = last->attempt > 0 || last->state != STATE_REGISTERED;
     adopt_cause(e, r, last);
     adopt_lists(e, r, last);
     if (last->has_bound) {

@@ -27,6 +27,17 @@ static const char *const parts[] = {
     " folded\r\n",
 };
 
+static const char *const upload_parts[] = {
+    "POST /up HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello",
+    "POST /up?a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: "
+    "chunked\r\n\r\n5\r\nhello\r\n1;a=b\r\n!\r\n0\r\n\r\n",
+    "PUT /up HTTP/1.1\r\nHost: x\r\nContent-Length: 11\r\nExpect: 100-continue\r\n\r\nGET / HTTP/",
+    "POST //h/up HTTP/1.0\r\nContent-Length: 2\r\nConnection: keep-alive\r\n\r\nhi",
+    "POST http://h/up HTTP/1.1\r\nHost: x\r\n\r\n",
+    "GET /a HTTP/1.1\r\nHost: x\r\n\r\n",
+    "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello",
+};
+
 static void spoil(struct rng *rng, struct buf *text)
 {
     static const char bytes[] = "\r\n\t :;,/?%0\0aZ\x7f\x80\xff";
@@ -53,11 +64,11 @@ static void spoil(struct rng *rng, struct buf *text)
     *text = out;
 }
 
-static struct buf some_requests(struct rng *rng)
+static struct buf some_requests(struct rng *rng, const char *const *wanted, size_t count)
 {
     struct buf text = BUF_INIT;
     for (uint64_t i = 1 + rng_below(rng, 3); i > 0; i--)
-        buf_add_cstr(&text, parts[rng_below(rng, 8)]);
+        buf_add_cstr(&text, wanted[rng_below(rng, count)]);
     for (uint64_t i = rng_below(rng, 4); i > 0; i--)
         spoil(rng, &text);
     return text;
@@ -94,7 +105,7 @@ static void spoiled_requests_are_answered_or_refused(void **state)
     for (long round = 0; round < rounds; round++, seed++) {
         struct rng rng = {.state = seed};
         struct client c;
-        struct buf text = some_requests(&rng);
+        struct buf text = some_requests(&rng, parts, 8);
         client_connect(&c, &a.f);
         for (size_t at = 0, next; at < text.n; at = next) {
             next = at + 1 + (size_t)rng_below(&rng, text.n);
@@ -117,10 +128,153 @@ static void spoiled_requests_are_answered_or_refused(void **state)
     app_done(&a);
 }
 
+// ---- uploads, whose handler is as fickle as their senders
+
+struct fickle {
+    struct app a;
+    struct rng rng;
+    size_t begun, answered, gone, live;
+};
+
+struct up {
+    struct fickle *owner;
+    struct http_request *r;
+    struct event *later;
+    bool begun, paused;
+};
+
+static void up_free(struct up *u)
+{
+    u->owner->live--;
+    event_free(u->later);
+    free(u);
+}
+
+static void up_answer(struct up *u)
+{
+    u->owner->answered++;
+    http_reply(u->r, 200, STR_LIT("up"));
+    up_free(u);
+}
+
+static void up_data(void *arg, struct str bytes)
+{
+    struct up *u = arg;
+    uint64_t mood = rng_below(&u->owner->rng, 8);
+    if (mood == 0) {
+        up_answer(u);
+    } else if (mood < 4) {
+        http_upload_pause(u->r, true);
+        u->paused = mood > 1;
+        if (u->paused)
+            event_active(u->later, EV_TIMEOUT, 1);
+        else
+            http_upload_pause(u->r, false);
+    }
+}
+
+static void up_end(void *arg)
+{
+    struct up *u = arg;
+    if (rng_below(&u->owner->rng, 2))
+        up_answer(u);
+    else
+        event_active(u->later, EV_TIMEOUT, 1); // which answers
+}
+
+static void up_gone(void *arg)
+{
+    struct up *u = arg;
+    u->owner->gone++;
+    up_free(u);
+}
+
+static void up_begin(struct up *u)
+{
+    static const struct http_upload_fns fns = {.on_data = up_data, .on_end = up_end, .on_gone = up_gone};
+    u->begun = true;
+    http_upload_begin(u->r, &fns, u);
+}
+
+static void up_later(evutil_socket_t fd, short what, void *arg)
+{
+    struct up *u = arg;
+    if (!u->begun) {
+        up_begin(u);
+    } else if (u->paused) {
+        u->paused = false;
+        http_upload_pause(u->r, false);
+    } else {
+        up_answer(u);
+    }
+}
+
+static void fickle_request(void *arg, struct http_request *r)
+{
+    struct fickle *f = arg;
+    if (!str_ends(http_path(r), STR_LIT("up"))) {
+        app_request(&f->a, r);
+        return;
+    }
+    if (!rng_below(&f->rng, 6)) {
+        http_reply(r, 401, STR_LIT("no"));
+        return;
+    }
+    struct up *u = mem_alloc(sizeof(*u));
+    u->owner = f;
+    u->r = r;
+    u->later = event_new(f->a.f.base, -1, 0, up_later, u);
+    f->begun++;
+    f->live++;
+    if (rng_below(&f->rng, 3))
+        up_begin(u);
+    else
+        event_active(u->later, EV_TIMEOUT, 1);
+}
+
+static bool fickle_takes(void *arg, enum http_method method, struct str path)
+{
+    return str_ends(path, STR_LIT("up"));
+}
+
+static void a_spoiled_upload_is_answered_or_gone_exactly_once(void **state)
+{
+    const char *rounds_text = getenv("HTTP_RANDOM_ROUNDS"), *seed_text = getenv("HTTP_RANDOM_SEED");
+    long rounds = rounds_text ? atol(rounds_text) : 2000;
+    uint64_t seed = seed_text ? (uint64_t)atoll(seed_text) : 1;
+    struct fickle f = {.begun = 0};
+    fixture_init_with(&f.a.f, &(struct http_server_params){.limits = app_limits(),
+                                                           .arg = &f,
+                                                           .on_request = fickle_request,
+                                                           .takes_upload = fickle_takes});
+    for (long round = 0; round < rounds; round++, seed++) {
+        struct rng rng = f.rng = (struct rng){.state = seed};
+        struct client c;
+        struct buf text = some_requests(&rng, upload_parts, ARRAY_LEN(upload_parts));
+        client_connect(&c, &f.a.f);
+        for (size_t at = 0, next; at < text.n && !c.closed; at = next) {
+            next = at + 1 + (size_t)rng_below(&rng, text.n);
+            client_send(&c, str_slice(buf_str(&text), at, next));
+        }
+        bool cut = rng_below(&rng, 2);
+        if (!cut) {
+            (void)shutdown(c.fd, SHUT_WR);
+            WAIT_UNTIL(&f.a.f, c.closed);
+        }
+        buf_done(&text);
+        client_close(&c);
+        WAIT_UNTIL(&f.a.f, !f.live && !http_server_active_count(f.a.f.server));
+    }
+    assert_int_equal(f.begun, f.answered + f.gone);
+    assert_true(f.answered > (size_t)rounds / 4 && f.gone > 0);
+    app_done(&f.a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(spoiled_requests_are_answered_or_refused),
+        cmocka_unit_test(a_spoiled_upload_is_answered_or_gone_exactly_once),
     };
     return cmocka_run_group_tests_name("http_random", tests, NULL, NULL);
 }

@@ -57,7 +57,7 @@ struct tls_app {
     struct http_request *stream;
     size_t written, ready, gone;
     size_t uploaded;
-    bool in_call, pauses, was_tls;
+    bool in_call, pauses, cuts, was_tls;
 };
 
 #define STREAMED ((size_t)3000000)
@@ -96,7 +96,9 @@ static void upload_data(void *arg, struct str bytes)
 {
     struct tls_app *t = arg;
     t->uploaded += bytes.n;
-    if (t->pauses)
+    if (t->cuts)
+        http_reply(t->stream, 422, STR_LIT("enough"));
+    else if (t->pauses)
         http_upload_pause(t->stream, true);
 }
 
@@ -341,6 +343,25 @@ static void a_resumed_upload_gets_what_openssl_holds(void **state)
     tls_app_done(&t);
 }
 
+static void an_early_answer_is_read_by_who_sends_on(void **state)
+{
+    struct tls_app t;
+    struct tls_client c;
+    static char block[100000];
+    tls_app_init(&t, app_limits());
+    t.cuts = true;
+    tls_connect(&c, &t.a.f);
+    tls_say(&c, STR_LIT("POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 5000000\r\n\r\n"));
+    for (int i = 0; i < 50; i++)
+        tls_say(&c, str_of_bytes(block, sizeof(block)));
+    TLS_UNTIL(&c, c.closed);
+    assert_true(c.notified);
+    assert_true(
+        str_starts(buf_str(&c.got), STR_LIT("HTTP/1.1 422 Unprocessable Entity\r\nconnection: close\r\n")));
+    tls_close(&c);
+    tls_app_done(&t);
+}
+
 static void connections_end_with_close_notify(void **state)
 {
     struct tls_app t;
@@ -571,6 +592,7 @@ int main(void)
         cmocka_unit_test(long_answers_and_streams_come_whole),
         cmocka_unit_test(uploads_come_whole),
         cmocka_unit_test(a_resumed_upload_gets_what_openssl_holds),
+        cmocka_unit_test(an_early_answer_is_read_by_who_sends_on),
         cmocka_unit_test(connections_end_with_close_notify),
         cmocka_unit_test(a_stop_ends_handshakes_too),
         cmocka_unit_test(what_is_no_handshake_ends_soon),

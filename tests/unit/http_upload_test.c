@@ -508,6 +508,30 @@ static void a_client_that_sends_on_behind_a_waiting_request_is_not_read_for_ever
     taker_done(&t);
 }
 
+static void all_that_waits_behind_a_slow_answer_is_served_in_the_end(void **state)
+{
+    struct taker t;
+    struct client c;
+    struct buf filler = BUF_INIT;
+    taker_init(&t, 5000);
+    t.hold = true;
+    client_connect(&c, &t.f);
+    client_say(&c, LENGTH("/up", "5") "hello");
+    WAIT_UNTIL(&t.f, t.ends == 1);
+    buf_add_cstr(&filler, "GET / HTTP/1.1\r\nHost: x\r\nA: ");
+    while (filler.n < 2000)
+        buf_add_char(&filler, 'a');
+    buf_add_cstr(&filler, "\r\n\r\n");
+    for (int i = 0; i < 50; i++) // far more than is read while one waits
+        client_send(&c, buf_str(&filler));
+    assert_int_equal(t.requests, 1);
+    answer_taken(&t);
+    WAIT_UNTIL(&t.f, t.requests == 51);
+    buf_done(&filler);
+    client_close(&c);
+    taker_done(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -528,6 +552,7 @@ int main(void)
         cmocka_unit_test(a_freed_server_breaks_uploads_off),
         cmocka_unit_test(a_stopped_server_takes_an_upload_to_its_end),
         cmocka_unit_test(long_bodies_past_the_bound_of_them_all_are_put_off),
+        cmocka_unit_test(all_that_waits_behind_a_slow_answer_is_served_in_the_end),
         cmocka_unit_test(a_client_that_sends_on_behind_a_waiting_request_is_not_read_for_ever),
     };
     return cmocka_run_group_tests_name("http_upload", tests, NULL, NULL);

@@ -8,7 +8,6 @@ import json
 import re
 import time
 import urllib.parse
-import uuid
 
 import jwt
 from cryptography.hazmat.primitives import hashes, serialization
@@ -290,7 +289,3 @@ def new_vox(world):
     vox = Vox(world.gateway.port, FIRST_NUMBER + user, f"key{user}")
     vox.user = user
     return vox
-
-
-def unique():
-    return uuid.uuid4().hex[:10]

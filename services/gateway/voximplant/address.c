@@ -70,7 +70,7 @@ static int read_scheme(const struct sip_uri *u, struct proxy *p, struct error *e
 {
     if (!u->sips)
         return 0;
-    if (p->says_transport && p->transport == TRANSPORT_UDP)
+    if (u->params.n && p->transport == TRANSPORT_UDP)
         return error_set(err, -EINVAL, "sips does not go over UDP");
     p->scheme = SCHEME_SIPS;
     p->transport = TRANSPORT_TLS;

@@ -4,6 +4,7 @@ The quick start and the end-to-end tests share it. It refuses to guess: a part t
 one sentence and the end of its log.
 """
 import crypt
+import hashlib
 import json
 import os
 import pathlib
@@ -288,14 +289,21 @@ class Stack:
         self.password = secrets.token_urlsafe(12)
         self.sip_password = secrets.token_urlsafe(12)
         self.key_ring_file = self._secret_file("keys", f"k1 {secrets.token_hex(32)}\n")
-        self.principals_file = self._secret_file("principals.json", json.dumps({"users": [
-            {"id": 1, "username": username, "account": account,
-             "password": crypt.crypt(self.password, crypt.mksalt(crypt.METHOD_SHA512, rounds=5000))}]}, indent=1))
+        self.principals_file = self._secret_file("principals.json", json.dumps({
+            # A number, a realm and Kazoo's credentials: what the dialects other than Yeti know an account and a user by.
+            "accounts": [{"name": account, "number": 1, "realm": f"{account}.localhost"}],
+            "users": [{"id": 1, "username": username, "account": account, **self._hashes()}]}, indent=1))
         self.redis = None
         self.kafka = None
         self.gateways = []
         self.registrants = []
         self.parts = []
+
+    def _hashes(self):
+        pair = f"{self.username}:{self.password}".encode()
+        return {member: crypt.crypt(text, crypt.mksalt(crypt.METHOD_SHA512, rounds=5000)) for member, text in [
+            ("password", self.password), ("credentials_md5", hashlib.md5(pair).hexdigest()),
+            ("credentials_sha", hashlib.sha1(pair).hexdigest())]}
 
     def _secret_file(self, name, text):
         path = self.directory / name

@@ -60,7 +60,7 @@ static const struct setting table[] = {
      "Keys that seal secrets: lines \"<key id> <64 hex digits>\", the first one seals", AT(key_ring_file),
      .required = true},
     {"ROLLCALL_PRINCIPALS_FILE", SETTING_STRING, NULL, "path",
-     "JSON file of users, accounts and password hashes; read again on SIGHUP", AT(principals_file),
+     "JSON file of accounts, users, keys and roles; read again on SIGHUP", AT(principals_file),
      .required = true},
     {"ROLLCALL_TOKEN_SECRET", SETTING_SECRET, NULL, NULL,
      "HS256 key of the Yeti dialect's tokens, 32 bytes or more", AT(token_secret), .required = true},

@@ -132,6 +132,9 @@ bool conn_linger(struct conn *c)
     (void)shutdown(bufferevent_getfd(c->bev), SHUT_WR);
     c->state = CONN_LINGER;
     (void)evbuffer_drain(input_of(c), evbuffer_get_length(input_of(c)));
+    if (c->body)
+        (void)evbuffer_drain(c->body, evbuffer_get_length(c->body));
+    receive_discharge(c->server, &c->charged_bytes);
     (void)bufferevent_disable(c->bev, EV_WRITE);
     (void)bufferevent_enable(c->bev, EV_READ);
     deadline_set(c, WAIT_LINGER);

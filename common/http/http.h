@@ -121,6 +121,9 @@ void http_upload_begin(struct http_request *r, const struct http_upload_fns *fns
 // given. Otherwise body_timeout_ms is the time in which some bytes have to come. A client that leaves while
 // paused is noticed afterwards.
 void http_upload_pause(struct http_request *r, bool paused);
+// For a handler that collects an upload after all: `bytes` is what it holds of it now. Counts for
+// limits.buffered_bytes until the request is answered or gone; false: past it, to be answered 503.
+must_use bool http_upload_hold(struct http_request *r, size_t bytes);
 // The request may be answered before its end: what still comes is read and thrown away within limits, then
 // the connection ends.
 

@@ -83,6 +83,11 @@ void http_upload_pause(struct http_request *r, bool paused)
     }
 }
 
+bool http_upload_hold(struct http_request *r, size_t bytes)
+{
+    return !r->conn || receive_charge(r->conn, bytes);
+}
+
 static bool fail(struct conn *c, int status, const char *why)
 {
     struct http_request *r = c->request;

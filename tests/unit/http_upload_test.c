@@ -15,7 +15,7 @@ struct taker {
     size_t ends, gone, requests;
     size_t pause_at; // pauses itself once so many bytes came; 0: never
     bool cut, hold;  // `hold`: the end is not answered
-    struct buf text; // the first bytes
+    bool collects;
 };
 
 static void answer_taken(struct taker *t)
@@ -35,8 +35,11 @@ static void on_data(void *arg, struct str bytes)
     t->largest = bytes.n > t->largest ? bytes.n : t->largest;
     for (size_t i = 0; i < bytes.n; i++)
         t->sum += (unsigned char)bytes.p[i];
-    if (t->text.n < 100)
-        buf_add_str(&t->text, str_slice(bytes, 0, 100));
+    if (t->collects && !http_upload_hold(t->r, t->bytes)) {
+        http_reply(t->r, 503, STR_LIT("later"));
+        t->r = NULL;
+        return;
+    }
     if (t->cut) {
         http_reply(t->r, 422, STR_LIT("enough"));
         t->r = NULL;
@@ -107,7 +110,6 @@ static void taker_init(struct taker *t, uint32_t body_timeout_ms)
 static void taker_done(struct taker *t)
 {
     fixture_done(&t->f);
-    buf_done(&t->text);
 }
 
 #define HEAD(path, rest) "POST " path " HTTP/1.1\r\nHost: x\r\n" rest "\r\n\r\n"
@@ -532,6 +534,36 @@ static void all_that_waits_behind_a_slow_answer_is_served_in_the_end(void **stat
     taker_done(&t);
 }
 
+static void an_upload_that_is_collected_counts_as_a_body(void **state)
+{
+    struct taker t = {.collects = true};
+    struct client c;
+    struct http_limits l = HTTP_LIMITS_DEFAULT;
+    l.header_bytes = 1000;
+    l.buffered_bytes = 150000;
+    atomic_size_t count;
+    atomic_init(&count, 0);
+    fixture_init_with(&t.f, &(struct http_server_params){.limits = l,
+                                                         .arg = &t,
+                                                         .on_request = on_request,
+                                                         .takes_upload = takes_upload,
+                                                         .buffered = &count});
+    static char block[100000];
+    client_connect(&c, &t.f);
+    client_say(&c, LENGTH("/up", "100000"));
+    client_send(&c, str_of_bytes(block, sizeof(block)));
+    expect_text(&c, OK("8", "100000 0"));
+    WAIT_UNTIL(&t.f, !atomic_load(&count));
+    client_say(&c, LENGTH("/up", "200000"));
+    client_send(&c, str_of_bytes(block, sizeof(block)));
+    client_send(&c, str_of_bytes(block, sizeof(block)));
+    WAIT_UNTIL(&t.f, c.closed);
+    assert_true(str_starts(buf_str(&c.got), STR_LIT("HTTP/1.1 503 Service Unavailable\r\n")));
+    assert_int_equal(atomic_load(&count), 0);
+    client_close(&c);
+    taker_done(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -553,6 +585,7 @@ int main(void)
         cmocka_unit_test(a_stopped_server_takes_an_upload_to_its_end),
         cmocka_unit_test(long_bodies_past_the_bound_of_them_all_are_put_off),
         cmocka_unit_test(all_that_waits_behind_a_slow_answer_is_served_in_the_end),
+        cmocka_unit_test(an_upload_that_is_collected_counts_as_a_body),
         cmocka_unit_test(a_client_that_sends_on_behind_a_waiting_request_is_not_read_for_ever),
     };
     return cmocka_run_group_tests_name("http_upload", tests, NULL, NULL);

@@ -6,6 +6,7 @@
 #include "common/log/log.h"
 #include "services/gateway/dialect/dialect.h"
 #include "services/gateway/jobs/jobs.h"
+#include "services/gateway/kazoo/kazoo.h"
 #include "services/gateway/router.h"
 #include "services/gateway/voximplant/voximplant.h"
 #include "services/gateway/yeti/yeti.h"
@@ -73,6 +74,11 @@ static void add_dialect(struct loop *l, struct dialect d)
     l->router.dialects[l->router.dialect_count++] = d;
 }
 
+static void add_job_kind(struct loop *l, struct job_kind kind)
+{
+    l->job_kinds[l->job_kind_count++] = kind;
+}
+
 static void open_yeti(struct loop *l)
 {
     const struct gateway_settings *s = l->shared->settings;
@@ -89,6 +95,18 @@ static void open_yeti(struct loop *l)
                                     .handle = yeti_handle,
                                     .free = yeti_free,
                                     .takes_upload = yeti_takes_upload});
+}
+
+static void open_kazoo(struct loop *l)
+{
+    static const char *const prefixes[] = {KAZOO_PREFIX, KAZOO_PREFIX_V1};
+    for (size_t i = 0; i < ARRAY_LEN(prefixes); i++)
+        add_dialect(l, (struct dialect){.prefix = prefixes[i],
+                                        .object = kazoo_new(&l->dialect),
+                                        .handle = kazoo_handle,
+                                        .free = kazoo_free,
+                                        .takes_upload = kazoo_takes_upload});
+    add_job_kind(l, kazoo_flush_kind(&l->dialect));
 }
 
 // Every loop works off jobs, whoever accepted them.
@@ -126,6 +144,7 @@ static void open_dialects(struct loop *l)
                                     .object = voximplant_new(&l->dialect),
                                     .handle = voximplant_handle,
                                     .free = voximplant_free});
+    open_kazoo(l);
     open_jobs(l);
 }
 

@@ -39,7 +39,7 @@ void dialect_calls_close(struct dialect_calls *calls, void (*answer_stopping)(st
     for (struct dialect_call *c = TAILQ_FIRST(&calls->list); c && !last; c = next) {
         next = TAILQ_NEXT(c, link);
         last = !next;
-        if (c->in_password_check)
+        if (c->in_password_check || c->waits)
             answer_stopping(c);
     }
 }

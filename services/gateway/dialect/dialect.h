@@ -38,6 +38,7 @@ struct dialect_call {
     const struct principal *principal; // who asks; NULL: nobody yet
     const struct account *account;     // whose registrations: the principal's own or one below it
     bool in_password_check;
+    bool waits; // for a timer of its own, which runs no more once the gateway stops
 };
 struct dialect_calls {
     TAILQ_HEAD(, dialect_call) list;

@@ -4,11 +4,11 @@
 #include "common/base/clock.h"
 #include "common/base/encode.h"
 #include "common/base/rng.h"
+#include "services/gateway/yeti/media.h"
 
 #include <openssl/sha.h>
 #include <stdio.h>
 
-#define MEDIA_TYPE      "application/vnd.api+json"
 #define REQUEST_ID_MAX  255
 #define ETAG_DIGITS     32
 #define CACHE_NO        "no-cache"
@@ -70,7 +70,7 @@ struct head {
     bool vary;
 };
 
-static void finish(struct call *c, int status, const struct head *h, struct str body)
+static void put_head(struct call *c, const struct head *h)
 {
     put_fixed(c);
     if (h->location.n)
@@ -86,6 +86,11 @@ static void finish(struct call *c, int status, const struct head *h, struct str 
     put(c, "cache-control", h->cache_control);
     put_request_id(c);
     put_runtime(c);
+}
+
+static void finish(struct call *c, int status, const struct head *h, struct str body)
+{
+    put_head(c, h);
     http_reply(c->call.http, status, body);
     call_free(c);
 }
@@ -108,7 +113,7 @@ void answer_document(struct call *c, int status, struct str body, struct str loc
 {
     char etag[ANSWER_TAG_BYTES];
     answer_tag(body, etag);
-    struct head h = {.content_type = MEDIA_TYPE,
+    struct head h = {.content_type = c->media ? c->media : MEDIA_DOCUMENT,
                      .etag = etag,
                      .cache_control = CACHE_PRIVATE,
                      .location = location,
@@ -121,6 +126,18 @@ void answer_document(struct call *c, int status, struct str body, struct str loc
     finish(c, status, &h, body);
 }
 
+void answer_lines(struct call *c, struct str body)
+{
+    finish(c, 200, &(struct head){.content_type = MEDIA_LINES, .cache_control = CACHE_NO, .vary = true},
+           body);
+}
+
+void answer_stream(struct call *c, const char *media, const struct http_stream_fns *fns)
+{
+    put_head(c, &(struct head){.content_type = media, .cache_control = CACHE_NO, .vary = true});
+    http_stream_begin(c->call.http, 200, fns, c);
+}
+
 void answer_no_content(struct call *c)
 {
     finish(c, 204, &(struct head){.cache_control = CACHE_NO, .vary = true}, STR_NONE);
@@ -130,7 +147,7 @@ static void send_errors(struct call *c, const char *retry_after, const char *eta
 {
     struct buf body cleanup(buf_done) = BUF_INIT;
     errors_write(&body, &c->errors);
-    const struct head h = {.content_type = c->media ? c->media : MEDIA_TYPE,
+    const struct head h = {.content_type = MEDIA_DOCUMENT,
                            .etag = etag,
                            .cache_control = CACHE_NO,
                            .retry_after = retry_after,
@@ -189,6 +206,15 @@ void answer_unavailable(struct call *c, const char *detail)
     errors_done(&c->errors);
     errors_add(&c->errors, PROBLEM_UNAVAILABLE, str_of(detail), STR_NONE);
     send_errors(c, "1", NULL);
+}
+
+void answer_too_many(struct call *c, struct throttle_answer why, const char *detail)
+{
+    char seconds[16];
+    (void)snprintf(seconds, sizeof(seconds), "%u", why.wait_ms / 1000 + 1);
+    errors_done(&c->errors);
+    errors_add(&c->errors, PROBLEM_TOO_MANY, str_of(detail), STR_NONE);
+    send_errors(c, seconds, NULL);
 }
 
 void answer_failure(struct call *c, int rc, const struct error *err)

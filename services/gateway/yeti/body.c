@@ -145,6 +145,10 @@ static bool check_member(struct body *b, struct str name, const struct json *v, 
         b->id = v;
         return true;
     }
+    if (str_eq_cstr(name, "lid") && p->local_ids && json_is(v, JSON_STRING)) {
+        b->lid = json_str(v);
+        return true;
+    }
     return str_eq_cstr(name, "type") || refuse_name(errors, PROBLEM_PARAM_NOT_ALLOWED, name);
 }
 
@@ -185,7 +189,12 @@ static bool check_type(const struct json *type, const struct type *wanted, struc
 
 bool body_read(struct body *ret, const struct json *root, const struct body_params *p, struct errors *errors)
 {
-    const struct json *data = json_get(root, "data");
+    return body_read_resource(ret, json_get(root, "data"), p, errors);
+}
+
+bool body_read_resource(struct body *ret, const struct json *data, const struct body_params *p,
+                        struct errors *errors)
+{
     bool is_hollow = json_is(data, JSON_OBJECT) || json_is(data, JSON_ARRAY);
     *ret = (struct body){.attributes = NULL};
     if (is_absent(data) || (is_hollow && !json_count(data)))

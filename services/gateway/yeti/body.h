@@ -15,17 +15,23 @@ struct body {
     const struct json *attributes;          // an object or NULL; every name in it is of the type
     struct linkage linkages[RELATIONS_MAX]; // by index in the type's table
     const struct json *id;                  // client-supplied; NULL
+    struct str lid;                         // its local id; p NULL
 };
 
 struct body_params {
     const struct type *type;
     struct str url_id; // of an update; p NULL: a create
     bool client_ids;   // a create may name its id
+    bool local_ids;    // `lid` may stand there
 };
 
 // root: the whole body, an object or NULL. False: *errors holds the first thing that is wrong. Borrows from
 // root.
 bool body_read(struct body *ret, const struct json *root, const struct body_params *p, struct errors *errors);
+
+// The same of the resource object itself.
+bool body_read_resource(struct body *ret, const struct json *data, const struct body_params *p,
+                        struct errors *errors);
 
 // The body of a write to …/relationships/X.
 bool body_read_linkage(struct linkage *ret, const struct json *root, const struct relation *relation,

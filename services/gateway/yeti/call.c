@@ -119,6 +119,13 @@ bool call_read_query(struct call *c, const struct type *type, enum query_scope s
     return good;
 }
 
+void call_parse_body(struct call *c, struct str text)
+{
+    const struct json_limits limits = {.max_bytes = SIZE_MAX, .max_depth = 64}; // the server bounds the size
+    if (str_trim(text).n && json_parse(text, &limits, &c->body, &c->body_error))
+        c->body = NULL;
+}
+
 bool call_read_body(struct call *c, const struct json **ret)
 {
     *ret = c->body;

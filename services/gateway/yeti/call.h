@@ -30,7 +30,7 @@ struct call {
     bool pops_loaded, nodes_loaded, wants_pops, wants_nodes;
     call_fn *next; // after loading
     struct errors errors;
-    const char *media; // of the answer's document, errors too; NULL: JSON:API's without parameters
+    const char *media; // type of the answer's document; NULL: JSON:API's without parameters
     unsigned attempts; // writes that met another one
     void *work;        // the handler's own, freed by work_free
     void (*work_free)(void *work);
@@ -55,6 +55,9 @@ bool call_parse_id(struct call *c, bool strict);
 
 // Reads the query into c->query. False: the call was answered.
 bool call_read_query(struct call *c, const struct type *type, enum query_scope scope);
+
+// Takes the text as the body. What is wrong with it is kept for call_read_body.
+void call_parse_body(struct call *c, struct str text);
 
 // The body as a JSON object, NULL when it is empty. False: the call was answered.
 bool call_read_body(struct call *c, const struct json **ret);

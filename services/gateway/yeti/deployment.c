@@ -2,6 +2,7 @@
 // three.
 #include "services/gateway/yeti/deployment.h"
 #include "services/gateway/yeti/answer.h"
+#include "services/gateway/yeti/conditional.h"
 #include "services/gateway/yeti/conditions.h"
 #include "services/gateway/yeti/handlers.h"
 #include "services/gateway/yeti/sorting.h"
@@ -95,6 +96,19 @@ void deployment_index(struct call *c)
 }
 
 // ---- one
+
+bool deployment_passes(struct call *c, const struct object *object)
+{
+    struct buf body cleanup(buf_done) = BUF_INIT;
+    struct document d = call_document(c);
+    if (!conditional_asks(c))
+        return true;
+    if (c->relation)
+        document_write_linkage(&body, &d, c->type, object->id, c->relation, object->pop);
+    else
+        document_write_one(&body, &d, c->type, object);
+    return conditional_passes(c, buf_str(&body));
+}
 
 void deployment_answer(struct call *c, int status, const struct object *object)
 {

@@ -4,6 +4,7 @@
 #include "services/gateway/yeti/answer.h"
 #include "services/gateway/yeti/body.h"
 #include "services/gateway/yeti/coerce.h"
+#include "services/gateway/yeti/conditional.h"
 #include "services/gateway/yeti/deployment.h"
 #include "services/gateway/yeti/handlers.h"
 
@@ -142,7 +143,7 @@ static void put_over(struct call *c)
 {
     struct work *w = c->work;
     const struct object *before = deployment_find(c);
-    if (!before)
+    if (!before || !deployment_passes(c, before))
         return;
     w->object = (struct object){.id = before->id,
                                 .name = mem_dup_cstr(before->name),
@@ -255,7 +256,8 @@ static void destroy(struct call *c)
 {
     char place[REGISTRATION_PLACE_BYTES];
     bool is_pop = c->type->id == TYPE_POPS;
-    if (!deployment_find(c))
+    const struct object *object = deployment_find(c);
+    if (!object || !deployment_passes(c, object))
         return;
     if (is_pop && has_nodes(c)) {
         refuse_delete(c, "nodes");
@@ -265,8 +267,9 @@ static void destroy(struct call *c)
     store_place_in_use(call_store(c), place, on_used, c);
 }
 
+// Of the query only a condition needs anything: which representation it is about.
 void deployment_destroy(struct call *c)
 {
-    if (call_parse_id(c, true))
-        call_load(c, c->type->id == TYPE_POPS, true, destroy);
+    if ((!conditional_asks(c) || call_read_query(c, c->type, QUERY_WRITE)) && call_parse_id(c, true))
+        call_load(c, c->type->id == TYPE_POPS || c->query.include, true, destroy);
 }

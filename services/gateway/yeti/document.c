@@ -219,14 +219,19 @@ static void put_relations(struct json_writer *w, const struct document *d, const
         json_end_object(w);
 }
 
-static void put_resource(struct json_writer *w, const struct document *d, const struct type *type,
-                         const void *item)
+static void begin_resource(struct json_writer *w, const struct type *type, const void *item)
 {
     char id[24];
     (void)snprintf(id, sizeof(id), "%lld", (long long)type_item_id(item));
     json_begin_object(w);
     json_kv_cstr(w, "id", id);
     json_kv_cstr(w, "type", type->name);
+}
+
+static void put_resource(struct json_writer *w, const struct document *d, const struct type *type,
+                         const void *item)
+{
+    begin_resource(w, type, item);
     json_key(w, "links");
     json_begin_object(w);
     put_self(w, d, type, type_item_id(item));
@@ -367,5 +372,33 @@ void document_write_linkage(struct buf *out, const struct document *d, const str
     json_begin_object(&w);
     put_linkage(&w, relation->target, target);
     put_relation_links(&w, d, type, id, relation);
+    json_end_object(&w);
+}
+
+void document_write_resource(struct buf *out, const struct document *d, const struct type *type,
+                             const void *item)
+{
+    struct json_writer w = json_writer(out);
+    put_resource(&w, d, type, item);
+}
+
+void document_write_bare(struct buf *out, const struct document *d, const struct type *type, const void *item)
+{
+    struct json_writer w = json_writer(out);
+    bool open = false;
+    begin_resource(&w, type, item);
+    put_attributes(&w, d, type, item);
+    for (size_t i = 0; i < type->relation_count; i++) {
+        const struct relation *r = &type->relations[i];
+        if (!shows_relation(d, type, i))
+            continue;
+        begin_member(&w, "relationships", &open);
+        json_key(&w, r->name);
+        json_begin_object(&w);
+        put_linkage(&w, r->target, target_id(r, item));
+        json_end_object(&w);
+    }
+    if (open)
+        json_end_object(&w);
     json_end_object(&w);
 }

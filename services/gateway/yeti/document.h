@@ -31,6 +31,14 @@ void document_write_list(struct buf *out, const struct document *d, const struct
 void document_write_linkage(struct buf *out, const struct document *d, const struct type *type, int64_t id,
                             const struct relation *relation, int64_t target);
 
+// One resource object, as it stands under `data`.
+void document_write_resource(struct buf *out, const struct document *d, const struct type *type,
+                             const void *item);
+
+// The same without links and with all linkages, as an export writes it and an import takes it.
+void document_write_bare(struct buf *out, const struct document *d, const struct type *type,
+                         const void *item);
+
 // ".../<type>/<id>"
 void document_add_self(struct buf *out, const struct document *d, const struct type *type, int64_t id);
 

@@ -33,6 +33,7 @@ static const struct row {
     [PROBLEM_DATA_FORMAT] = {400, "122", "Invalid data format", "Data must be a hash."},
     [PROBLEM_BAD_REQUEST] = {400, "400", "Bad Request", "{a}"},
     [PROBLEM_LOGIN] = {401, "401", "Authentication failed", "{a}"},
+    [PROBLEM_FORBIDDEN] = {403, "403", "Forbidden", "{a}"},
     [PROBLEM_NO_RECORD] = {404, "404", "Record not found",
                            "The record identified by {a} could not be found."},
     [PROBLEM_NO_ROUTE] = {404, "404", "Not found", "There is no {a} {b}."},
@@ -45,8 +46,13 @@ static const struct row {
     [PROBLEM_MEDIA_TYPE] = {415, "415", "Unsupported media type",
                             "All requests that create or update must use the 'application/vnd.api+json' "
                             "Content-Type. This request specified '{a}'."},
+    [PROBLEM_OTHER_TYPE] = {415, "415", "Unsupported media type",
+                            "This path takes '{a}'. This request specified '{b}'."},
+    [PROBLEM_OTHER_ACCEPT] = {406, "406", "Not acceptable",
+                              "This path answers with '{a}'. This request specified '{b}'."},
     [PROBLEM_KEY_REUSED] = {422, "422", "Idempotency key reused",
                             "{a} was given with another request before."},
+    [PROBLEM_TOO_MANY] = {429, "429", "Too Many Requests", "{a}"},
     [PROBLEM_INTERNAL] = {500, "500", "Internal Server Error", "Internal Server Error"},
     [PROBLEM_UNAVAILABLE] = {503, "503", "Service Unavailable", "{a}"},
 };

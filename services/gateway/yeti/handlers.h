@@ -13,6 +13,9 @@ call_fn registrations_create, registrations_update;
 // relationships.c
 call_fn registrations_related, registrations_linkage, registrations_relink, registrations_unlink;
 
+// operations.c, export.c, import.c
+call_fn operations_run, export_run, import_run;
+
 // deployment.c: pops, nodes and transport protocols alike
 call_fn deployment_index, deployment_show, deployment_related, deployment_linkage;
 // deployment_write.c

@@ -72,6 +72,8 @@ static void on_checked(void *arg, bool matches)
     struct call *c = arg;
     c->call.in_password_check = false;
     if (!matches || !c->call.principal)
+        dialect_login_failed(c->yeti->params.shared, c->call.http, str_of(c->work));
+    if (!matches || !c->call.principal)
         answer_error(c, PROBLEM_LOGIN, STR_LIT("Incorrect login or password."), STR_NONE);
     else if (!negotiate_client_is_allowed(c, c->call.principal))
         answer_error(c, PROBLEM_LOGIN, STR_LIT("Your IP address is not allowed."), STR_NONE);
@@ -91,8 +93,16 @@ void login_run(struct call *c)
         answer_error(c, PROBLEM_BAD_REQUEST, STR_LIT("auth with username and password is missing"), STR_NONE);
         return;
     }
+    struct str name = str_of(given.username);
+    struct throttle_answer rate = dialect_throttle_login(c->yeti->params.shared, c->call.http, name);
+    if (!rate.passes) {
+        answer_too_many(c, rate, "Too many failed logins.");
+        return;
+    }
+    c->work = str_dup(name);
+    c->work_free = free;
     const struct principals *all = dialect_principals(&c->call, c->yeti->params.shared);
-    c->call.principal = principals_by_username(all, str_of(given.username));
+    c->call.principal = principals_by_username(all, name);
     const char *hash = c->call.principal ? c->call.principal->password_hash : principals_decoy_hash(all);
     c->call.in_password_check =
         password_check(c->yeti->params.shared->passwords, hash, str_of(given.password), on_checked, c);

@@ -4,6 +4,7 @@
 #include "common/base/clock.h"
 #include "services/gateway/auth/token.h"
 #include "services/gateway/yeti/answer.h"
+#include "services/gateway/yeti/media.h"
 #include "services/gateway/yeti/routes.h"
 
 #include <errno.h>
@@ -33,11 +34,8 @@ void negotiate_read(struct call *c)
 {
     if (http_pairs_parse(http_query(c->call.http), &c->params, &c->query_error))
         c->params = (struct http_pairs){.items = NULL};
-    const struct json_limits limits = {.max_bytes = SIZE_MAX, .max_depth = 64}; // the server bounds the size
-    struct str body = http_body(c->call.http);
-    bool expected = is_write(c) && has_json_type(c) && str_trim(body).n;
-    if (expected && json_parse(body, &limits, &c->body, &c->body_error))
-        c->body = NULL;
+    if (is_write(c) && has_json_type(c))
+        call_parse_body(c, http_body(c->call.http));
 }
 
 // ---- where the request comes from
@@ -100,6 +98,29 @@ bool negotiate_token(struct call *c)
     return false;
 }
 
+// ---- roles and rate
+
+static bool is_permitted(const struct call *c)
+{
+    enum http_method m = http_method(c->call.http);
+    if (m == HTTP_GET || m == HTTP_HEAD)
+        return principal_may(c->call.principal, MAY_READ);
+    bool deploys = c->type == type_of(TYPE_POPS) || c->type == type_of(TYPE_NODES);
+    return principal_may(c->call.principal, deploys ? MAY_DEPLOY : MAY_WRITE);
+}
+
+bool negotiate_limits(struct call *c)
+{
+    struct throttle_answer rate = dialect_throttle(c->yeti->params.shared, &c->call, 1);
+    if (!rate.passes)
+        answer_too_many(c, rate, "Too many requests of this user.");
+    else if (!is_permitted(c))
+        answer_error(c, PROBLEM_FORBIDDEN, STR_LIT("The user's roles do not allow this."), STR_NONE);
+    else
+        return true;
+    return false;
+}
+
 // ---- media types
 
 static bool accepts(struct str accept)
@@ -117,6 +138,8 @@ static bool accepts(struct str accept)
 
 bool negotiate_media(struct call *c)
 {
+    if (c->route->flags & (ROUTE_LINES | ROUTE_ATOMIC))
+        return media_passes(c);
     struct str type = negotiate_content_type(c);
     struct buf accept cleanup(buf_done) = BUF_INIT;
     http_header_list(c->call.http, "accept", &accept);

@@ -10,6 +10,7 @@ void negotiate_read(struct call *c);
 
 // False: the call was answered. True: c->principal is set.
 bool negotiate_token(struct call *c);
+bool negotiate_limits(struct call *c); // whether c->principal may do this, and now
 bool negotiate_media(struct call *c);
 bool negotiate_query(struct call *c); // whether the query string can be read at all
 

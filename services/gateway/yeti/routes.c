@@ -14,6 +14,10 @@ static const struct route routes[] = {
 
     {GET, "registrations", TYPE_REGISTRATIONS, registrations_index, 0},
     {POST, "registrations", TYPE_REGISTRATIONS, registrations_create, 0},
+    {GET, "registrations/export", TYPE_REGISTRATIONS, export_run, ROUTE_ADDITION | ROUTE_LINES},
+    {POST, "registrations/import", TYPE_REGISTRATIONS, import_run,
+     ROUTE_ADDITION | ROUTE_LINES | ROUTE_UPLOAD},
+    {POST, "operations", TYPE_REGISTRATIONS, operations_run, ROUTE_ADDITION | ROUTE_ATOMIC | ROUTE_UPLOAD},
     {GET, "registrations/:id", TYPE_REGISTRATIONS, registrations_show, 0},
     {CHANGE, "registrations/:id", TYPE_REGISTRATIONS, registrations_update, 0},
     {DELETE, "registrations/:id", TYPE_REGISTRATIONS, registrations_destroy, 0},

@@ -1,5 +1,5 @@
-// See yeti.h. The order of checks is the contract's (4.1): route, token, media types, then the handler's:
-// query, body, record, validation.
+// See yeti.h. The order of checks is the contract's (4.1): route, token, roles and rate, media types, then
+// the handler's: query, body, record, validation.
 #include "services/gateway/yeti/yeti.h"
 
 #include "common/base/mem.h"
@@ -48,8 +48,8 @@ void yeti_handle(void *yeti, struct http_request *r)
     }
     negotiate_read(c);
     set_base(c);
-    bool passes =
-        c->route->flags & ROUTE_OPEN || (negotiate_token(c) && negotiate_media(c) && negotiate_query(c));
+    bool passes = c->route->flags & ROUTE_OPEN ||
+                  (negotiate_token(c) && negotiate_limits(c) && negotiate_media(c) && negotiate_query(c));
     if (passes)
         c->route->run(c);
 }

@@ -1,52 +1,23 @@
 // common/http over TLS: the same server, its certificate, and peers that do not mean it.
 #include "tests/unit/http_app.h"
+#include "tests/unit/http_tls_fixture.h"
 
 #include "common/base/clock.h"
 
-#include <openssl/err.h>
-#include <openssl/pem.h>
-#include <openssl/ssl.h>
-#include <openssl/x509.h>
-
-// ---- a certificate
-
-static char folder[] = "/tmp/rollcall-tls-XXXXXX";
-static char cert_path[64], key_path[64];
-
-static void write_pair(const char *name, bool matching)
-{
-    EVP_PKEY *key = EVP_EC_gen("P-256"), *other = EVP_EC_gen("P-256");
-    X509 *cert = X509_new();
-    X509_NAME *subject = X509_get_subject_name(cert);
-    (void)X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC, (const unsigned char *)name, -1, -1, 0);
-    (void)X509_set_issuer_name(cert, subject);
-    (void)X509_gmtime_adj(X509_getm_notBefore(cert), 0);
-    (void)X509_gmtime_adj(X509_getm_notAfter(cert), 3600);
-    (void)X509_set_pubkey(cert, key);
-    assert_true(X509_sign(cert, key, EVP_sha256()) > 0);
-    FILE *f = fopen(cert_path, "w");
-    assert_int_equal(PEM_write_X509(f, cert), 1);
-    (void)fclose(f);
-    f = fopen(key_path, "w");
-    assert_int_equal(PEM_write_PrivateKey(f, matching ? key : other, NULL, NULL, 0, NULL, NULL), 1);
-    (void)fclose(f);
-    X509_free(cert);
-    EVP_PKEY_free(key);
-    EVP_PKEY_free(other);
-}
+static struct pair_files files = {.folder = "/tmp/rollcall-tls-XXXXXX"};
 
 static int make_folder(void **state)
 {
-    (void)snprintf(cert_path, sizeof(cert_path), "%s/cert.pem", mkdtemp(folder));
-    (void)snprintf(key_path, sizeof(key_path), "%s/key.pem", folder);
+    (void)snprintf(files.cert, sizeof(files.cert), "%s/cert.pem", mkdtemp(files.folder));
+    (void)snprintf(files.key, sizeof(files.key), "%s/key.pem", files.folder);
     return 0;
 }
 
 static int remove_folder(void **state)
 {
-    (void)unlink(cert_path);
-    (void)unlink(key_path);
-    return rmdir(folder);
+    (void)unlink(files.cert);
+    (void)unlink(files.key);
+    return rmdir(files.folder);
 }
 
 // ---- the server
@@ -136,8 +107,8 @@ static void tls_app_init(struct tls_app *t, struct http_limits l)
 {
     struct error err;
     *t = (struct tls_app){.written = 0};
-    write_pair("first", true);
-    if (http_tls_new(cert_path, key_path, &t->tls, &err))
+    write_pair(&files, "first", true);
+    if (http_tls_new(files.cert, files.key, &t->tls, &err))
         fail_msg("%s", err.text);
     fixture_init_with(
         &t->a.f,
@@ -149,101 +120,6 @@ static void tls_app_done(struct tls_app *t)
 {
     app_done(&t->a);
     http_tls_free(t->tls);
-}
-
-// ---- a client
-
-struct tls_client {
-    struct fixture *f;
-    int fd;
-    SSL_CTX *context;
-    SSL *ssl;
-    struct buf got;
-    bool closed, notified; // `notified`: by close_notify
-    bool connected;
-};
-
-static void pump(struct tls_client *c)
-{
-    static char bytes[65536];
-    if (!c->connected)
-        c->connected = SSL_connect(c->ssl) == 1;
-    int count = 0;
-    while (c->connected && !c->closed && (count = SSL_read(c->ssl, bytes, sizeof(bytes))) > 0)
-        buf_add(&c->got, bytes, (size_t)count);
-    int why = SSL_get_error(c->ssl, count);
-    c->notified = c->notified || why == SSL_ERROR_ZERO_RETURN;
-    c->closed = c->closed || (c->connected && count <= 0 && why != SSL_ERROR_WANT_READ);
-    ERR_clear_error();
-    (void)event_base_loop(c->f->base, EVLOOP_NONBLOCK);
-}
-
-#define TLS_UNTIL(c, condition)                                                                              \
-    do {                                                                                                     \
-        begin_wait((c)->f);                                                                                  \
-        while (!(condition)) {                                                                               \
-            pump(c);                                                                                         \
-            if ((c)->f->late)                                                                                \
-                fail_msg("not within a minute: %s", #condition);                                             \
-        }                                                                                                    \
-        (void)event_del((c)->f->deadline);                                                                   \
-    } while (0)
-
-static int loopback(const struct fixture *f)
-{
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    const struct sockaddr_in to = {
-        .sin_family = AF_INET, .sin_port = htons(f->port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    assert_int_equal(connect(fd, (const struct sockaddr *)&to, sizeof(to)), 0);
-    (void)evutil_make_socket_nonblocking(fd);
-    return fd;
-}
-
-static void tls_connect(struct tls_client *c, struct fixture *f)
-{
-    *c = (struct tls_client){.f = f, .fd = loopback(f), .context = SSL_CTX_new(TLS_client_method())};
-    c->ssl = SSL_new(c->context);
-    (void)SSL_set_fd(c->ssl, c->fd);
-}
-
-static void tls_say(struct tls_client *c, struct str bytes)
-{
-    TLS_UNTIL(c, c->connected || c->closed);
-    begin_wait(c->f);
-    while (bytes.n && !c->closed) {
-        int count = SSL_write(c->ssl, bytes.p, bytes.n < 16384 ? (int)bytes.n : 16384);
-        if (count > 0)
-            bytes = str_slice(bytes, (size_t)count, bytes.n);
-        ERR_clear_error();
-        (void)event_base_loop(c->f->base, EVLOOP_NONBLOCK);
-        if (c->f->late)
-            fail_msg("the server does not read");
-    }
-    (void)event_del(c->f->deadline);
-}
-
-static void tls_expect(struct tls_client *c, const char *text)
-{
-    TLS_UNTIL(c, c->got.n >= strlen(text) || c->closed);
-    assert_string_equal(c->got.n ? c->got.p : "", text);
-    buf_clear(&c->got);
-}
-
-static void tls_close(struct tls_client *c)
-{
-    SSL_free(c->ssl);
-    SSL_CTX_free(c->context);
-    (void)close(c->fd);
-    buf_done(&c->got);
-}
-
-static void expect_certificate(struct tls_client *c, const char *name)
-{
-    char found[64] = "";
-    X509 *cert = SSL_get1_peer_certificate(c->ssl);
-    (void)X509_NAME_get_text_by_NID(X509_get_subject_name(cert), NID_commonName, found, sizeof(found));
-    X509_free(cert);
-    assert_string_equal(found, name);
 }
 
 // ---- tests
@@ -546,7 +422,7 @@ static void a_new_pair_serves_new_connections(void **state)
     tls_app_init(&t, app_limits());
     tls_connect(&before, &t.a.f);
     TLS_UNTIL(&before, before.connected);
-    write_pair("second", true);
+    write_pair(&files, "second", true);
     assert_int_equal(http_tls_reload(t.tls, &err), 0);
     tls_connect(&after, &t.a.f);
     TLS_UNTIL(&after, after.connected);
@@ -566,15 +442,15 @@ static void a_bad_pair_is_refused_whole_and_the_old_one_stays(void **state)
     struct error err;
     struct http_tls *none = NULL;
     tls_app_init(&t, app_limits());
-    write_pair("misfit", false);
+    write_pair(&files, "misfit", false);
     assert_int_equal(http_tls_reload(t.tls, &err), -EINVAL);
-    assert_non_null(strstr(err.text, key_path));
-    assert_int_equal(http_tls_new(cert_path, key_path, &none, &err), -EINVAL);
+    assert_non_null(strstr(err.text, files.key));
+    assert_int_equal(http_tls_new(files.cert, files.key, &none, &err), -EINVAL);
     assert_null(none);
-    assert_int_equal(truncate(cert_path, 40), 0);
+    assert_int_equal(truncate(files.cert, 40), 0);
     assert_int_equal(http_tls_reload(t.tls, &err), -EINVAL);
-    assert_non_null(strstr(err.text, cert_path));
-    assert_int_equal(unlink(key_path), 0);
+    assert_non_null(strstr(err.text, files.cert));
+    assert_int_equal(unlink(files.key), 0);
     assert_int_equal(http_tls_reload(t.tls, &err), -ENOENT);
     assert_non_null(strstr(err.text, "No such file"));
     tls_connect(&c, &t.a.f);

@@ -114,7 +114,8 @@ const struct json *json_get(const struct json *object, const char *key)
     if (!json_is(object, JSON_OBJECT))
         return NULL;
     size_t key_n = strlen(key);
-    for (const struct json *m = object->items; m < object->items + object->n; m++) {
+    for (size_t i = 0; i < object->n; i++) { // an empty object has no items to point behind
+        const struct json *m = &object->items[i];
         if (m->key_n == key_n && memcmp(m->key, key, key_n) == 0)
             return m;
     }

@@ -1,10 +1,13 @@
 // Tokens: one that nobody signed is never taken, whatever it looks like, and one that we signed holds what it
 // was made of. The input is a token, and the claims of one that is signed here.
 #include "common/base/buf.h"
+#include "common/base/encode.h"
 #include "services/gateway/auth/jws.h"
 #include "services/gateway/auth/principals_file.h"
 #include "services/gateway/auth/token.h"
 #include "tests/fuzz/target.h"
+
+#include <openssl/hmac.h>
 
 #define SECRET STR_LIT("0123456789abcdef0123456789abcdef")
 #define OTHER  STR_LIT("fedcba9876543210fedcba9876543210")
@@ -23,25 +26,45 @@ static const char file[] =
     "nQIDAQAB\\n"
     "-----END PUBLIC KEY-----\\n\"}]}";
 
-// What was signed with our secret is taken or refused for its claims, not for its form.
+static void add_base64url(struct buf *out, const void *bytes, size_t count)
+{
+    struct buf text cleanup(buf_done) = BUF_INIT;
+    encode_base64(&text, bytes, count);
+    for (size_t i = 0; i < text.n && text.p[i] != '='; i++)
+        buf_add_char(out, text.p[i] == '+' ? '-' : text.p[i] == '/' ? '_' : text.p[i]);
+}
+
+// By hand, since libjwt signs no claims that jansson cannot hold.
+static void sign(struct buf *token, struct str claims)
+{
+    const struct str header = STR_LIT("{\"alg\":\"HS256\"}"), secret = SECRET;
+    unsigned char mac[EVP_MAX_MD_SIZE];
+    unsigned count = 0;
+    add_base64url(token, header.p, header.n);
+    buf_add_char(token, '.');
+    add_base64url(token, claims.p, claims.n);
+    HOLDS(
+        HMAC(EVP_sha256(), secret.p, (int)secret.n, (const unsigned char *)token->p, token->n, mac, &count));
+    buf_add_char(token, '.');
+    add_base64url(token, mac, count);
+}
+
+// What is signed with our secret is refused for its form or its claims, not for its signature.
 static void sign_and_verify(struct str claims)
 {
-    struct json *tree cleanup(json_free_ptr) = NULL;
-    struct buf compact cleanup(buf_done) = BUF_INIT, token cleanup(buf_done) = BUF_INIT;
-    const struct json_limits limits = {.max_bytes = 4096, .max_depth = 7};
-    if (json_parse(claims, &limits, &tree, NULL) || !json_is(tree, JSON_OBJECT))
-        return;
-    json_write_value(&compact, tree);
+    struct buf token cleanup(buf_done) = BUF_INIT;
     uint64_t subject = 0;
     struct session_token session;
     struct jws jws;
-    jws_issue_hs256(&token, SECRET, compact.p);
+    sign(&token, claims);
     if (jws_read(&jws, buf_str(&token), NULL) == 0)
         HOLDS(jws_verify_hs256(&jws, SECRET) && !jws_verify_hs256(&jws, OTHER));
     jws_done(&jws);
     if (token_verify(buf_str(&token), SECRET, NOW, &subject, NULL) == 0)
         HOLDS(subject > 0 && token_verify(buf_str(&token), OTHER, NOW, &subject, NULL) != 0);
-    if (session_token_verify(buf_str(&token), SECRET, NOW, &session) == TOKEN_GOOD)
+    enum token_problem problem = session_token_verify(buf_str(&token), SECRET, NOW, &session);
+    HOLDS(problem != TOKEN_SIGNATURE && problem != TOKEN_ALGORITHM);
+    if (problem == TOKEN_GOOD)
         HOLDS(session.expires_s > NOW && session.method && session.id[0] &&
               !session.user == !!session.key[0]);
 }

@@ -88,7 +88,7 @@ must_use int status_read(const struct json *object, struct status *ret_init, str
 void status_write_public(struct json_writer *w, const struct status *s);
 // Believed until expires_at, or next action + 60 s where nothing is bound (any more: a state other than
 // `registered` outlives its old binding until the action it announced). Then reads say `unknown`. Silent
-// states are believed for ever.
+// states are believed for ever, and so is one rejected for good (no next action).
 bool status_is_believed(const struct status *s, uint64_t now_wall_ms);
 
 #endif

@@ -252,6 +252,8 @@ static void is_believed_as_long_as_it_can_be_true(void **state)
         {STATE_PENDING, 0, 10000, 70000, false},
         {STATE_REJECTED, 0, 3600000, 3659999, true},
         {STATE_REJECTED, 0, 3600000, 3660000, false},
+        {STATE_REJECTED, 0, 0, UINT64_MAX, true}, // it is not asked again
+        {STATE_REJECTED, 100000, 0, 100001, true},
         {STATE_UNREGISTERING, 100000, 1000, 99999, true},
         {STATE_UNREGISTERING, 100000, 1000, 100000, false},
         {STATE_DISABLED, 0, 0, UINT64_MAX, true},

@@ -389,6 +389,16 @@ static void a_binding_is_told_by_address_contacts_and_target(void **state)
     key_binding_digest(&a, first);
     key_binding_digest(&b, second);
     assert_string_not_equal(first, second); // {local} is another address in pop 4
+    set_text(&a.contacts[0].uri, "sip:100@192.0.2.11");
+    set_text(&b.contacts[1].uri, "sip:100@192.0.2.11");
+    set_text(&a.aor, "sip:100@{local}");
+    set_text(&b.aor, "sip:100@{local}");
+    key_binding_digest(&a, first);
+    key_binding_digest(&b, second);
+    assert_string_not_equal(first, second); // and so is the AoR made of it
+    b.pop = 4;
+    key_binding_digest(&b, second);
+    assert_string_equal(first, second);
 }
 
 static void a_refresh_raises_counter_and_revision_and_leaves_the_configuration(void **state)

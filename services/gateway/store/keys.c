@@ -82,10 +82,12 @@ static void add_contacts(struct buf *out, const struct registration *r)
 static void add_target(struct buf *out, const struct registration *r)
 {
     char place[REGISTRATION_PLACE_BYTES] = "";
+    bool local = r->aor && strstr(r->aor, "{local}");
     for (size_t i = 0; i < r->contact_count; i++)
-        if (strstr(r->contacts[i].uri, "{local}"))
-            registration_place(r, place);
-    add_part(out, place); // the same text is another Contact at another place
+        local = local || strstr(r->contacts[i].uri, "{local}");
+    if (local)
+        registration_place(r, place);
+    add_part(out, place); // the same text is another Contact, or another AoR, at another place
     add_part(out, registration_scheme_name(r->scheme));
     add_part(out, r->domain);
     add_part(out, r->registrar);

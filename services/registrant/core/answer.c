@@ -318,8 +318,7 @@ static void accept_bind(struct engine *e, struct flight *f, const struct sip_ans
         fail(e, f, a, STR_LIT("not registered: the answer holds none of our contacts"), false, now);
         return;
     }
-    if (f->kind == FLIGHT_BIND)
-        entry_leave_address(e, r);
+    flight_leave_address(e, f);
     if (r->bound)
         settle_dropped(e, r, &own, a);
     r->unsure = false;

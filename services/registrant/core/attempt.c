@@ -128,13 +128,29 @@ void flight_end(struct engine *e, struct flight *f, enum pacer_result result, in
     e->free_flights[e->free_flight_count++] = f->index;
 }
 
+// Many registrars know no host of an AoR: to them both are one, and a Contact that both have must stay. Where
+// no other is left, the old binding lapses.
+void flight_leave_address(struct engine *e, struct flight *f)
+{
+    struct entry *r = f->entry;
+    if (f->kind != FLIGHT_BIND || !r->bound || r->differs != SPEC_ADDRESS)
+        return;
+    struct contact_lines ours = {.text = &e->scratch[2]}, others = {.text = &e->scratch[3]};
+    contacts_of(f->spec, interned_str(f->local), &ours);
+    contacts_to_drop(e, r, &ours, &others);
+    if (others.count)
+        entry_set_left(e, r, spec_ref(r->bound), interned_str(r->bound_local));
+    entry_set_dropped(e, r, STR_NONE); // they lapse
+    entry_set_bound(e, r, NULL, STR_NONE);
+    r->differs = SPEC_SAME;
+}
+
 void flight_may_have_bound(struct engine *e, struct flight *f)
 {
     struct entry *r = f->entry;
     if (!f->waits || f->kind == FLIGHT_UNBIND || flight_is_aside(f))
         return;
-    if (f->kind == FLIGHT_BIND)
-        entry_leave_address(e, r);
+    flight_leave_address(e, f);
     struct buf *lines = &e->scratch[0], *texts[2] = {&e->scratch[1], &e->scratch[2]};
     struct contact_lines ours = {.text = texts[0]}, drop = {.text = texts[1]};
     contacts_of(f->spec, interned_str(f->local), &ours);

@@ -225,16 +225,6 @@ void entry_set_left(struct engine *e, struct entry *r, struct spec *take, struct
     intern_set(e->home.texts, &x->left_local, take && take->has_local ? local : STR_NONE);
 }
 
-void entry_leave_address(struct engine *e, struct entry *r)
-{
-    if (!r->bound || r->differs != SPEC_ADDRESS)
-        return;
-    entry_set_left(e, r, spec_ref(r->bound), interned_str(r->bound_local));
-    entry_set_dropped(e, r, STR_NONE); // of the same address of record: they lapse
-    entry_set_bound(e, r, NULL, STR_NONE);
-    r->differs = SPEC_SAME;
-}
-
 void entry_set_names(struct engine *e, struct entry *r, struct str call_id, struct str from_tag)
 {
     struct buf ours = BUF_INIT, tag = BUF_INIT;

@@ -185,8 +185,6 @@ void entry_compare(struct engine *e, struct entry *r); // sets differs, from the
 void entry_set_dropped(struct engine *e, struct entry *r, struct str lines);
 // What is bound becomes what was left behind, or (NULL) nothing is left behind any more.
 void entry_set_left(struct engine *e, struct entry *r, struct spec *take, struct str local);
-// What is wanted may be bound now: a binding under our former address becomes what is left behind.
-void entry_leave_address(struct engine *e, struct entry *r);
 // Lists and Warning of an answer; the Warning alone where the lists say nothing of our binding.
 void entry_set_shown(struct engine *e, struct entry *r, const struct sip_answer *a);
 void entry_set_warning(struct engine *e, struct entry *r, struct str warning);
@@ -236,6 +234,8 @@ void flight_fail(struct engine *e, struct flight *f, const struct failure *why, 
 // Commands that the attempt served are acted on, whatever came of it.
 void flight_act_on_commands(struct flight *f);
 void flight_may_have_bound(struct engine *e, struct flight *f);
+// What is wanted may be bound now: a binding under our former address becomes what is left behind.
+void flight_leave_address(struct engine *e, struct flight *f);
 // A CLEAR or LEAVE is over, whatever came of it.
 bool flight_is_aside(const struct flight *f);
 void flight_end_aside(struct engine *e, struct flight *f, const struct sip_answer *a, struct moment now);

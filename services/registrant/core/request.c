@@ -102,6 +102,19 @@ void contacts_to_drop(struct engine *e, const struct entry *r, const struct cont
         ret->items[i] = piece(&pieces, i);
 }
 
+// Those of extra.left but what is bound and is to stay so; of one that goes, all.
+static void contacts_left_behind(struct engine *e, const struct entry *r, struct contact_lines *ret)
+{
+    struct contact_lines keep = {.text = &e->scratch[OWN]};
+    struct pieces pieces = pieces_in(ret->text);
+    if (r->bound && r->enabled && !r->removing)
+        contacts_of(r->bound, interned_str(r->bound_local), &keep);
+    add_contacts_of(r->extra->left, interned_str(r->extra->left_local), &keep, &pieces);
+    ret->count = pieces.count;
+    for (size_t i = 0; i < pieces.count; i++)
+        ret->items[i] = piece(&pieces, i);
+}
+
 static uint32_t longest_asked(const struct spec_view *v, uint32_t asked_s, uint32_t floor_s)
 {
     uint32_t longest = asked_s;
@@ -150,8 +163,13 @@ static void build_contacts(struct engine *e, struct flight *f, const struct spec
         add_dropped_contacts(&drop, out);
         return;
     }
+    if (f->kind == FLIGHT_LEAVE) {
+        contacts_left_behind(e, r, &drop);
+        add_dropped_contacts(&drop, out);
+        return;
+    }
     contacts_of(f->spec, interned_str(f->local), &own);
-    if (flight_is_aside(f)) {
+    if (f->kind == FLIGHT_CLEAR) {
         add_dropped_contacts(&own, out);
         return;
     }

@@ -188,7 +188,9 @@ static bool is_made_of(struct str given, struct str text)
     if (at == given.n)
         return str_eq(given, text);
     struct str before = str_slice(given, 0, at), after = str_slice(given, at + SPEC_LOCAL.n, given.n);
-    return text.n > before.n + after.n && str_starts(text, before) && str_ends(text, after);
+    struct sip_uri host;
+    return text.n > before.n + after.n && str_starts(text, before) && str_ends(text, after) &&
+           sip_hostport_parse(str_slice(text, before.n, text.n - after.n), &host, NULL) == 0 && !host.port;
 }
 
 // To and From as they are with `local`.

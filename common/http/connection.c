@@ -265,8 +265,9 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
     if (what & BEV_EVENT_CONNECTED) {
         deadline_set(c, WAIT_REQUEST);
         c->broken = c->server->stopping;
-    } else if (what & BEV_EVENT_ERROR || c->state != CONN_WRITING)
+    } else if (what & BEV_EVENT_ERROR || c->state != CONN_WRITING) {
         c->broken = true;
+    }
     conn_run(c);
 }
 

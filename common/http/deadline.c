@@ -48,7 +48,7 @@ static void expire(struct conn *c, enum wait_for what)
         break;
     case WAIT_LINGER:
         // who was answered in the middle of sending may not look before it has sent a good part
-        if (c->uploading && c->thrown_bytes > c->thrown_mark) {
+        if (c->uploading && c->thrown_bytes > c->thrown_mark && c->deadline_us < c->linger_until_us) {
             deadline_set(c, WAIT_LINGER);
             return;
         }
@@ -114,8 +114,11 @@ void deadline_set(struct conn *c, enum wait_for what)
     c->deadline_us = now_us + wait_us(&s->params.limits, what);
     if (what == WAIT_UPLOAD)
         c->upload_mark = c->upload_bytes;
-    if (what == WAIT_LINGER)
+    if (what == WAIT_LINGER) {
         c->thrown_mark = c->thrown_bytes;
+        if (!c->linger_until_us)
+            c->linger_until_us = now_us + wait_us(&s->params.limits, WAIT_BODY);
+    }
     if (what == WAIT_TAKE)
         c->taken_mark = taken_bytes(c);
     TAILQ_INSERT_TAIL(&s->queues[what], c, in_queue);

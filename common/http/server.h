@@ -69,6 +69,7 @@ struct conn {
     uint64_t upload_left;               // of a body with Content-Length
     uint64_t upload_bytes, upload_mark; // come so far, framing included; at the last look
     uint64_t thrown_bytes, thrown_mark; // likewise of what nobody reads any more
+    uint64_t linger_until_us;           // 0: does not linger yet
 
     struct evhttp_request *evreq; // with the handler or being answered
     struct http_request *request; // NULL once answered

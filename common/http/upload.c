@@ -125,7 +125,8 @@ static bool end(struct conn *c)
     c->uploading = false;
     c->state = CONN_BUSY;
     deadline_set(c, WAIT_NOTHING);
-    r->upload_begun = false; // from here on a request like any other
+    (void)bufferevent_enable(c->bev, EV_READ); // a client that leaves is noticed
+    r->upload_begun = false;                   // from here on a request like any other
     r->upload.on_end(r->upload_arg);
     return true;
 }

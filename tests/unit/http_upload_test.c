@@ -1,120 +1,9 @@
 // common/http: bodies that are delivered piece by piece.
-#include "tests/unit/http_fixture.h"
+#include "tests/unit/http_taker.h"
 
 #include "common/base/clock.h"
 
 #include <sys/resource.h>
-
-// A handler of uploads: /late begins when it is told to, /refuse answers at once, /cut after the first bytes,
-// all others after the end with "<bytes> <sum>".
-struct taker {
-    struct fixture f;
-    struct http_request *r; // of the present upload
-    size_t bytes, pieces, largest;
-    uint64_t sum;
-    size_t ends, gone, requests;
-    size_t pause_at; // pauses itself once so many bytes came; 0: never
-    bool cut, hold;  // `hold`: the end is not answered
-    bool collects;
-};
-
-static void answer_taken(struct taker *t)
-{
-    char text[64];
-    int count = snprintf(text, sizeof(text), "%zu %llu", t->bytes, (unsigned long long)t->sum);
-    http_reply(t->r, 200, str_of_bytes(text, (size_t)count));
-    t->r = NULL;
-}
-
-static void on_data(void *arg, struct str bytes)
-{
-    struct taker *t = arg;
-    assert_true(bytes.n > 0);
-    t->bytes += bytes.n;
-    t->pieces++;
-    t->largest = bytes.n > t->largest ? bytes.n : t->largest;
-    for (size_t i = 0; i < bytes.n; i++)
-        t->sum += (unsigned char)bytes.p[i];
-    if (t->collects && !http_upload_hold(t->r, t->bytes)) {
-        http_reply(t->r, 503, STR_LIT("later"));
-        t->r = NULL;
-        return;
-    }
-    if (t->cut) {
-        http_reply(t->r, 422, STR_LIT("enough"));
-        t->r = NULL;
-    } else if (t->pause_at && t->bytes >= t->pause_at) {
-        t->pause_at = 0;
-        http_upload_pause(t->r, true);
-    }
-}
-
-static void on_end(void *arg)
-{
-    struct taker *t = arg;
-    t->ends++;
-    if (!t->hold)
-        answer_taken(t);
-}
-
-static void on_gone(void *arg)
-{
-    struct taker *t = arg;
-    t->gone++;
-    t->r = NULL;
-}
-
-static void begin(struct taker *t)
-{
-    static const struct http_upload_fns fns = {.on_data = on_data, .on_end = on_end, .on_gone = on_gone};
-    http_upload_begin(t->r, &fns, t);
-}
-
-static void on_request(void *arg, struct http_request *r)
-{
-    struct taker *t = arg;
-    struct str path = http_path(r);
-    t->requests++;
-    if (!str_starts(path, STR_LIT("/up"))) {
-        http_reply(r, 200, http_body(r));
-        return;
-    }
-    assert_int_equal(http_body(r).n, 0);
-    if (str_eq_cstr(path, "/up/refuse")) {
-        http_reply(r, 401, STR_LIT("no"));
-        return;
-    }
-    t->r = r;
-    t->bytes = 0;
-    t->sum = 0;
-    if (!str_eq_cstr(path, "/up/late"))
-        begin(t);
-}
-
-static bool takes_upload(void *arg, enum http_method method, struct str path)
-{
-    return method == HTTP_POST && str_starts(path, STR_LIT("/up"));
-}
-
-static void taker_init(struct taker *t, uint32_t body_timeout_ms)
-{
-    struct http_limits l = HTTP_LIMITS_DEFAULT;
-    l.body_bytes = 1000;
-    l.body_timeout_ms = body_timeout_ms;
-    *t = (struct taker){.bytes = 0};
-    fixture_init_with(&t->f,
-                      &(struct http_server_params){
-                          .limits = l, .arg = t, .on_request = on_request, .takes_upload = takes_upload});
-}
-
-static void taker_done(struct taker *t)
-{
-    fixture_done(&t->f);
-}
-
-#define HEAD(path, rest) "POST " path " HTTP/1.1\r\nHost: x\r\n" rest "\r\n\r\n"
-#define LENGTH(path, n)  HEAD(path, "Content-Length: " n)
-#define CHUNKS(path)     HEAD(path, "Transfer-Encoding: chunked")
 
 // ---- framing
 
@@ -189,7 +78,7 @@ static void the_client_is_told_to_go_on_once_the_upload_begins(void **state)
     client_say(&c, HEAD("/up/late", "Content-Length: 5\r\nExpect: 100-continue"));
     WAIT_UNTIL(&t.f, t.r);
     assert_int_equal(c.got.n, 0);
-    begin(&t);
+    taker_begin(&t);
     expect_text(&c, "HTTP/1.1 100 Continue\r\n\r\n");
     client_say(&c, "hello");
     expect_text(&c, OK("5", "5 532"));
@@ -303,7 +192,7 @@ static void nothing_is_read_before_the_upload_begins(void **state)
     client_say(&c, LENGTH("/up/late", "5") "hello");
     WAIT_UNTIL(&t.f, t.r);
     assert_int_equal(http_server_active_count(t.f.server), 1);
-    begin(&t);
+    taker_begin(&t);
     assert_int_equal(t.bytes, 0);
     expect_text(&c, OK("5", "5 532"));
     client_close(&c);
@@ -351,7 +240,7 @@ static void a_client_that_leaves_is_told_of_once(void **state)
         else
             client_close(&c);
         if (i == 2)
-            begin(&t);
+            taker_begin(&t);
         WAIT_UNTIL(&t.f, t.gone == (size_t)i + 1);
     }
     assert_int_equal(t.ends, 0);
@@ -373,7 +262,7 @@ static void after_its_end_an_upload_is_a_request_like_any_other(void **state)
     client_say(&c, PLAIN_HELLO);
     expect_text(&c, OK("5", "HELLO"));
     assert_int_equal(t.gone, 0);
-    answer_taken(&t); // into the void
+    taker_answer(&t); // into the void
     client_close(&c);
     taker_done(&t);
 }
@@ -402,6 +291,24 @@ static void an_early_answer_is_read_by_who_sends_on(void **state)
         client_close(&c);
         taker_done(&t);
     }
+}
+
+static void who_sends_on_after_its_answer_is_not_heard_for_ever(void **state)
+{
+    struct taker t;
+    struct client c;
+    taker_init(&t, 300);
+    client_connect(&c, &t.f);
+    client_say(&c, LENGTH("/up/refuse", "5000000"));
+    struct event *tick = event_new(t.f.base, -1, EV_PERSIST, fixture_late, &(struct fixture){.late = false});
+    (void)event_add(tick, &(struct timeval){.tv_usec = 20000});
+    begin_wait(&t.f);
+    while (send(c.fd, "x", 1, MSG_NOSIGNAL) == 1 && turn(&t.f))
+        continue;
+    assert_false(t.f.late);
+    event_free(tick);
+    client_close(&c);
+    taker_done(&t);
 }
 
 static void an_answer_with_the_last_byte_keeps_the_connection(void **state)
@@ -462,7 +369,7 @@ static void long_bodies_past_the_bound_of_them_all_are_put_off(void **state)
     atomic_size_t count;
     atomic_init(&count, 0);
     fixture_init_with(&t.f, &(struct http_server_params){
-                                .limits = l, .arg = &t, .on_request = on_request, .buffered = &count});
+                                .limits = l, .arg = &t, .on_request = taker_request, .buffered = &count});
     static char block[99999];
     client_connect(&c, &t.f);
     client_say(&c, LENGTH("/", "100000"));
@@ -504,7 +411,7 @@ static void a_client_that_sends_on_behind_a_waiting_request_is_not_read_for_ever
         (void)event_base_loop(t.f.base, EVLOOP_NONBLOCK);
     }
     assert_true(sent < 50000000);
-    answer_taken(&t);
+    taker_answer(&t);
     WAIT_UNTIL(&t.f, c.closed); // what it sent is no request
     client_close(&c);
     taker_done(&t);
@@ -527,7 +434,7 @@ static void all_that_waits_behind_a_slow_answer_is_served_in_the_end(void **stat
     for (int i = 0; i < 50; i++) // far more than is read while one waits
         client_send(&c, buf_str(&filler));
     assert_int_equal(t.requests, 1);
-    answer_taken(&t);
+    taker_answer(&t);
     WAIT_UNTIL(&t.f, t.requests == 51);
     buf_done(&filler);
     client_close(&c);
@@ -545,8 +452,8 @@ static void an_upload_that_is_collected_counts_as_a_body(void **state)
     atomic_init(&count, 0);
     fixture_init_with(&t.f, &(struct http_server_params){.limits = l,
                                                          .arg = &t,
-                                                         .on_request = on_request,
-                                                         .takes_upload = takes_upload,
+                                                         .on_request = taker_request,
+                                                         .takes_upload = taker_takes,
                                                          .buffered = &count});
     static char block[100000];
     client_connect(&c, &t.f);
@@ -580,6 +487,7 @@ int main(void)
         cmocka_unit_test(a_client_that_leaves_is_told_of_once),
         cmocka_unit_test(after_its_end_an_upload_is_a_request_like_any_other),
         cmocka_unit_test(an_early_answer_is_read_by_who_sends_on),
+        cmocka_unit_test(who_sends_on_after_its_answer_is_not_heard_for_ever),
         cmocka_unit_test(an_answer_with_the_last_byte_keeps_the_connection),
         cmocka_unit_test(a_freed_server_breaks_uploads_off),
         cmocka_unit_test(a_stopped_server_takes_an_upload_to_its_end),

@@ -38,8 +38,9 @@ struct str json_key_at(const struct json *object, size_t index);
 const struct json *json_get(const struct json *object, const char *key); // NULL when absent
 
 bool json_bool(const struct json *v, bool otherwise);
-struct str json_str(const struct json *v);         // a string's bytes (may hold NUL), else STR_NONE
-struct str json_number_text(const struct json *v); // a number's literal, else STR_NONE
+struct str
+json_str(const struct json *v); // a string's bytes (may hold NUL, and a NUL follows), else STR_NONE
+struct str json_number_text(const struct json *v);               // a number's literal, else STR_NONE
 must_use int json_i64(const struct json *v, int64_t *ret_value); // -EINVAL not an integer number, -ERANGE
 must_use int json_u64(const struct json *v, uint64_t *ret_value);
 int64_t json_i64_or(const struct json *v, int64_t otherwise);

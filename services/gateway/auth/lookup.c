@@ -33,10 +33,10 @@ bool lookup_add(struct lookup **table, const void *key, size_t bytes, void *reco
 
 void lookup_clear(struct lookup **table)
 {
-    struct lookup *entry, *next;
-    HASH_ITER(hh, *table, entry, next)
-    {
-        HASH_DEL(*table, entry);
+    struct lookup *entry = *table, *next;
+    HASH_CLEAR(hh, *table); // the buckets at once; the entries still know each other
+    for (; entry; entry = next) {
+        next = entry->hh.next;
         free(entry);
     }
 }

@@ -57,7 +57,8 @@ static bool is_plain_text(struct str text)
     return text.n > 0 && text.n <= MEMBER_TEXT_BYTES;
 }
 
-int members_read_text(const struct members *m, const char *key, bool needed, char **ret, struct error *err)
+int members_read_text(const struct members *m, const char *key, bool needed, const char **ret,
+                      struct error *err)
 {
     const struct json *v = json_get(m->object, key);
     if (!v && !needed)
@@ -66,11 +67,11 @@ int members_read_text(const struct members *m, const char *key, bool needed, cha
         return members_refuse(m, key, err,
                               "takes a text that is not empty, of at most 255 bytes, without control "
                               "characters");
-    *ret = str_dup(json_str(v));
+    *ret = json_str(v).p;
     return 0;
 }
 
-int members_hash(const struct members *m, const char *key, bool needed, char **ret, struct error *err)
+int members_hash(const struct members *m, const char *key, bool needed, const char **ret, struct error *err)
 {
     int rc = members_read_text(m, key, needed, ret, err);
     if (rc || !*ret)
@@ -120,7 +121,7 @@ int members_roles(const struct members *m, const char *key, unsigned *ret, struc
     return 0;
 }
 
-int members_networks(const struct members *m, const char *key, char ***ret, struct error *err)
+int members_networks(const struct members *m, const char *key, const char ***ret, struct error *err)
 {
     const struct json *list = json_get(m->object, key);
     size_t count = json_count(list);
@@ -128,14 +129,14 @@ int members_networks(const struct members *m, const char *key, char ***ret, stru
         return members_refuse(m, key, err, "takes an array of addresses");
     if (count > MAX_NETWORKS)
         return members_refuse(m, key, err, "takes at most 64 addresses");
-    *ret = mem_array(count + 1, sizeof(char *));
+    *ret = mem_array(count + 1, sizeof(const char *));
     for (size_t i = 0; i < count; i++) {
         struct str text = json_str(json_at(list, i));
         char item[32];
         (void)snprintf(item, sizeof(item), "%s[%zu]", key, i);
         if (!network_is_valid(text))
             return members_refuse(m, item, err, "takes an address or a network such as 192.0.2.0/24");
-        (*ret)[i] = str_dup(text);
+        (*ret)[i] = text.p;
     }
     return 0;
 }

@@ -18,11 +18,12 @@ struct members {
 must_use int members_open(struct members *ret, const struct json *object, const char *list, size_t index,
                           const char *const *known, struct error *err);
 
-// A text of 1 to 255 bytes without control characters. Absent: *ret stays NULL, and is an error where needed.
-must_use int members_read_text(const struct members *m, const char *key, bool needed, char **ret,
+// A text of 1 to 255 bytes without control characters, borrowed from the tree. Absent: *ret stays NULL, and
+// is an error where needed.
+must_use int members_read_text(const struct members *m, const char *key, bool needed, const char **ret,
                                struct error *err);
 // A crypt(3) hash that this machine can check.
-must_use int members_hash(const struct members *m, const char *key, bool needed, char **ret,
+must_use int members_hash(const struct members *m, const char *key, bool needed, const char **ret,
                           struct error *err);
 // 1 to 2^53 - 1, which every JSON reader takes. Absent: 0, and an error where needed.
 must_use int members_number(const struct members *m, const char *key, bool needed, uint64_t *ret,
@@ -30,8 +31,8 @@ must_use int members_number(const struct members *m, const char *key, bool neede
 must_use int members_read_flag(const struct members *m, const char *key, bool *ret, struct error *err);
 // Bits of enum role; absent: the owner's.
 must_use int members_roles(const struct members *m, const char *key, unsigned *ret, struct error *err);
-// A NULL-terminated list of owned texts; absent: empty.
-must_use int members_networks(const struct members *m, const char *key, char ***ret, struct error *err);
+// A NULL-terminated list of texts, the list owned and the texts borrowed; absent: empty.
+must_use int members_networks(const struct members *m, const char *key, const char ***ret, struct error *err);
 
 // The member's path and what is wrong with it, as the others say it.
 int members_refuse(const struct members *m, const char *key, struct error *err, const char *what);

@@ -14,10 +14,6 @@
 
 static void account_free(struct account_record *a)
 {
-    free(a->name);
-    free(a->title);
-    free(a->realm);
-    free(a->phone_number);
     free(a->folded_title);
     free(a->folded_realm);
     free(a);
@@ -25,19 +21,12 @@ static void account_free(struct account_record *a)
 
 static void user_free(struct user_record *u)
 {
-    free(u->username);
-    free(u->password_hash);
-    free(u->credentials_md5);
-    free(u->credentials_sha);
-    for (char **ip = u->allowed_ips; ip && *ip; ip++)
-        free(*ip);
     free(u->allowed_ips);
     free(u);
 }
 
 static void key_free(struct key_record *k)
 {
-    free(k->id);
     EVP_PKEY_free(k->public_key);
     free(k);
 }
@@ -186,7 +175,7 @@ const struct account *principals_account_at(const struct principals *p, size_t i
 const char *principals_decoy_hash(const struct principals *p)
 {
     // Where there is no user, all names are unknown and the time tells nothing: any hash will do.
-    return p->user_count ? p->users[0]->password_hash : "$6$nobody$";
+    return p->user_count ? p->users[0]->view.password_hash : "$6$nobody$";
 }
 
 // ---- what they may

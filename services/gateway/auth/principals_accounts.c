@@ -22,7 +22,7 @@ static void default_hex_id(struct account_record *a)
 {
     unsigned char digest[SHA256_BYTES];
     struct buf hex cleanup(buf_done) = BUF_INIT;
-    digest_sha256(str_of(a->name), digest);
+    digest_sha256(str_of(a->view.name), digest);
     encode_hex(&hex, digest, sizeof(a->hex_id) / 2);
     memcpy(a->hex_id, hex.p, hex.n);
 }
@@ -30,18 +30,15 @@ static void default_hex_id(struct account_record *a)
 // Every account has a title and a hex id, whether it stands in the file or is only named there.
 static void complete(struct account_record *a)
 {
-    a->title_given = a->title != NULL;
-    if (!a->title)
-        a->title = mem_dup_cstr(a->name);
+    struct account *v = &a->view;
+    a->title_given = v->title != NULL;
+    if (!v->title)
+        v->title = v->name;
     if (!a->hex_id[0])
         default_hex_id(a);
-    a->folded_title = fold_dup(str_of(a->title));
-    a->folded_realm = a->realm ? fold_dup(str_of(a->realm)) : NULL;
-    a->view.name = a->name;
-    a->view.title = a->title;
-    a->view.hex_id = a->hex_id;
-    a->view.realm = a->realm;
-    a->view.phone_number = a->phone_number;
+    v->hex_id = a->hex_id;
+    a->folded_title = fold_dup(str_of(v->title));
+    a->folded_realm = v->realm ? fold_dup(str_of(v->realm)) : NULL;
 }
 
 static int read_hex_id(const struct members *m, struct account_record *a, struct error *err)
@@ -57,17 +54,17 @@ static int read_hex_id(const struct members *m, struct account_record *a, struct
 
 static int read_account(const struct members *m, struct account_record *a, struct error *err)
 {
-    int rc = members_read_text(m, "name", true, &a->name, err);
+    int rc = members_read_text(m, "name", true, &a->view.name, err);
     if (!rc)
-        rc = members_read_text(m, "title", false, &a->title, err);
+        rc = members_read_text(m, "title", false, &a->view.title, err);
     if (!rc)
         rc = members_number(m, "number", false, &a->view.number, err);
     if (!rc)
         rc = read_hex_id(m, a, err);
     if (!rc)
-        rc = members_read_text(m, "realm", false, &a->realm, err);
+        rc = members_read_text(m, "realm", false, &a->view.realm, err);
     if (!rc)
-        rc = members_read_text(m, "phone_number", false, &a->phone_number, err);
+        rc = members_read_text(m, "phone_number", false, &a->view.phone_number, err);
     if (!rc)
         rc = members_read_flag(m, "system", &a->view.is_system, err);
     for (size_t i = 0; i < ARRAY_LEN(dialects) && !rc; i++) {
@@ -104,15 +101,15 @@ static int index_account(struct principals *p, const struct members *m, struct a
 {
     uint64_t *number = &a->view.number;
     const char *twice = NULL;
-    if (!lookup_add_text(&p->by_name, a->name, a))
+    if (!lookup_add_text(&p->by_name, a->view.name, a))
         twice = "name";
     else if (*number && !lookup_add(&p->by_number, number, sizeof(*number), a))
         twice = "number";
     else if (!lookup_add_text(&p->by_hex_id, a->hex_id, a))
         twice = "hex_id";
-    else if (a->realm && !lookup_add_text(&p->by_realm, a->folded_realm, a))
+    else if (a->view.realm && !lookup_add_text(&p->by_realm, a->folded_realm, a))
         twice = "realm";
-    else if (a->phone_number && !lookup_add_text(&p->by_phone, a->phone_number, a))
+    else if (a->view.phone_number && !lookup_add_text(&p->by_phone, a->view.phone_number, a))
         twice = "phone_number";
     return twice ? refuse(m, a, twice, err, "is another account's too") : index_title(p, m, a, err);
 }
@@ -149,14 +146,14 @@ int principals_read_accounts(struct principals *p, const struct json *list, stru
 int principals_named_account(struct principals *p, const struct members *m, const struct account **ret,
                              struct error *err)
 {
-    char *name cleanup(mem_free_cstr) = NULL;
+    const char *name = NULL;
     int rc = members_read_text(m, "account", true, &name, err);
     if (rc)
         return rc;
     struct account_record *a = lookup_text(p->by_name, str_of(name));
     if (!a) {
         a = add_account(p);
-        a->name = mem_dup_cstr(name);
+        a->view.name = name;
         complete(a);
         rc = index_account(p, m, a, err);
     }
@@ -187,7 +184,7 @@ int principals_read_parents(struct principals *p, const struct json *list, struc
     for (size_t i = 0; i < json_count(list); i++) {
         struct members m = {.object = json_at(list, i)};
         struct account_record *a = p->accounts[i];
-        char *name cleanup(mem_free_cstr) = NULL;
+        const char *name = NULL;
         (void)snprintf(m.where, sizeof(m.where), "accounts[%zu]", i);
         int rc = members_read_text(&m, "parent", false, &name, err);
         if (rc)

@@ -14,8 +14,7 @@
 #define API_KEY_TABLE_BYTES 8 // of the digest: two keys that share them are refused
 
 struct account_record {
-    struct account view; // points into the members below
-    char *name, *title, *realm, *phone_number;
+    struct account view;               // its texts lie in the file's tree
     char *folded_title, *folded_realm; // ASCII lower case: what the tables hold
     char hex_id[33];
     struct account_record *parent;
@@ -24,21 +23,19 @@ struct account_record {
 
 struct user_record {
     struct principal view;
-    char *username, *password_hash, *credentials_md5, *credentials_sha;
-    char **allowed_ips; // NULL-terminated
+    const char **allowed_ips; // the view's
 };
 
 // Holds a public key or the digest of an API key, never both.
 struct key_record {
     struct principal view;
-    char *id;
     EVP_PKEY *public_key; // NULL: an API key
     unsigned char api_key_digest[SHA256_BYTES];
 };
 
 struct principals {
     atomic_uint refs;
-    struct json *root; // the accounts' settings lie in it
+    struct json *root; // all texts and the accounts' settings lie in it
     size_t account_count, user_count, key_count;
     struct account_record **accounts; // those of the file first, in its order
     struct user_record **users;

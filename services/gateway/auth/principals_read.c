@@ -18,24 +18,20 @@ static int read_user(struct principals *p, const struct members *m, struct user_
 {
     int rc = members_number(m, "id", true, &u->view.id, err);
     if (!rc)
-        rc = members_read_text(m, "username", true, &u->username, err);
+        rc = members_read_text(m, "username", true, &u->view.username, err);
     if (!rc)
-        rc = members_hash(m, "password", true, &u->password_hash, err);
+        rc = members_hash(m, "password", true, &u->view.password_hash, err);
     if (!rc)
-        rc = members_hash(m, "credentials_md5", false, &u->credentials_md5, err);
+        rc = members_hash(m, "credentials_md5", false, &u->view.credentials_md5, err);
     if (!rc)
-        rc = members_hash(m, "credentials_sha", false, &u->credentials_sha, err);
+        rc = members_hash(m, "credentials_sha", false, &u->view.credentials_sha, err);
     if (!rc)
         rc = members_roles(m, "roles", &u->view.roles, err);
     if (!rc)
         rc = members_networks(m, "allowed_ips", &u->allowed_ips, err);
     if (!rc)
         rc = principals_named_account(p, m, &u->view.account, err);
-    u->view.username = u->username;
-    u->view.password_hash = u->password_hash;
-    u->view.credentials_md5 = u->credentials_md5;
-    u->view.credentials_sha = u->credentials_sha;
-    u->view.allowed_ips = (const char *const *)u->allowed_ips;
+    u->view.allowed_ips = u->allowed_ips;
     return rc;
 }
 
@@ -54,7 +50,7 @@ int principals_read_users(struct principals *p, const struct json *list, struct 
             return rc;
         if (!lookup_add(&p->users_by_id, &u->view.id, sizeof(u->view.id), u))
             return members_refuse(&m, "id", err, "stands twice");
-        if (!lookup_add_text(&p->users_by_username, u->username, u))
+        if (!lookup_add_text(&p->users_by_username, u->view.username, u))
             return members_refuse(&m, "username", err, "stands twice");
     }
     return 0;
@@ -96,8 +92,8 @@ static int read_digest(const struct members *m, struct key_record *k, struct err
 static int read_key(struct principals *p, const struct members *m, struct key_record *k, struct error *err)
 {
     bool is_public = json_get(m->object, "public_key"), is_api = json_get(m->object, "api_key_sha256");
-    int rc = members_read_text(m, "id", true, &k->id, err);
-    if (!rc && strlen(k->id) > KEY_ID_BYTES)
+    int rc = members_read_text(m, "id", true, &k->view.username, err);
+    if (!rc && strlen(k->view.username) > KEY_ID_BYTES)
         rc = members_refuse(m, "id", err, "takes at most 64 bytes");
     if (!rc && is_public == is_api)
         rc = members_refuse(m, "public_key", err, "or api_key_sha256 must be given, and not both");
@@ -107,16 +103,15 @@ static int read_key(struct principals *p, const struct members *m, struct key_re
         rc = members_roles(m, "roles", &k->view.roles, err);
     if (!rc)
         rc = principals_named_account(p, m, &k->view.account, err);
-    k->view.username = k->id;
     k->view.allowed_ips = no_networks;
     return rc;
 }
 
 static int index_key(struct principals *p, const struct members *m, struct key_record *k, struct error *err)
 {
-    if (!lookup_add_text(&p->keys_by_id, k->id, k))
+    if (!lookup_add_text(&p->keys_by_id, k->view.username, k))
         return members_refuse(m, "id", err, "stands twice");
-    if (lookup_text(p->users_by_username, str_of(k->id)))
+    if (lookup_text(p->users_by_username, str_of(k->view.username)))
         return members_refuse(m, "id", err, "is a username too");
     if (!k->public_key && !lookup_add(&p->keys_by_digest, k->api_key_digest, API_KEY_TABLE_BYTES, k))
         return members_refuse(m, "api_key_sha256", err, "stands twice");

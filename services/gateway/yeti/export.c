@@ -118,9 +118,10 @@ static bool is_exportable(struct call *c)
     else if (q->sort_count && (q->sorts[0].attribute || q->sorts[0].descending))
         errors_add(&c->errors, PROBLEM_INVALID_SORT, str_of(http_pairs_get(&c->params, "sort")),
                    str_of("export"));
-    if (c->errors.count)
-        answer_errors(c);
-    return c->errors.count == 0;
+    if (!c->errors.count)
+        return true;
+    answer_errors(c);
+    return false;
 }
 
 void export_run(struct call *c)

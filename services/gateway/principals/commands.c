@@ -213,7 +213,7 @@ struct token_settings {
 };
 
 static const struct setting token_table[] = {
-    {"ROLLCALL_TOKEN_SECRET", SETTING_SECRET, NULL, NULL, "HS256 key of the Yeti dialect's tokens",
+    {"ROLLCALL_TOKEN_SECRET", SETTING_SECRET, NULL, NULL, "HS256 key of the tokens",
      .offset = offsetof(struct token_settings, secret), .required = true},
     {"ROLLCALL_TOKEN_LIFETIME", SETTING_INT, "600", "s", "Lifetime of those tokens; 0: they do not expire",
      .offset = offsetof(struct token_settings, lifetime_s), .min = 0, .max = 31536000},

@@ -7,6 +7,7 @@
 #include "services/gateway/dialect/dialect.h"
 #include "services/gateway/jobs/jobs.h"
 #include "services/gateway/kazoo/kazoo.h"
+#include "services/gateway/ribbon/ribbon.h"
 #include "services/gateway/router.h"
 #include "services/gateway/voximplant/voximplant.h"
 #include "services/gateway/yeti/yeti.h"
@@ -89,6 +90,7 @@ static void open_yeti(struct loop *l)
         .clear_passwords = s->yeti_passwords == 1,
         .strict = s->yeti_strict,
         .operations_bytes = (size_t)s->yeti_operations_bytes,
+        .import_patience_us = (uint64_t)s->yeti_import_patience_s * 1000000,
     };
     add_dialect(l, (struct dialect){.prefix = YETI_PREFIX,
                                     .object = yeti_new(&yeti),
@@ -107,6 +109,30 @@ static void open_kazoo(struct loop *l)
                                         .free = kazoo_free,
                                         .takes_upload = kazoo_takes_upload});
     add_job_kind(l, kazoo_flush_kind(&l->dialect));
+}
+
+static void open_ribbon(struct loop *l)
+{
+    const struct gateway_settings *s = l->shared->settings;
+    const struct ribbon_params params = {
+        .shared = &l->dialect,
+        .ring = l->shared->ring,
+        .layout = s->ribbon_xml == 1 ? XML_CLEAN : XML_LEGACY,
+        .csrf = s->ribbon_csrf,
+        .session_idle_ms = s->ribbon_session_idle_s * 1000,
+        .delete_absent = s->ribbon_delete_absent == 1 ? 404 : 500,
+        .limits = {.aor_ttl = s->ribbon_aor_ttl,
+                   .ttl = s->ribbon_ttl,
+                   .table_ids = s->ribbon_table_ids,
+                   .entry_ids = s->ribbon_entry_ids,
+                   .tables = s->ribbon_tables,
+                   .entries = s->ribbon_entries},
+    };
+    struct ribbon *ribbon = ribbon_new(&params);
+    add_dialect(l,
+                (struct dialect){
+                    .prefix = RIBBON_PREFIX, .object = ribbon, .handle = ribbon_handle, .free = ribbon_free});
+    add_job_kind(l, ribbon_job_kind(ribbon));
 }
 
 // Every loop works off jobs, whoever accepted them.
@@ -145,6 +171,7 @@ static void open_dialects(struct loop *l)
                                     .handle = voximplant_handle,
                                     .free = voximplant_free});
     open_kazoo(l);
+    open_ribbon(l);
     open_jobs(l);
 }
 

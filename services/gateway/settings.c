@@ -7,6 +7,9 @@
 
 static const char *const password_modes[] = {"mask", "clear", NULL};
 
+static const char *const ribbon_layouts[] = {"legacy", "clean", NULL};
+static const char *const ribbon_absent_codes[] = {"500", "404", NULL};
+
 #define AT(member) .offset = offsetof(struct gateway_settings, member)
 
 static const struct setting table[] = {
@@ -63,9 +66,10 @@ static const struct setting table[] = {
      "JSON file of accounts, users, keys and roles; read again on SIGHUP", AT(principals_file),
      .required = true},
     {"ROLLCALL_TOKEN_SECRET", SETTING_SECRET, NULL, NULL,
-     "HS256 key of the Yeti dialect's tokens, 32 bytes or more", AT(token_secret), .required = true},
-    {"ROLLCALL_TOKEN_LIFETIME", SETTING_INT, "600", "s", "Lifetime of those tokens; 0: they do not expire",
-     AT(token_lifetime_s), .min = 0, .max = 31536000},
+     "HS256 key of the tokens that the gateway issues, 32 bytes or more", AT(token_secret), .required = true},
+    {"ROLLCALL_TOKEN_LIFETIME", SETTING_INT, "600", "s",
+     "Lifetime of the Yeti dialect's tokens; 0: they do not expire", AT(token_lifetime_s), .min = 0,
+     .max = 31536000},
     {"ROLLCALL_YETI_PASSWORDS", SETTING_CHOICE, "mask", NULL,
      "How the Yeti dialect shows auth-password: a fixed mask, or in clear as Yeti does", AT(yeti_passwords),
      .choices = password_modes},
@@ -75,11 +79,41 @@ static const struct setting table[] = {
     {"ROLLCALL_YETI_OPERATIONS_BYTES", SETTING_INT, "8388608", "bytes",
      "Longest body of the Yeti dialect's atomic operations; longer is answered 413",
      AT(yeti_operations_bytes), .min = 1024, .max = 1 << 30},
+    {"ROLLCALL_YETI_IMPORT_PATIENCE", SETTING_INT, "30", "s",
+     "How long an import of the Yeti dialect waits for a Redis that is away before it stops",
+     AT(yeti_import_patience_s), .min = 0, .max = 3600},
     {"ROLLCALL_TRUST_FORWARDED", SETTING_BOOL, "false", NULL,
      "Take the client's address from X-Forwarded-For when the peer is this machine", AT(trust_forwarded)},
     {"ROLLCALL_CONTACT", SETTING_STRING, "sip:{username}@{local}", NULL,
      "Contact of a registration where its dialect gives none; {local} is the registrant's own address",
      AT(contact)},
+    {"ROLLCALL_RIBBON_XML", SETTING_CHOICE, "legacy", NULL,
+     "Bytes of the Ribbon dialect's answers: legacy begins with a line break, which clients that slice text "
+     "need",
+     AT(ribbon_xml), .choices = ribbon_layouts},
+    {"ROLLCALL_RIBBON_SESSION_IDLE", SETTING_INT, "600", "s",
+     "A session of the Ribbon dialect ends so long after its last request", AT(ribbon_session_idle_s),
+     .min = 1, .max = 86400},
+    {"ROLLCALL_RIBBON_CSRF", SETTING_BOOL, "false", NULL,
+     "The Ribbon dialect takes only requests that bring the session's X-CSRF-Token", AT(ribbon_csrf)},
+    {"ROLLCALL_RIBBON_DELETE_ABSENT", SETTING_CHOICE, "500", NULL,
+     "http_code of the Ribbon dialect for deleting what is not there", AT(ribbon_delete_absent),
+     .choices = ribbon_absent_codes},
+    {"ROLLCALL_RIBBON_AOR_TTL", SETTING_INT, "3600", "s", "Default of the Ribbon dialect's AorTtl",
+     AT(ribbon_aor_ttl), .min = 1, .max = INT32_MAX},
+    {"ROLLCALL_RIBBON_TTL", SETTING_INT, "64", "s",
+     "Default of the Ribbon dialect's TTL1 to TTL8; 0: as AorTtl", AT(ribbon_ttl), .min = 0,
+     .max = INT32_MAX},
+    {"ROLLCALL_RIBBON_TABLE_IDS", SETTING_INT, "65534", NULL, "Highest id of a table of the Ribbon dialect",
+     AT(ribbon_table_ids), .min = 1, .max = 65534},
+    {"ROLLCALL_RIBBON_ENTRY_IDS", SETTING_INT, "65534", NULL,
+     "Highest id of an entry in a table of the Ribbon dialect", AT(ribbon_entry_ids), .min = 1,
+     .max = INT32_MAX},
+    {"ROLLCALL_RIBBON_TABLES", SETTING_INT, "1000", "tables",
+     "Most tables of one kind that an account has in the Ribbon dialect", AT(ribbon_tables), .min = 1,
+     .max = 65534},
+    {"ROLLCALL_RIBBON_ENTRIES", SETTING_INT, "1000", "entries",
+     "Most entries of a table of the Ribbon dialect", AT(ribbon_entries), .min = 1, .max = 65534},
     {"ROLLCALL_REQUEST_RATE", SETTING_INT, "0", "requests/s",
      "Most requests of one user or key at this gateway; 0: no limit", AT(requests_per_s), .min = 0,
      .max = 1000000},

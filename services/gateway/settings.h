@@ -23,9 +23,14 @@ struct gateway_settings {
     int64_t token_lifetime_s;
     int yeti_passwords; // 0 mask, 1 clear
     bool yeti_strict;
-    int64_t yeti_operations_bytes;
+    int64_t yeti_operations_bytes, yeti_import_patience_s;
     bool trust_forwarded;
     char *contact;
+    int ribbon_xml;           // 0 legacy, 1 clean
+    int ribbon_delete_absent; // 0: 500, 1: 404
+    bool ribbon_csrf;
+    int64_t ribbon_session_idle_s, ribbon_aor_ttl, ribbon_ttl;
+    int64_t ribbon_table_ids, ribbon_entry_ids, ribbon_tables, ribbon_entries;
     int64_t requests_per_s, failed_logins_per_min;
     int64_t ack_wait_ms, report_wait_ms, grace_ms, sweep_interval_ms;
     int64_t drain_s;

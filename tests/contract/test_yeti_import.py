@@ -140,8 +140,8 @@ def test_the_same_password_in_clear_changes_nothing(api):
 
 
 def test_lines_of_one_name_are_done_in_their_order(api):
-    lines = [line("same", expire=i) for i in range(1, 501)] + [line("other")] + [line("same", expire=7)] * 3
-    assert counts(send(api, lines)) == [504, 2, 500, 2, 0]
+    lines = [line("same", expire=i) for i in range(1, 101)] + [line("other")] + [line("same", expire=7)] * 3
+    assert counts(send(api, lines)) == [104, 2, 100, 2, 0]
     assert api.get("/registrations?filter[name_eq]=same").data[0]["attributes"]["expire"] == 7
 
 

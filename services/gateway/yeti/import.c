@@ -10,8 +10,7 @@
 #include <event2/event.h>
 #include <string.h>
 
-#define RETRY_MS    250
-#define PATIENCE_US ((uint64_t)30 * 1000 * 1000) // with a store that is away
+#define RETRY_MS 250 // between two tries of a store that is away
 
 static void pump(struct import *im);
 
@@ -149,7 +148,7 @@ void import_line_wait(struct line *l, const char *why)
     if (!im->trouble_us)
         im->trouble_us = now_us;
     TAILQ_INSERT_TAIL(&im->waiting, l, link);
-    if (im->gone || im->stopped_why || now_us - im->trouble_us > PATIENCE_US) {
+    if (im->gone || im->stopped_why || now_us - im->trouble_us > im->call->yeti->params.import_patience_us) {
         give_up(im, why);
         pump(im);
         return;

@@ -12,10 +12,11 @@ struct yeti;
 struct yeti_params {
     const struct dialect_shared *shared;
     struct event_base *base;
-    int64_t token_lifetime_s; // 0: tokens do not expire
-    bool clear_passwords;     // reads show auth-password in clear, as Yeti does; else the fixed mask
-    bool strict;              // no additions: what a Yeti does not know is refused or ignored as there
-    size_t operations_bytes;  // longest body of POST /operations
+    int64_t token_lifetime_s;    // 0: tokens do not expire
+    bool clear_passwords;        // reads show auth-password in clear, as Yeti does; else the fixed mask
+    bool strict;                 // no additions: what a Yeti does not know is refused or ignored as there
+    size_t operations_bytes;     // longest body of POST /operations
+    uint64_t import_patience_us; // how long an import waits for a store that is away
 };
 struct yeti *yeti_new(const struct yeti_params *p);
 void yeti_free(void *yeti);

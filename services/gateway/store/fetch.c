@@ -5,7 +5,7 @@
 
 #include <errno.h>
 
-#define SLICE 200
+#define SLICE 100
 
 static void ask_slice(struct fetch *f);
 

@@ -143,7 +143,8 @@ class Redis(Process):
 
     def start(self):
         self.spawn(["redis-server", "--port", self.port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "yes",
-                    "--appendfsync", "always", "--appenddirname", f"{self.name}-aof", "--dir", self.directory,
+                    "--appendfsync", "always", "--hash-max-listpack-value", "8192",
+                    "--appenddirname", f"{self.name}-aof", "--dir", self.directory,
                     "--daemonize", "no"])
         return self.up(self.answers)
 

@@ -107,9 +107,11 @@ struct str http_peer(const struct http_request *r);      // address text without
 struct str http_host(const struct http_request *r);      // Host header
 uint64_t http_received_us(const struct http_request *r); // monotonic; when it was whole
 
-// Percent-decoding. path segments: '+' stays. 0 or -EINVAL for a broken escape or %00.
-must_use int http_decode(struct buf *out, struct str encoded, bool plus_is_space);
-// ---- uploads: only for a request that takes_upload was true of; http_body is empty. Begun from on_request.
+bool http_is_tls(const struct http_request *r);
+// The value of a cookie (RFC 6265 5.4; also of a whole Set-Cookie echoed back), STR_NONE: none.
+struct str http_cookie(const struct http_request *r, const char *name);
+
+// ---- uploads: only for a request that takes_upload was true of; http_body is empty.
 struct http_upload_fns {
     void (*on_data)(void *arg, struct str bytes); // borrowed
     void (*on_end)(void *arg);                    // the body came whole: answer now or later
@@ -127,10 +129,10 @@ must_use bool http_upload_hold(struct http_request *r, size_t bytes);
 // The request may be answered before its end: what still comes is read and thrown away within limits, then
 // the connection ends.
 
-bool http_is_tls(const struct http_request *r);
-// The value of a cookie (RFC 6265 5.4; also of a whole Set-Cookie echoed back), STR_NONE: none.
-struct str http_cookie(const struct http_request *r, const char *name);
+// ---- texts that requests carry
 
+// Percent-decoding. path segments: '+' stays. 0 or -EINVAL for a broken escape or %00.
+must_use int http_decode(struct buf *out, struct str encoded, bool plus_is_space);
 void http_encode(struct buf *out, struct str text); // everything but unreserved characters (RFC 3986 2.3)
 
 // Query string or form body as decoded pairs in their order.

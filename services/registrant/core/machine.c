@@ -106,7 +106,9 @@ static struct plan plan_bind(const struct entry *r, int64_t now_ms)
                         .class = live ? PACE_LIVE : class_of(r, !clears)};
     if (r->attempts)
         plan.at_ms = r->retry_ms;
-    else if (!live || r->differs != SPEC_SAME || is_commanded(r) || r->unsure)
+    // In doubt without a failure that counts: a change has taken back what was refused. It is asked whether
+    // all is well again.
+    else if (!live || r->differs != SPEC_SAME || is_commanded(r) || r->unsure || r->doubted)
         plan.at_ms = now_ms;
     else
         plan.at_ms = r->refresh_ms;

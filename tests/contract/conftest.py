@@ -21,7 +21,7 @@ import pytest
 import redis
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "deploy/local"))
+sys.path[:0] = [str(ROOT / "deploy/local"), str(ROOT / "tests/peers")]
 from stack import Stack  # noqa: E402
 
 BUILD = os.environ.get("ROLLCALL_TEST_BUILD", str(ROOT / "build/tests"))

@@ -6,8 +6,7 @@ import time
 import jwt
 import pytest
 
-from conftest import encode
-from voximplant_client import METHODS, Vox, add_accounts, add_key, make_token, new_vox, private_pem, public_pem, sign
+from voximplant_client import METHODS, Vox, add_accounts, add_key, encode, make_token, new_vox, private_pem, public_pem, sign
 
 GATEWAY = {"ROLLCALL_FAILED_LOGINS": "0"}
 ROLES = ["owner", "admin", "developer", "supervisor", "accountant", "support"]

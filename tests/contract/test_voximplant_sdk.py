@@ -4,19 +4,16 @@ import ipaddress
 import json
 import pathlib
 import shutil
-import sys
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import NameOID
 
-from conftest import ROOT, World
+import voximplant
+from conftest import World
 from stack import free_port
 from voximplant_client import add_accounts, add_key, private_key, private_pem, report
-
-sys.path.insert(0, str(ROOT / "tests/peers"))
-import voximplant  # noqa: E402
 
 
 def PRINCIPALS(document):

@@ -4,6 +4,7 @@ ROLLCALL_TEST_KAFKA=apache), Kamailio and a scriptable registrar, gateways and r
 Every test file gets its own world; every test uses registrations of its own, told apart by user name.
 """
 import itertools
+import json
 import os
 import pathlib
 import shutil
@@ -28,8 +29,13 @@ def make_world(**options):
 
 @pytest.fixture(scope="module")
 def world(request):
-    """A gateway and a registrant on Redis, a broker and Kamailio. A file may set WORLD = {...} to change that."""
+    """A gateway and a registrant on Redis, a broker and Kamailio. A file may set WORLD = {...} to change that, and
+    PRINCIPALS, a function that adds to the document of the principals file."""
     w = make_world(**getattr(request.module, "WORLD", {}))
+    if hasattr(request.module, "PRINCIPALS"):
+        document = json.loads(w.stack.principals_file.read_text())
+        request.module.PRINCIPALS(document)
+        w.stack.principals_file.write_text(json.dumps(document))
     try:
         w.start()
         yield w

@@ -1,6 +1,7 @@
 """What tests of the Voximplant dialect ask with: keys and tokens, the forms of request that the clients of that API use,
 and a reader of the answers that is as strict as the strictest of them.
 """
+import base64
 import functools
 import http.client
 import itertools
@@ -12,8 +13,6 @@ import urllib.parse
 import jwt
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
-
-from conftest import encode
 
 METHODS = ["CreateSipRegistration", "UpdateSipRegistration", "BindSipRegistration", "DeleteSipRegistration",
            "GetSipRegistrations"]
@@ -53,6 +52,11 @@ def make_token(issuer, kid, key="keys", header=None, **claims):
     whole = {"iss": issuer, "iat": now, "exp": now + 64, **claims}
     return jwt.encode({k: v for k, v in whole.items() if v is not None}, private_key(key), algorithm="RS256",
                       headers={"kid": kid, **(header or {})})
+
+
+def encode(part):
+    text = part if isinstance(part, bytes) else json.dumps(part).encode()
+    return base64.urlsafe_b64encode(text).rstrip(b"=")
 
 
 def sign(header, claims, key="keys"):

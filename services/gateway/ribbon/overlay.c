@@ -1,0 +1,172 @@
+// See derive.h: from a registration back to an entry.
+#include "common/base/mem.h"
+#include "services/gateway/ribbon/aor.h"
+#include "services/gateway/ribbon/derive.h"
+#include "services/gateway/ribbon/groups.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void overlay_aor(struct fieldset *entry, const struct registration *r)
+{
+    struct buf text cleanup(buf_done) = BUF_INIT;
+    enum aor_type type = AOR_STATIC;
+    registration_aor(&text, r);
+    struct str whole = buf_str(&text);
+    size_t at = str_find(whole, '@', 0);
+    if (!r->aor || str_eq_cstr(str_slice(whole, at, whole.n), "@{local}")) {
+        type = r->aor ? AOR_LOCAL : AOR_REMOTE;
+        whole = str_slice(whole, 0, at);
+    }
+    fieldset_set_number(entry, ENTRY_AOR_TYPE, type);
+    fieldset_set(entry, ENTRY_AOR, whole);
+}
+
+// "0.75" -> 75, in hundredths; none: 100
+static uint64_t q_of(const char *q)
+{
+    uint64_t hundredths = 0, unit = 100;
+    for (const char *p = q ? q : "1"; *p; p++) {
+        if (*p < '0' || *p > '9')
+            continue;
+        hundredths += (uint64_t)(*p - '0') * unit;
+        unit /= 10;
+    }
+    return hundredths > 100 ? 100 : hundredths;
+}
+
+// The URI of a name-addr. {local} in it is no host that a parser would take.
+static struct str uri_of(struct str contact)
+{
+    size_t open = str_find(contact, '<', 0);
+    return open == contact.n ? contact : str_slice(contact, open + 1, str_find(contact, '>', open));
+}
+
+static void overlay_slot(struct fieldset *entry, size_t slot, const struct contact *c)
+{
+    char *kept = mem_dup_cstr(c->uri);
+    free(entry->contact[slot]);
+    entry->contact[slot] = kept;
+    fieldset_set(entry, ENTRY_URI(slot), uri_of(str_of(kept)));
+    fieldset_set_number(entry, ENTRY_Q(slot), q_of(c->q));
+    fieldset_set_number(entry, ENTRY_TTL(slot), c->expires > 0 ? (uint64_t)c->expires : 0);
+}
+
+static void overlay_contacts(struct fieldset *entry, const struct registration *r)
+{
+    for (size_t i = 0; i < CONTACT_SLOTS; i++) {
+        if (i < r->contact_count) {
+            overlay_slot(entry, i, &r->contacts[i]);
+            continue;
+        }
+        mem_free_cstr(&entry->contact[i]);
+        fieldset_set(entry, ENTRY_URI(i), STR_NONE);
+    }
+}
+
+static void overlay_expires(struct fieldset *entry, const struct registration *r)
+{
+    int64_t expires = registration_expires(r);
+    fieldset_set_number(entry, ENTRY_AOR_TTL, expires > INT32_MAX ? INT32_MAX : (uint64_t)expires);
+}
+
+static void overlay_retry(struct fieldset *entry, const struct registration *r)
+{
+    fieldset_set_number(entry, ENTRY_RETRY, r->retry_delay_s > 0 ? (uint64_t)r->retry_delay_s : 0);
+}
+
+static const struct {
+    enum group group;
+    void (*overlay)(struct fieldset *entry, const struct registration *r);
+} rows[] = {
+    {GROUP_AOR, overlay_aor},
+    {GROUP_CONTACTS, overlay_contacts},
+    {GROUP_EXPIRES, overlay_expires},
+    {GROUP_RETRY, overlay_retry},
+};
+
+void derive_overlay(struct fieldset *entry, const struct registration *r, const struct made *last,
+                    const struct registration *derived, const struct made *made)
+{
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        if (last->of[rows[i].group] == made->of[rows[i].group] && !group_equal(rows[i].group, r, derived))
+            rows[i].overlay(entry, r);
+}
+
+// ---- registrations of other dialects
+
+void derive_entry(const struct registration *r, struct fieldset *ret)
+{
+    struct buf aor cleanup(buf_done) = BUF_INIT;
+    fieldset_init(ret, resource_of(STR_LIT("sipregistrantentry")));
+    registration_aor(&aor, r);
+    fieldset_set_number(ret, ENTRY_AOR_TYPE, AOR_STATIC);
+    fieldset_set(ret, ENTRY_AOR, buf_str(&aor));
+    overlay_expires(ret, r);
+    overlay_retry(ret, r);
+    for (size_t i = 0; i < CONTACT_SLOTS; i++)
+        fieldset_set_number(ret, ENTRY_TTL(i), 0);
+    overlay_contacts(ret, r);
+}
+
+static bool differ(const struct fieldset *a, const struct fieldset *b, size_t from, size_t to)
+{
+    for (size_t i = from; i <= to; i++)
+        if (!str_eq(fieldset_text(a, i), fieldset_text(b, i)))
+            return true;
+    return false;
+}
+
+// The domain stays: it is where the other dialect sends.
+static int set_foreign_aor(struct registration *r, const struct fieldset *entry, struct error *err)
+{
+    struct aor a;
+    struct buf user cleanup(buf_done) = BUF_INIT;
+    if (!aor_parse(fieldset_text(entry, ENTRY_AOR), &a) || !a.hostport.n || !aor_user(&a, &user))
+        return error_set(err, -EINVAL, "the AOR is none");
+    free(r->username);
+    free(r->aor);
+    r->username = str_dup(buf_str(&user));
+    r->scheme = a.sips ? SCHEME_SIPS : SCHEME_SIP;
+    r->aor = str_ieq_cstr(a.hostport, r->domain) ? NULL : str_dup(a.text);
+    return 0;
+}
+
+// Contacts do not depend on where they are sent.
+static void set_foreign_contacts(struct registration *r, const struct dialect_shared *shared,
+                                 const struct fieldset *entry)
+{
+    struct fieldset server;
+    struct registration made;
+    struct made digests;
+    fieldset_init(&server, resource_of(STR_LIT("sipserver")));
+    fieldset_set(&server, SERVER_HOST, STR_LIT("192.0.2.1"));
+    const struct derive_input in = {
+        .shared = shared, .account = str_of(r->account), .entry = entry, .server = &server, .prefix = ""};
+    if (derive_registration(&in, &made, &digests, NULL) == 0) {
+        group_copy(GROUP_CONTACTS, r, &made);
+        registration_done(&made);
+    }
+    fieldset_done(&server);
+}
+
+int derive_foreign(struct registration *r, const struct dialect_shared *shared, const struct fieldset *before,
+                   const struct fieldset *entry, struct error *err)
+{
+    const char *field;
+    if (differ(before, entry, ENTRY_AOR, ENTRY_AOR)) {
+        int rc = set_foreign_aor(r, entry, err);
+        if (rc)
+            return rc;
+    }
+    if (differ(before, entry, ENTRY_SLOTS, ENTRY_URI(CONTACT_SLOTS - 1)))
+        set_foreign_contacts(r, shared, entry);
+    if (differ(before, entry, ENTRY_AOR_TTL, ENTRY_AOR_TTL))
+        r->expires = (int64_t)fieldset_number(entry, ENTRY_AOR_TTL);
+    if (differ(before, entry, ENTRY_RETRY, ENTRY_RETRY)) {
+        r->retry_delay_s = (int64_t)fieldset_number(entry, ENTRY_RETRY);
+        r->retry_shape = RETRY_FIXED;
+    }
+    return registration_check(r, &field, err);
+}

@@ -290,6 +290,13 @@ static void a_state_is_the_last_reported_and_pending_before(void **state)
     struct store_query both = QUERY(TERM("state", "registered"), TERM("username", "3"));
     p = page_of(f, &both);
     assert_page(&p, c);
+    struct store_query twice = QUERY(TERM("state", "registered"), TERM("state", "registered"));
+    p = page_of(f, &twice);
+    assert_page(&p, c);
+    assert_int_equal(p.total, 1);
+    struct store_query two_states = QUERY(TERM("state", "registered"), TERM("state", "pending"));
+    p = page_of(f, &two_states);
+    assert_int_equal(p.total, 0);
     struct store_query neither = QUERY(TERM("state", "registered"), TERM("username", "2"));
     p = page_of(f, &neither);
     assert_int_equal(p.total, 0);

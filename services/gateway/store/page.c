@@ -127,8 +127,9 @@ static void add_id(struct page_call *c, uint64_t id)
 static void on_ranks(void *arg, const struct redis_value *v, const struct error *err)
 {
     struct page_call *c = arg;
-    if (err) {
+    if (err)
         (void)store_error(&c->err, err);
+    if (c->err.code) {
         answer(c);
         return;
     }
@@ -137,16 +138,25 @@ static void on_ranks(void *arg, const struct redis_value *v, const struct error 
     read_page(c);
 }
 
+static void on_total(void *arg, const struct redis_value *v, const struct error *err)
+{
+    struct page_call *c = arg;
+    if (err)
+        (void)store_error(&c->err, err); // and the ranks fail for the same reason
+    else
+        c->total = (uint64_t)redis_int(v);
+}
+
 static void ask_ranks(struct page_call *c)
 {
     struct buf first cleanup(buf_done) = BUF_INIT, last cleanup(buf_done) = BUF_INIT;
-    const struct scan_set *set = &c->scan.sets[c->scan.set_count - 1];
-    c->total = set->size;
+    struct str key = str_of(c->scan.sets[c->scan.set_count - 1].key);
     bool none = !c->limit; // "0 -1" would be all
     buf_add_u64(&first, none ? 1 : c->offset);
     buf_add_u64(&last, none ? 0 : c->offset + c->limit - 1);
+    redis_commandl(c->s->reads.redis, on_total, c, STR_LIT("ZCARD"), key);
     redis_commandl(c->s->reads.redis, on_ranks, c, c->descending ? STR_LIT("ZREVRANGE") : STR_LIT("ZRANGE"),
-                   str_of(set->key), buf_str(&first), buf_str(&last));
+                   key, buf_str(&first), buf_str(&last));
 }
 
 // ---- a walk
@@ -225,8 +235,6 @@ static void on_planned(struct scan *x)
     c->err = x->err;
     if (c->err.code) {
         answer(c);
-    } else if (!c->keep && !c->top && scan_is_ranked(x)) {
-        ask_ranks(c);
     } else {
         if (!c->keep && !c->top)
             c->total_given = scan_knows_total(x, &c->total) || c->total_given;
@@ -261,10 +269,12 @@ static struct page_call *page_call_new(struct store *s, const struct store_query
 void store_page(struct store *s, const struct store_query *q, store_page_fn *fn, void *arg)
 {
     struct page_call *c = page_call_new(s, q, fn, arg);
-    if (!s->closing) {
+    if (s->closing) {
+        (void)error_set(&c->err, -ENOTCONN, "the store is closing");
+        store_run_later(s, &c->later, answer_later);
+    } else if (!c->keep && !c->top && scan_is_ranked(&c->scan)) {
+        ask_ranks(c);
+    } else {
         scan_plan(&c->scan, on_planned);
-        return;
     }
-    (void)error_set(&c->err, -ENOTCONN, "the store is closing");
-    store_run_later(s, &c->later, answer_later);
 }

@@ -55,6 +55,9 @@ static void add_index(struct scan *x, const char *field, struct str value, enum 
 // `registered` has no index: it is what stands under no other state.
 static void add_registered(struct scan *x)
 {
+    for (size_t i = 0; i < x->set_count; i++)
+        if (x->sets[i].rule == SCAN_NOT_IN)
+            return; // asked for twice
     for (int state = STATE_DISABLED; state <= STATE_UNREGISTERED; state++)
         if (state != STATE_REGISTERED)
             add_index(x, "state", str_of(status_state_name((enum status_state)state)), SCAN_NOT_IN);
@@ -193,7 +196,8 @@ void scan_plan(struct scan *x, void (*done)(struct scan *x))
 
 bool scan_is_ranked(const struct scan *x)
 {
-    return !x->listed && (x->set_count == 1 || (x->set_count == 2 && x->sets[1].rule == SCAN_IN));
+    return !x->listed && !x->name_count &&
+           (x->set_count == 1 || (x->set_count == 2 && x->sets[1].rule == SCAN_IN));
 }
 
 // The sets of states exclude one another.

@@ -43,7 +43,7 @@ void scan_done(struct scan *x);
 // Looks how large the indexes are and chooses; once, before the first scan_next.
 void scan_plan(struct scan *x, void (*done)(struct scan *x));
 void scan_next(struct scan *x, void (*done)(struct scan *x)); // not after the end
-// Planned: the whole of one index is meant, so that ranks are pages.
+// The whole of one index is meant, the last of the sets, so that ranks are pages. Needs no plan.
 bool scan_is_ranked(const struct scan *x);
 // Planned: how many it will give, where the sizes of the indexes say so.
 bool scan_knows_total(const struct scan *x, uint64_t *ret_total);

@@ -191,6 +191,8 @@ static void on_data(void *arg, struct str bytes)
     buf_add_str(&o->text, bytes);
     if (o->text.n > c->yeti->params.operations_bytes)
         answer_error(c, PROBLEM_TOO_LARGE, STR_LIT("The operations are too long."), STR_NONE);
+    else if (!http_upload_hold(c->call.http, o->text.n))
+        answer_unavailable(c, "Too many long bodies are on their way.");
 }
 
 static void on_end(void *arg)

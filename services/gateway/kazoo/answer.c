@@ -73,7 +73,6 @@ static void send(struct call *c, int status, struct str json)
     if (c->is_pretty) {
         struct pretty p = {.depth = 0};
         kazoo_pretty_add(&p, json, &pretty);
-        buf_add_char(&pretty, '\n');
         json = buf_str(&pretty);
     }
     http_reply(c->call.http, status, json);

@@ -7,7 +7,6 @@ void kazoo_call_free(struct call *c)
 {
     if (c->work)
         c->work_free(c->work);
-    c->kazoo->body_bytes -= c->body.n;
     buf_done(&c->request_id);
     buf_done(&c->account_id);
     buf_done(&c->username);

@@ -11,8 +11,7 @@ struct resource;
 struct kazoo {
     const struct dialect_shared *shared;
     struct dialect_calls calls;
-    char node[23];     // of the envelope: URL-safe base64 of an MD5
-    size_t body_bytes; // of all bodies that are held now
+    char node[23]; // of the envelope: URL-safe base64 of an MD5
 };
 
 // What was presented to say who asks (contract 2).

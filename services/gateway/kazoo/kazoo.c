@@ -12,8 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BODY_BYTES_MAX   ((size_t)8000000)    // of one request: the contract's
-#define BODIES_BYTES_MAX (8 * BODY_BYTES_MAX) // of all that are on their way in one loop
+#define BODY_BYTES_MAX ((size_t)8000000) // of one request: the contract's
 
 // 22 characters: base64 of an MD5, in the alphabet of URLs and without its padding.
 static void make_node(struct kazoo *k)
@@ -74,12 +73,9 @@ static void on_data(void *arg, struct str bytes)
         kazoo_answer_problem(c, PROBLEM_TOO_LONG, STR_NONE);
         return;
     }
-    if (c->kazoo->body_bytes + bytes.n > BODIES_BYTES_MAX) {
-        kazoo_answer_problem(c, PROBLEM_UNREACHABLE, STR_LIT("too many long bodies are on their way"));
-        return;
-    }
-    c->kazoo->body_bytes += bytes.n;
     buf_add_str(&c->body, bytes);
+    if (!http_upload_hold(c->call.http, c->body.n))
+        kazoo_answer_problem(c, PROBLEM_UNREACHABLE, STR_LIT("too many bodies are on their way"));
 }
 
 static void on_end(void *arg)

@@ -4,6 +4,8 @@
 
 #include "common/base/clock.h"
 
+#include <pthread.h>
+
 static struct pair_files files = {.folder = "/tmp/rollcall-tls-XXXXXX"};
 
 static int make_folder(void **state)
@@ -435,6 +437,34 @@ static void a_new_pair_serves_new_connections(void **state)
     tls_app_done(&t);
 }
 
+static void *reload_often(void *tls)
+{
+    struct error err;
+    int rc = 0;
+    for (int i = 0; i < 100 && !rc; i++)
+        rc = http_tls_reload(tls, &err);
+    return rc ? tls : NULL;
+}
+
+static void pairs_may_be_swapped_by_another_thread(void **state)
+{
+    struct tls_app t;
+    pthread_t thread;
+    void *failed;
+    tls_app_init(&t, app_limits());
+    assert_int_equal(pthread_create(&thread, NULL, reload_often, t.tls), 0);
+    for (int i = 0; i < 30; i++) {
+        struct tls_client c;
+        tls_connect(&c, &t.a.f);
+        tls_say(&c, STR_LIT(POST_HELLO));
+        tls_expect(&c, OK_HELLO);
+        tls_close(&c);
+    }
+    assert_int_equal(pthread_join(thread, &failed), 0);
+    assert_null(failed);
+    tls_app_done(&t);
+}
+
 static void a_bad_pair_is_refused_whole_and_the_old_one_stays(void **state)
 {
     struct tls_app t;
@@ -478,6 +508,7 @@ int main(void)
         cmocka_unit_test(many_connections_are_served),
         cmocka_unit_test(versions_before_1_2_are_refused),
         cmocka_unit_test(a_new_pair_serves_new_connections),
+        cmocka_unit_test(pairs_may_be_swapped_by_another_thread),
         cmocka_unit_test(a_bad_pair_is_refused_whole_and_the_old_one_stays),
     };
     return cmocka_run_group_tests_name("http_tls", tests, make_folder, remove_folder);

@@ -142,6 +142,8 @@ void flight_leave_address(struct engine *e, struct flight *f)
         entry_set_left(e, r, spec_ref(r->bound), interned_str(r->bound_local));
     entry_set_dropped(e, r, STR_NONE); // they lapse
     entry_set_bound(e, r, NULL, STR_NONE);
+    r->granted_s = 0; // what was granted is the old one's
+    r->expires_ms = 0;
     r->differs = SPEC_SAME;
 }
 

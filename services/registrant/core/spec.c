@@ -196,7 +196,6 @@ static bool is_made_of(struct str given, struct str text)
 // To and From as they are with `local`.
 struct identity {
     struct buf aor, from;
-    bool incomplete; // it needs an address and there is none
 };
 
 static void identity_of(const struct spec *s, const struct spec_view *v, struct str local,
@@ -205,7 +204,6 @@ static void identity_of(const struct spec *s, const struct spec_view *v, struct 
     *ret = (struct identity){.aor = BUF_INIT, .from = BUF_INIT};
     spec_aor(s, v, local, &ret->aor);
     spec_replace_local(v->from, spec_host_of(local), &ret->from);
-    ret->incomplete = !local.n && (holds_local(v->aor) || holds_local(v->from));
 }
 
 static void identity_done(struct identity *i)
@@ -223,8 +221,7 @@ static enum spec_difference compare_identity(const struct spec *a, const struct 
     struct identity ia, ib;
     identity_of(a, va, local_a, &ia);
     identity_of(b, vb, local_b, &ib);
-    bool same = ia.incomplete || ib.incomplete ||
-                (str_eq(buf_str(&ia.aor), buf_str(&ib.aor)) && str_eq(buf_str(&ia.from), buf_str(&ib.from)));
+    bool same = str_eq(buf_str(&ia.aor), buf_str(&ib.aor)) && str_eq(buf_str(&ia.from), buf_str(&ib.from));
     bool moved = a->has_local && is_made_of(va->aor.n ? va->aor : buf_str(&ia.aor), buf_str(&ib.aor)) &&
                  is_made_of(va->from, buf_str(&ib.from));
     identity_done(&ia);

@@ -57,8 +57,7 @@ enum spec_difference {
     SPEC_ADDRESS,  // another binding, but only because {local} in To or From is another host in b
     SPEC_IDENTITY, // To, From, Request-URI or registrar: another binding
 };
-// What differs on the wire. Secrets are compared as opened, so sealing one anew is no difference. Where an
-// identity needs {local} and there is none, it is taken for the same: nothing is given up for what cannot be.
+// What differs on the wire. Secrets are compared as opened, so sealing one anew is no difference.
 enum spec_difference spec_compare(const struct spec *a, struct str local_a, const struct spec *b,
                                   struct str local_b, const struct key_ring *ring,
                                   const struct seal_context *context);

@@ -203,14 +203,14 @@ static void a_silent_upload_ends_and_a_slow_one_does_not(void **state)
 {
     struct taker t;
     struct client c;
-    taker_init(&t, 200);
+    taker_init(&t, 400);
     client_connect(&c, &t.f);
     uint64_t began_us = clock_monotonic_us();
     client_say(&c, LENGTH("/up", "1000000"));
     struct event *tick = event_new(t.f.base, -1, EV_PERSIST, fixture_late, &(struct fixture){.late = false});
     (void)event_add(tick, &(struct timeval){.tv_usec = 5000});
     size_t sent = 0;
-    while (clock_monotonic_us() - began_us < 600000) { // a byte each 5 ms, for three times the time-out
+    while (clock_monotonic_us() - began_us < 1000000) { // a byte each 5 ms, for more than twice the time-out
         assert_int_equal(send(c.fd, "x", 1, MSG_NOSIGNAL), 1);
         sent++;
         (void)turn(&t.f);

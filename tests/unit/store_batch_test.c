@@ -259,6 +259,58 @@ static void a_full_batch_goes_through_as_one(void **state)
         registration_done(&many[i]);
 }
 
+// After a fail-over the sequence may give ids again that are in use.
+static void ids_in_use_are_passed_over(void **state)
+{
+    struct batch b = {.f = *state};
+    struct registration one cleanup(registration_done) = created(b.f, "acme", "one");
+    struct registration two cleanup(registration_done) = created(b.f, "acme", "two");
+    struct registration three cleanup(registration_done) = a_registration("acme", "three");
+    struct registration four cleanup(registration_done) = a_registration("acme", "four");
+    (void)raw(b.f, "SET rc:{g}:seq 0");
+    add(&b, STORE_ITEM_CREATE, NULL, &three);
+    add(&b, STORE_ITEM_CREATE, NULL, &four);
+    assert_int_equal(run(&b), 0);
+    assert_int_equal(b.ids[0], two.id + 1);
+    assert_int_equal(b.ids[1], two.id + 2);
+    char *secret;
+    struct error err;
+    assert_int_equal(do_get(b.f, "acme", b.ids[1]), 0); // sealed for the id that it got in the end
+    assert_int_equal(store_open_secret(b.f->store, &b.f->got.reg, 0, &secret, &err), 0);
+    assert_string_equal(secret, "s3cret");
+    free(secret);
+}
+
+static void a_batch_that_no_replica_confirmed_stands_and_says_so(void **state)
+{
+    struct batch b = {.f = *state};
+    struct registration one cleanup(registration_done) = a_registration("acme", "one");
+    store_free(b.f->store);
+    fixture_open_store(b.f, 1, 50);
+    add(&b, STORE_ITEM_CREATE, NULL, &one);
+    assert_int_equal(run(&b), -ETIMEDOUT);
+    assert_int_equal(b.failed, 1); // none of them
+    assert_int_equal(b.f->change_count, 1);
+    assert_string_equal(names(b.f, "one"), "1");
+}
+
+static void a_batch_under_way_is_answered_when_its_store_is_freed(void **state)
+{
+    struct batch b = {.f = *state};
+    struct fixture *f = b.f;
+    struct registration one cleanup(registration_done) = a_registration("acme", "");
+    for (size_t i = 0; i < 200; i++) // so many that it is prepared over several turns
+        add(&b, STORE_ITEM_CREATE, NULL, &one);
+    store_batch(f->store, STR_LIT("acme"), b.items, b.count, NULL, 0, &fixture_context, on_batch, &b);
+    for (int turn = 0; turn < 3; turn++)
+        (void)event_base_loop(f->base, EVLOOP_ONCE);
+    store_free(f->store);
+    f->store = NULL;
+    assert_int_equal(b.answers, 1);
+    if (b.rc)
+        assert_int_equal(b.rc, -ENOTCONN);
+}
+
 // ---- idempotency keys
 
 static int create_with_key(struct fixture *f, const struct registration *r, const char *key,
@@ -362,6 +414,9 @@ int main(void)
         STORE_TEST(an_update_that_changes_nothing_is_part_of_a_batch_in_silence),
         STORE_TEST(a_batch_that_cannot_be_is_refused),
         STORE_TEST(a_full_batch_goes_through_as_one),
+        STORE_TEST(ids_in_use_are_passed_over),
+        STORE_TEST(a_batch_that_no_replica_confirmed_stands_and_says_so),
+        STORE_TEST(a_batch_under_way_is_answered_when_its_store_is_freed),
         STORE_TEST(a_key_gives_what_it_made_before),
         STORE_TEST(a_key_holds_for_its_account_and_a_day),
         STORE_TEST(a_deletion_may_ask_for_a_revision),

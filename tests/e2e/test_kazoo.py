@@ -83,10 +83,9 @@ def test_a_flush_of_a_user_name_unregisters_and_registers_anew(world, kazoo, use
     assert kazoo.call("DELETE", f"/{user}") == "ok"
     gone, back = wait()
     assert removes(gone) and not removes(back)
-    assert (back.call_id, back.cseq) != (old.call_id, old.cseq)
-    assert gone.call_id == old.call_id and gone.cseq > old.cseq
+    assert gone.call_id == back.call_id == old.call_id and old.cseq < gone.cseq < back.cseq
     assert world.bound(user) == [f"sip:{user}@127.0.0.1:5090"]
-    wait_for(lambda: [e["call_id"] for e in kazoo.entries(user)] == [back.call_id], 20, "the entry of the new binding")
+    wait_for(lambda: [e["call_id"] for e in kazoo.entries(user)] == [back.call_id], 20, "the entry of the binding")
 
 
 def test_a_flush_of_the_account_reaches_all_of_its_bindings(world, kazoo, user):

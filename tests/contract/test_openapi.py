@@ -62,3 +62,34 @@ def test_answers_fit_their_schemas(document, api, place):
                        ("/nodes?include=pop", "ObjectList"), (f"/pops/{place[0]}", "ObjectDocument")]:
         fits(document, name, api.get(path).json)
     fits(document, "Errors", api.post().json)
+
+
+def test_lines_and_operations_fit_their_schemas(document, api):
+    """Imports, exports and atomic operations of the Yeti dialect, what is sent and what is answered."""
+    lines, atomic = "application/x-ndjson", 'application/vnd.api+json;ext="https://jsonapi.org/ext/atomic"'
+    id = api.create(name="held")
+    for row in api.call("GET", "/registrations/export", headers={"Accept": lines}).body.splitlines():
+        fits(document, "Line", json.loads(row))
+    sent = [{"type": "registrations", "attributes": api.required()}, {"type": "registrations", "attributes": {"name": "bad"}}, {"type": "pops"}]
+    fits(document, "Line", sent[0])
+    body = "\n".join(json.dumps(x) for x in sent).encode()
+    for query in ("", "?dry-run=true"):
+        rows = api.call("POST", f"/registrations/import{query}", body, {"Content-Type": lines, "Accept": lines}).body.splitlines()
+        assert len(rows) == 3
+        for row in rows[:-1]:
+            fits(document, "BadLine", json.loads(row))
+        fits(document, "ImportSummary", json.loads(rows[-1]))
+    operations = {"atomic:operations": [{"op": "add", "data": {"lid": "a", **sent[0], "attributes": api.required()}},
+                                        {"op": "update", "ref": {"type": "registrations", "lid": "a", "relationship": "pop"}, "data": None},
+                                        {"op": "remove", "ref": {"type": "registrations", "id": id}}]}
+    fits(document, "Operations", operations)
+    fits(document, "Results", api.call("POST", "/operations", operations, {"Content-Type": atomic}).json)
+    refused = api.call("POST", "/operations", operations, {"Content-Type": atomic})
+    assert refused.status == 404
+    fits(document, "Errors", refused.json)
+    answer = api.call("POST", "/registrations", api.resource(api.required()), {"Idempotency-Key": ""})
+    assert answer.status == 400
+    fits(document, "Errors", answer.json)
+    answer = api.call("DELETE", "/registrations/" + api.create(), headers={"If-Match": '"0"'})
+    assert answer.status == 412
+    fits(document, "Errors", answer.json)

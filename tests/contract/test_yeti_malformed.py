@@ -140,3 +140,58 @@ def test_odd_headers_never_give_a_server_error(api):
         for value in ("", ",", ";", "\t", '"', "a" * 4000, "é".encode("latin-1"), "*/*;;;", "=", '"unclosed', "{}"):
             answer = api.call("POST", "/registrations", api.resource(api.required()), {name: value})
             below_500(answer)
+
+
+ATOMIC = 'application/vnd.api+json;ext="https://jsonapi.org/ext/atomic"'
+
+
+def mostly(rng, *good):
+    return rng.choice(good) if rng.random() < 0.9 else rng.choice(VALUES)
+
+
+def odd_operation(rng, api, id):
+    """One that is nearly right."""
+    kind = rng.choice(["add", "update", "remove", "relink"])
+    name = {"type": mostly(rng, "registrations"), rng.choice(["id", "id", "lid"]): mostly(rng, id, "a")}
+    data = {**name, "attributes": {rng.choice(NAMES[:15]): rng.choice(VALUES)} if rng.random() < 0.3 else {"expire": rng.randrange(9)}}
+    if kind == "add":
+        data = {"type": mostly(rng, "registrations"), "attributes": api.required(), "lid": mostly(rng, "a", "b", "c", "d")}
+    whole = {"op": mostly(rng, "update" if kind == "relink" else kind), "data": mostly(rng, data)}
+    if kind == "relink":
+        whole["data"] = mostly(rng, None, {"type": "pops", "id": "1"})
+        name["relationship"] = mostly(rng, *RELATIONS)
+    if kind != "add" or rng.random() < 0.1:
+        href = mostly(rng, f"registrations/{id}", f"/api/rest/admin/registrations/{id}/relationships/pop", "//", "http://", "registrations")
+        whole |= {"href": href} if rng.random() < 0.2 else {"ref": mostly(rng, name)}
+    return whole
+
+
+def test_malformed_operations_never_give_a_server_error(api):
+    rng = random.Random(SEED)
+    seen = collections.Counter()
+    id = api.create()
+    for _ in range(1000):
+        operations = [odd_operation(rng, api, id) for _ in range(rng.randrange(1, 4))]
+        body = encoded({"atomic:operations": operations if rng.random() < 0.95 else rng.choice(VALUES)})
+        answer = api.call("POST", "/operations", damaged(rng, body) if rng.random() < 0.2 else body, {"Content-Type": ATOMIC})
+        below_500(answer)
+        seen[answer.status] += 1
+        if answer.status == 200 and api.get(f"/registrations/{id}").status == 404:
+            id = api.create()
+    assert min(seen[400], seen[422], seen[404], seen[200]) > 5, seen
+    assert api.get("/registrations").status == 200
+
+
+def test_malformed_lines_never_stop_an_import(api):
+    rng = random.Random(SEED)
+    good = encoded({"type": "registrations", "attributes": api.required(**{"name": "NAME", "route-set": ["sip:a"], "expire": 600})})
+    lines = []
+    for i in range(2000):
+        kind = rng.random()
+        line = encoded(shuffled(rng)["data"]) if kind < 0.5 else damaged(rng, good.replace(b"NAME", b"n%d" % i)) if kind < 0.9 else rng.randbytes(50)
+        lines.append(line)
+    answer = api.call("POST", "/registrations/import", b"\n".join(lines), {"Content-Type": "application/x-ndjson", "Accept": "*/*"})
+    assert answer.status == 200
+    summary = json.loads(answer.body.splitlines()[-1])["summary"]
+    assert summary["failed"] > 500 and summary["created"] > 20 and "stopped-at" not in summary
+    assert summary["lines"] == sum(summary[n] for n in ("created", "updated", "unchanged", "failed"))

@@ -98,14 +98,6 @@ bool vox_binding_read(const struct params *p, bool needs_application, struct bin
     return good;
 }
 
-bool vox_binding_is_set(const struct binding *b)
-{
-    for (size_t i = 0; i < TARGET_COUNT; i++)
-        if (vox_target_is_set(&b->of[i]))
-            return true;
-    return false;
-}
-
 void vox_binding_merge(struct binding *held, const struct binding *asked)
 {
     const struct target *application = &asked->of[TARGET_APPLICATION];

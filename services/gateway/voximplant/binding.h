@@ -36,7 +36,6 @@ bool vox_target_equals(const struct target *a, const struct target *b);
 must_use bool vox_binding_read(const struct params *p, bool needs_application, struct binding *ret_init,
                                struct fault *fault);
 
-bool vox_binding_is_set(const struct binding *b);
 // `held` with what `asked` names in place of what was there; another application takes its rule and user
 // along.
 void vox_binding_merge(struct binding *held, const struct binding *asked);

@@ -99,3 +99,14 @@ def test_empty_containers_are_printed_pretty_too(world):
     k = Kazoo(world)
     answer = k.get(COLLECTION, headers={"X-Auth-Token": "bad", "X-Pretty-Print": "true"})
     assert b'"data": {}' in answer.body and answer.json["data"] == {}
+
+
+@pytest.mark.parametrize("method, path", [("GET", ""), ("GET", "/count"), ("DELETE", ""), ("DELETE", "/pretty")])
+def test_the_store_away_is_503(world, kazoo, method, path):
+    """Section 6: database trouble. The last test of this file: it stops Redis."""
+    if world.stack.redis.running():
+        world.stack.redis.stop()
+    answer = kazoo.call(method, COLLECTION + path)
+    status, message, data = answer.error
+    assert (status, message) == (503, "datastore_unreachable") and isinstance(data["message"], str)
+    assert answer.headers["retry-after"] == "1"

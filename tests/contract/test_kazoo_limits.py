@@ -1,6 +1,4 @@
-"""Contract kazoo 2.1, 4 and 6: rate limits, failed logins, the store away."""
-import pytest
-
+"""Contract kazoo 2.1, 4 and 6: rate limits and failed logins."""
 from kazoo_client import PARENT, PARENT_KEY, STRANGER, Kazoo, add_principals, basic, credentials, log_in
 
 PRINCIPALS = add_principals
@@ -41,18 +39,3 @@ def test_failed_logins_of_a_name_end_in_429(world):
         seen.append(answer.status)
     assert 429 in seen and set(seen) <= {401, 429}
     assert k.get(f"/accounts/{STRANGER}/registrations", headers={"Authorization": basic(PARENT, "alice", "wrong")}).status in (401, 429)
-
-
-def test_the_store_away_is_503(world):
-    """Section 6: database trouble."""
-    k = Kazoo(world)
-    world.stack.redis.stop()
-    try:
-        answer = k.get(COLLECTION, headers={"Authorization": basic(PARENT, "bob", "bob-pw")})
-        if answer.status == 429:
-            pytest.fail("the address ran out of failed logins first")
-        status, message, data = answer.error
-        assert (status, message) == (503, "datastore_unreachable") and isinstance(data["message"], str)
-        assert answer.headers["retry-after"] == "1"
-    finally:
-        world.stack.redis.start()

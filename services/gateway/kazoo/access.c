@@ -55,9 +55,10 @@ bool kazoo_access_take_tokens(struct call *c, struct str who, uint32_t cost)
     c->cost = cost;
     c->tokens_held = throttle_request(c->kazoo->shared->throttle, who, cost, clock_monotonic_us());
     c->tokens = &c->tokens_held;
-    if (!c->tokens->passes)
+    bool passes = c->tokens->passes;
+    if (!passes)
         kazoo_answer_problem(c, PROBLEM_TOO_MANY, STR_NONE);
-    return c->tokens_held.passes;
+    return passes;
 }
 
 static bool is_acceptable(const struct call *c, const struct principal *p)

@@ -4,6 +4,7 @@
     tests/bench/bench.py register_storm [--count N …]   N registrations from nothing, then one round of refreshes
     tests/bench/bench.py http_load                      GET and PUT a second, beside bare Redis
     tests/bench/bench.py put_to_wire [--kafka apache]   from the PUT's answer to the REGISTER's arrival
+    tests/bench/bench.py million [--count N]            import, pages, filters and export of an account of N registrations
 
 Everything runs on loopback and stops by itself. Figures go to standard output as one JSON object a measurement; timings on a
 shared machine are noisy: compare within one run.
@@ -11,7 +12,6 @@ shared machine are noisy: compare within one run.
 import argparse
 import asyncio
 import json
-import os
 import pathlib
 import re
 import shutil
@@ -24,12 +24,13 @@ import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "deploy/local"), str(ROOT / "tests/peers"), str(ROOT / "tests/e2e")]
+sys.path[:0] = [str(ROOT / "deploy/local"), str(ROOT / "tests/peers"), str(ROOT / "tests/e2e"), str(ROOT / "tests/bench")]
+from measure import cpu_s, report, resident_bytes  # noqa: E402
+from million import million  # noqa: E402
 from stack import Process, Stack, wait_for  # noqa: E402
 from world import World  # noqa: E402
 
 BUILD = ROOT / "build/bench"
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def build():
@@ -37,24 +38,6 @@ def build():
         subprocess.run(["meson", "setup", BUILD, "--buildtype=release", "-Dwerror=false"], cwd=ROOT, check=True,
                        stdout=subprocess.DEVNULL)
     subprocess.run(["ninja", "-C", BUILD], check=True, stdout=subprocess.DEVNULL)
-
-
-def report(**figures):
-    print(json.dumps(figures), flush=True)
-
-
-# ---- looking at a process
-
-def cpu_s(pid):
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
-
-
-def resident_bytes(pid):
-    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS"):
-            return int(line.split()[1]) * 1024
-    raise KeyError("VmRSS")
 
 
 # ---- the far side
@@ -285,9 +268,21 @@ def put_to_wire(kafka, count):
         shutil.rmtree(world.stack.directory, ignore_errors=True)
 
 
+# ---- million
+
+def run_million(count):
+    world = bench_world("embedded", registrants=0)
+    world.start()
+    try:
+        million(world, count)
+    finally:
+        world.stop()
+        shutil.rmtree(world.stack.directory, ignore_errors=True)
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("bench", choices=["register_storm", "http_load", "put_to_wire"])
+    p.add_argument("bench", choices=["register_storm", "http_load", "put_to_wire", "million"])
     p.add_argument("--count", type=int, nargs="+", help="registrations, or PUTs")
     p.add_argument("--kafka", choices=["embedded", "apache"], default="embedded")
     p.add_argument("--expires", type=int, default=120, help="lifetime that the registrar of register_storm grants, in s")
@@ -298,6 +293,8 @@ def main():
             storm(count, options.kafka, options.expires)
     elif options.bench == "http_load":
         http_load()
+    elif options.bench == "million":
+        run_million((options.count or [1000000])[0])
     else:
         put_to_wire(options.kafka, (options.count or [200])[0])
 

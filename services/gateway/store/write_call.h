@@ -6,6 +6,8 @@
 #include "services/gateway/store/internal.h"
 #include "services/gateway/store/terms.h"
 
+#define WRITE_CALL_SLICE 25 // items prepared or published in one turn of the loop
+
 struct write_item {
     int kind;          // STORE_ITEM_…
     uint64_t expected; // revision; 0: create, or delete whatever it is
@@ -50,5 +52,7 @@ void write_item_refuse(struct write_call *c, size_t at, const char *why); // -EI
 void write_call_begin(struct write_call *c);
 // Instead of write_call_begin: the answer is w.err.
 void write_call_fail(struct write_call *c);
+
+void write_call_on_answer(void *arg, const struct redis_value *v, const struct error *err); // write_answer.c
 
 #endif

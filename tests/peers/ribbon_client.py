@@ -152,3 +152,30 @@ class Ribbon:
         answer = self.put(path, **fields)
         assert answer.http_code == 200, answer.text
         return answer.item
+
+
+def connect(world, number=None, layout="legacy"):
+    """A client of the contract suite's world that has logged in as a user whose account is empty, or as the one of that
+    number. `yeti` is the same user of that dialect."""
+    number = number or next(world.users)
+    client = Ribbon(world.gateway.port, layout)
+    answer = client.login(f"user{number}", world.stack.password)
+    assert answer.done, answer.text
+    client.number, client.account, client.yeti = number, f"account{number}", world.api(number)
+    return client
+
+
+def path(*parts):
+    return "/" + "/".join(str(p) for p in parts)
+
+
+def entry_path(table, entry):
+    return path(CONTACT, table, ENTRY, entry)
+
+
+def server_path(table, row):
+    return path(SERVERS, table, SERVER, row)
+
+
+def credential_path(table, row):
+    return path(CREDENTIALS, table, CREDENTIAL, row)

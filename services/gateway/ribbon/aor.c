@@ -46,7 +46,8 @@ bool aor_parse(struct str text, struct aor *ret)
 bool aor_fits(struct str text, enum aor_type type)
 {
     struct aor a;
-    return aor_parse(text, &a) && (type != AOR_STATIC || a.hostport.n);
+    struct buf user cleanup(buf_done) = BUF_INIT;
+    return aor_parse(text, &a) && (type != AOR_STATIC || a.hostport.n) && aor_user(&a, &user);
 }
 
 bool aor_user(const struct aor *a, struct buf *out)

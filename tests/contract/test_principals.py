@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import pty
+import select
 import signal
 import subprocess
 import threading
@@ -123,6 +124,7 @@ def test_a_terminal_is_asked_twice_and_shows_nothing(file):
     def read_until(mark):
         nonlocal seen
         while mark not in seen:
+            assert select.select([fd], [], [], 20)[0], seen
             seen += os.read(fd, 1024)
     read_until(b"Password: ")
     os.write(fd, b"hidden\n")

@@ -10,6 +10,7 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,18 +36,23 @@ static int read_line(struct buf *ret, struct error *err)
     return 0;
 }
 
+// A signal waits until the terminal shows again what is typed.
 static int ask_unseen(const char *prompt, struct buf *ret, struct error *err)
 {
     struct termios before, unseen;
+    sigset_t all, mask;
     if (tcgetattr(STDIN_FILENO, &before) != 0)
         return error_set(err, -EIO, "the terminal: %s", strerror(errno));
     unseen = before;
     unseen.c_lflag &= ~(tcflag_t)ECHO;
+    (void)sigfillset(&all);
+    (void)sigprocmask(SIG_BLOCK, &all, &mask);
+    (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &unseen); // before the prompt, whose answer it would throw away
     (void)fputs(prompt, stderr);
-    (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &unseen);
     int rc = read_line(ret, err);
     (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
     (void)fputs("\n", stderr);
+    (void)sigprocmask(SIG_SETMASK, &mask, NULL);
     return rc;
 }
 

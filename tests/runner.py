@@ -1,7 +1,8 @@
 """Builds and runs the whole test suite, or the parts named on the command line, and adds up what passed.
 
 Parts, in order: layers, format, unit, scenario, sanitizers (unit and scenario again under AddressSanitizer and UBSan),
-contract, e2e (on the embedded broker), e2e-kafka (the same on a real Apache Kafka, where Java and Maven are present).
+contract (where npm is present, also with the published client of the Voximplant API), e2e (on the embedded broker),
+e2e-kafka (the same on a real Apache Kafka, where Java and Maven are present).
 """
 import argparse
 import concurrent.futures

@@ -1,6 +1,7 @@
 """Contract voximplant 6: every error that can apply, with its code and a text that names the parameter; and the catalogue of
 applications, rules and users, which the codes of lookups need.
 """
+import random
 import signal
 
 import pytest
@@ -138,16 +139,47 @@ BAD_TEXT = ["a\r\nb", "a\nb", "a\x01b", "x" * 1025]
     ("auth_user", 101, BAD_TEXT),
     ("outbound_proxy", 101, BAD_TEXT + ["a b", "http://x", "host:0", "sip:host?subject=x", "<sip:host", "-x.example"]),
     ("password", 101, ["x" * 1025]),
-    ("application_name", 101, ["x" * 9000]),
+    ("application_name", 101, BAD_TEXT[:-1] + ["x" * 256]),
+    ("rule_name", 101, BAD_TEXT[:-1] + ["x" * 256]),
+    ("user_name", 101, BAD_TEXT[:-1] + ["x" * 256]),
 ])
 @pytest.mark.parametrize("method", ["CreateSipRegistration", "UpdateSipRegistration"])
 def test_273_274_101_values_that_cannot_be(vox, method, name, code, values):
     id = vox.create()
     before = vox.read(id)
     for value in values:
-        found, text = vox.call(method, **{"sip_registration_id": id, "sip_username": "x", "proxy": "x.example.net", name: value}).error
+        fields = {"sip_registration_id": id, "sip_username": "x", "proxy": "x.example.net", "application_id": 1, name: value}
+        if name == "application_name":
+            del fields["application_id"]
+        found, text = vox.call(method, **fields).error
         assert found == code and f"'{name}'" in text, (value, text)
     assert vox.list() == [before]
+
+
+@pytest.mark.parametrize("name, code", [("sip_username", 273), ("proxy", 274), ("auth_user", 101), ("outbound_proxy", 101),
+                                        ("user_name", 101)])
+def test_texts_that_are_not_utf_8(vox, name, code):
+    body = f"sip_username=x&proxy=x.example.net&application_id=1&{name}=a%FF%80b".encode()
+    answer = vox.send("POST", "/CreateSipRegistration", {"Content-Type": "application/x-www-form-urlencoded"}, body)
+    assert answer.code == code and f"'{name}'" in answer.error[1]
+
+
+def test_whatever_is_sent_is_answered_in_one_envelope(vox):
+    """Parameters of every method with random bytes for values: no other status, no other form, and the gateway goes on."""
+    chance = random.Random(11)
+    names = ["sip_registration_id", "sip_username", "proxy", "auth_user", "outbound_proxy", "password", "is_persistent", "bind",
+             "application_id", "application_name", "rule_id", "rule_name", "user_id", "user_name", "userName", "count", "offset",
+             "status_code", "in_progress", "successful", "deactivated", "is_bound_to_application", "cmd", "account_id"]
+    values = ["", "1", "0", "-1", "true", "any", "1;2", "x", "a.example", "sip:a", ";", "200:", "%00", "%FF", "%", "a%0d%0ab", "9" * 30, "é", "%22", "<>"]
+    for _ in range(1500):
+        pairs = [f"{chance.choice(names)}={chance.choice(values)}" for _ in range(chance.randrange(8))]
+        answer = vox.send("POST", f"/{chance.choice(METHODS)}", {"Content-Type": "application/x-www-form-urlencoded"},
+                          "&".join(pairs).encode())
+        assert answer.status == 200
+        if "error" in answer.json:
+            assert answer.code in {100, 101, 134, 273, 274, 275, 458}
+    for row in vox.list(count=1000):
+        assert row["sip_username"]
 
 
 # ---- 458

@@ -357,6 +357,13 @@ def test_disabled_through_yeti_is_deactivated_and_stays_so(vox, yeti):
     assert vox.read(id)["deactivated"] is False
 
 
+def test_a_digest_user_that_is_given_here_is_seen_there(vox, yeti):
+    id = int(yeti.create(username="alice", auth_password="x"))
+    assert yeti.read(id)["auth-user"] is None and vox.read(id)["auth_user"] == "alice"
+    vox.update(id, auth_user="al", outbound_proxy="edge.example.net")
+    assert yeti.read(id)["auth-user"] == "al"
+
+
 def test_names_do_not_collide_with_those_of_other_dialects(vox, yeti):
     id = vox.create(sip_username="alice", proxy="sip.example.net")
     name = yeti.read(id)["name"]

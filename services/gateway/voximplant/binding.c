@@ -2,6 +2,7 @@
 #include "services/gateway/voximplant/binding.h"
 
 #include "common/base/mem.h"
+#include "common/sip/uri.h"
 #include "services/gateway/voximplant/answer.h"
 
 #include <stdlib.h>
@@ -57,6 +58,22 @@ bool vox_target_equals(const struct target *a, const struct target *b)
     return a->name && b->name && !strcmp(a->name, b->name);
 }
 
+#define NAME_BYTES_MAX 255
+
+static bool check_name(struct str name, const char *parameter, struct fault *fault)
+{
+    if (name.n > NAME_BYTES_MAX)
+        return vox_fault_set(fault, CODE_INVALID_ARGUMENTS,
+                             "The parameter '%s' is invalid: it is longer than %d bytes.", parameter,
+                             NAME_BYTES_MAX);
+    if (!sip_text_is_safe(
+            name)) // what is no text is kept otherwise than it came, and would not be found again
+        return vox_fault_set(fault, CODE_INVALID_ARGUMENTS,
+                             "The parameter '%s' is invalid: it holds control characters or is not UTF-8.",
+                             parameter);
+    return true;
+}
+
 static bool read_target(const struct params *p, enum target_kind kind, struct target *ret,
                         struct fault *fault)
 {
@@ -67,9 +84,10 @@ static bool read_target(const struct params *p, enum target_kind kind, struct ta
     if (ret->id && name.n)
         return vox_fault_set(fault, CODE_ONLY_ONE_OF_PARAMETERS,
                              "Only one of the parameters '%s' and '%s' may be given.", w->id, w->name);
-    if (name.n)
-        ret->name = str_dup(name);
-    return true;
+    if (!name.n)
+        return true;
+    ret->name = str_dup(name);
+    return check_name(name, w->name, fault);
 }
 
 // A rule by its id says which application it means; a rule's name and all of a user do not.

@@ -91,17 +91,32 @@ static void read_credential(struct values *v, const struct registration *r, cons
         v->auth_password = mem_dup_cstr(shown_password ? shown_password : VALUES_MASK);
 }
 
+// Whether the model still holds what an exception stood for: another dialect may have changed it since.
+static bool exception_holds(const struct registration *r, enum attribute_index index)
+{
+    if (index == ATTRIBUTE_AUTH_USER)
+        return !r->credential_count || !r->credentials[0].user || !r->username ||
+               !strcmp(r->credentials[0].user, r->username);
+    if (index == ATTRIBUTE_EXPIRE)
+        return r->expires == REGISTRATION_UNSET;
+    for (size_t i = 0; i < ARRAY_LEN(blank_texts); i++)
+        if (blank_texts[i].index == index)
+            return !*text_at(r, blank_texts[i].model);
+    return true;
+}
+
 // Labels were written by label_exceptions below, so their types fit; a foreign one is left out.
-static void read_exceptions(struct values *v, const char *labels)
+static void read_exceptions(struct values *v, const struct registration *r)
 {
     struct json *root cleanup(json_free_ptr) = NULL;
-    if (!labels || !strstr(labels, "\"" LABEL "\"") || json_parse(str_of(labels), NULL, &root, NULL))
+    if (!r->labels || !strstr(r->labels, "\"" LABEL "\"") || json_parse(str_of(r->labels), NULL, &root, NULL))
         return;
     const struct json *held = json_get(root, LABEL);
     for (size_t i = 0; i < ATTRIBUTE_COUNT; i++) {
         const struct attribute *a = attribute_at((enum attribute_index)i);
         const struct json *value = json_get(held, a->name);
-        if (value && (a->kind == KIND_TEXT || a->kind == KIND_INTEGER))
+        bool fits = value && (a->kind == KIND_TEXT || a->kind == KIND_INTEGER);
+        if (fits && exception_holds(r, (enum attribute_index)i))
             (void)a->coerce(value, (char *)v + a->offset);
     }
 }
@@ -128,7 +143,7 @@ void values_of(struct values *v, const struct registration *r, const char *shown
         .node = r->node == REGISTRATION_UNSET ? 0 : r->node,
     };
     read_credential(v, r, shown_password);
-    read_exceptions(v, r->labels);
+    read_exceptions(v, r);
 }
 
 // ---- to the model

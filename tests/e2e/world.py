@@ -28,7 +28,7 @@ class Api:
         headers = {"Accept": MEDIA_TYPE, "Authorization": f"Bearer {self.token}", **options.pop("headers", {})}
         if body is not None:
             headers.setdefault("Content-Type", MEDIA_TYPE)
-            body = json.dumps(body)
+            body = body if isinstance(body, bytes) else json.dumps(body)
         return self.session.request(method, self.url + path, data=body, headers=headers, timeout=options.pop("timeout", 10),
                                     **options)
 

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #define CHUNK_BYTES ((size_t)65536)
+#define SLICE       50 // entries written in one turn of the loop: a millisecond, in which nobody else is served
 
 struct listing {
     struct store_walk *walk;
@@ -154,7 +155,7 @@ static void on_slice(void *arg, int rc, const struct store_record *records, size
 static void walk_account(struct call *c, const struct account *a)
 {
     struct listing *l = c->work;
-    const struct store_query q = {.account = str_of(a->name), .live_only = true};
+    const struct store_query q = {.account = str_of(a->name), .live_only = true, .slice = SLICE};
     store_walk_end(l->walk);
     l->account = a;
     l->walk = store_walk_begin(kazoo_call_store(c), &q, on_slice, c);

@@ -79,6 +79,7 @@ void scan_init(struct scan *x, struct store *s, const struct store_query *q, boo
 {
     *x = (struct scan){.s = s, .account = str_dup(q->account), .descending = descending};
     x->ids = mem_array(SLICE, sizeof *x->ids);
+    x->slice = q->slice && q->slice < SLICE ? q->slice : SLICE;
     struct buf key = BUF_INIT;
     key_account(&key, q->account, "ids");
     add_set(x, &key, SCAN_IN);
@@ -292,10 +293,10 @@ static void on_slice(void *arg, const struct redis_value *v, const struct error 
         x->done(x);
         return;
     }
-    x->count = redis_count(v) < SLICE ? redis_count(v) : SLICE;
+    x->count = redis_count(v) < x->slice ? redis_count(v) : x->slice;
     for (size_t i = 0; i < x->count; i++)
         x->ids[i] = (uint64_t)redis_int(redis_at(v, i));
-    x->end = x->count < SLICE;
+    x->end = x->count < x->slice;
     if (x->count)
         x->from = x->ids[x->count - 1];
     check_slice(x);
@@ -304,7 +305,7 @@ static void on_slice(void *arg, const struct redis_value *v, const struct error 
 static void next_of_list(struct scan *x)
 {
     size_t left = x->list_count - x->list_next;
-    x->count = left < SLICE ? left : SLICE;
+    x->count = left < x->slice ? left : x->slice;
     for (size_t i = 0; i < x->count; i++, x->list_next++)
         x->ids[i] = x->list[x->descending ? x->list_count - 1 - x->list_next : x->list_next];
     x->end = x->list_next == x->list_count;
@@ -324,7 +325,7 @@ void scan_next(struct scan *x, void (*done)(struct scan *x))
     else
         buf_add_cstr(&from, x->descending ? "+inf" : "-inf");
     x->begun = true;
-    buf_add_u64(&slice, SLICE);
+    buf_add_u64(&slice, x->slice);
     redis_commandl(x->s->reads.redis, on_slice, x,
                    x->descending ? STR_LIT("ZREVRANGEBYSCORE") : STR_LIT("ZRANGEBYSCORE"),
                    str_of(x->sets[x->source].key), buf_str(&from),

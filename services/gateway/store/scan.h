@@ -33,7 +33,8 @@ struct scan {
     // The slice, valid in done.
     uint64_t *ids;
     size_t count;
-    bool end; // nothing follows; also once planned, where there is nothing at all
+    size_t slice; // ids at once
+    bool end;     // nothing follows; also once planned, where there is nothing at all
     struct error err;
     void (*done)(struct scan *x); // once for each scan_plan and scan_next, never from within it
 };

@@ -107,6 +107,7 @@ struct store_query {
     bool (*keep)(const void *arg, const struct store_record *record); // NULL: all
     const void *keep_arg;                                             // borrowed until the answer
     bool keep_reads_status; // record->status is filled for keep (costs a walk twice as much)
+    size_t slice;           // most records that a walk gives at once; 0, or more than its own 200: those
     bool live_only;         // only what has a live binding, by its last report
     bool without_total;     // a walk may stop once the page is full; total is then what was seen
 };

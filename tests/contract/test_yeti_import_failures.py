@@ -40,6 +40,11 @@ class Import:
         self.connection.close()
 
 
+def ready(world):
+    """Every loop has its Redis back and takes writes."""
+    wait_for(lambda: world.gateway.http_ok("/readyz"), 20, "the gateway to be ready")
+
+
 def total(api):
     answer = api.get("/registrations?page[size]=1")
     return answer.json["meta"]["total-count"] if answer.status == 200 else 0
@@ -68,10 +73,10 @@ def test_redis_away_for_long_stops_it_and_the_line_is_told(world, api):
     world.stack.redis.start()
     assert not bad and summary["stopped-at"] == 301 and "Redis is away" in summary["reason"]
     assert (summary["created"], summary["failed"]) == (300, 0)
-    wait_for(lambda: api.get("/registrations").status == 200 and api.post(api.required()).status == 201, 20, "writes to be taken again")
+    ready(world)
     bad, summary = Import(api).send(body(300, 320)).answer()
     assert not bad and summary["created"] + summary["unchanged"] == 20
-    assert total(api) == 321
+    assert total(api) == 320
 
 
 def test_without_redis_neither_begins(world, api):
@@ -85,7 +90,7 @@ def test_without_redis_neither_begins(world, api):
         assert api.call("POST", "/operations", operations, {"Content-Type": atomic}).status == 503
     finally:
         world.stack.redis.start()
-    wait_for(lambda: api.post(api.required()).status == 201, 20, "writes to be taken again")
+    ready(world)
 
 
 def test_an_export_that_redis_leaves_says_so_in_its_last_line(world, api):
@@ -103,7 +108,7 @@ def test_an_export_that_redis_leaves_says_so_in_its_last_line(world, api):
     assert 0 < len(rows) < 3000
     assert json.loads(rows[-1])["errors"][0]["code"] == "503"
     assert all(json.loads(row)["type"] == "registrations" for row in rows[:-1])
-    wait_for(lambda: api.post(api.required()).status == 201, 20, "writes to be taken again")
+    ready(world)
 
 
 @pytest.mark.parametrize("how", ["half sent", "waiting for Redis", "whole and waiting for Redis"])
@@ -123,7 +128,7 @@ def test_a_gateway_stops_cleanly_with_an_import(world, api, how):
         sent.close()
         if "waiting" in how:
             world.stack.redis.start()
-    wait_for(lambda: api.post(api.required()).status == 201, 20, "writes to be taken again")
+    ready(world)
 
 
 def test_a_gateway_stops_cleanly_with_an_export_that_nobody_reads(world, api):

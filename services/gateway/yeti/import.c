@@ -80,14 +80,19 @@ static void end_line(struct line *l)
         begin_line(next);
 }
 
-static void settle(struct line *l, enum import_outcome outcome)
+static void count(struct import *im, enum import_outcome outcome)
 {
-    struct import *im = l->import;
     im->counts[outcome]++;
     if (im->counts[IMPORT_FAILED] >= IMPORT_FAILED_MAX)
         stop_reading(im, im->number + 1, "There are too many bad lines.");
     else if (im->report.n >= IMPORT_REPORT_MAX)
         stop_reading(im, im->number + 1, "The report of bad lines is too long.");
+}
+
+static void settle(struct line *l, enum import_outcome outcome)
+{
+    struct import *im = l->import;
+    count(im, outcome);
     end_line(l);
     pump(im);
 }
@@ -166,7 +171,7 @@ static void refuse_long(struct import *im)
     errors_add(&errors, PROBLEM_BAD_REQUEST, STR_LIT("A line may be 65536 bytes long"), STR_NONE);
     import_report_line(im, im->number, NULL, &errors);
     im->line_count++;
-    im->counts[IMPORT_FAILED]++;
+    count(im, IMPORT_FAILED);
 }
 
 // Cuts the next whole line off; at the end of the body the rest is one. False: there is none yet.

@@ -61,7 +61,7 @@ static void no_events(void *arg, unsigned shard)
     (void)arg, (void)shard;
 }
 
-static void gateway_open(struct gateway *g, struct fixture *f, int ends_after)
+static void gateway_open_looking(struct gateway *g, struct fixture *f, int ends_after, uint32_t interval_ms)
 {
     const struct store_params params = {.base = f->base,
                                         .redis_url = f->url,
@@ -80,8 +80,13 @@ static void gateway_open(struct gateway *g, struct fixture *f, int ends_after)
                                      .node = "gateway",
                                      .kinds = &kind,
                                      .kind_count = 1,
-                                     .interval_ms = LOOK_MS};
+                                     .interval_ms = interval_ms};
     g->jobs = jobs_new(&jobs);
+}
+
+static void gateway_open(struct gateway *g, struct fixture *f, int ends_after)
+{
+    gateway_open_looking(g, f, ends_after, LOOK_MS);
 }
 
 // As a gateway dies: what it holds is not given back.
@@ -289,6 +294,20 @@ static void a_long_job_does_not_hold_up_a_short_one(void **state)
     gateway_close(&g);
 }
 
+static void a_gateway_that_is_woken_does_not_wait_for_its_next_look(void **state)
+{
+    struct fixture *f = *state;
+    struct gateway g;
+    gateway_open_looking(&g, f, 3, 60 * 60 * 1000);
+    accept_job(f, "acme", "count", "{}");
+    jobs_wake(g.jobs);
+    jobs_wake(g.jobs); // while it looks
+    wait_for_slices(&g, 3);
+    let_both_look(f);
+    assert_string_equal(jobs_left(f, "acme"), "");
+    gateway_close(&g);
+}
+
 static void jobs_of_all_shards_are_found(void **state)
 {
     struct fixture *f = *state;
@@ -314,6 +333,7 @@ int main(void)
         on_redis(a_slice_that_fails_comes_again_after_a_growing_pause),
         on_redis(a_kind_that_nobody_knows_here_is_left_to_another_gateway),
         on_redis(a_long_job_does_not_hold_up_a_short_one),
+        on_redis(a_gateway_that_is_woken_does_not_wait_for_its_next_look),
         on_redis(jobs_of_all_shards_are_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

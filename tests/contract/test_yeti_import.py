@@ -10,6 +10,13 @@ from conftest import HOST, MEDIA_TYPE, PREFIX
 from stack import wait_for
 
 LINES = "application/x-ndjson"
+READER = 1000
+
+
+def PRINCIPALS(document):
+    document["users"].append({**document["users"][0], "id": READER, "username": "reader", "account": "read-only", "roles": ["support"]})
+
+
 BASE = {"domain": "example.com", "username": "u", "contact": "sip:u@h"}
 
 
@@ -224,6 +231,17 @@ def test_the_token_is_asked_for_before_anything_is_read(api):
     for answer in (send(api, [line("x")], headers={"Authorization": None}),
                    api.call("GET", "/registrations/export", headers={"Authorization": None})):
         assert (answer.status, answer.body) == (401, b"")
+
+
+def test_roles_rule_what_is_written_at_once_too(world):
+    """As single requests: everybody reads, some write."""
+    reader = world.api(READER)
+    operations = {"atomic:operations": [{"op": "add", "data": line("x")}]}
+    atomic = 'application/vnd.api+json;ext="https://jsonapi.org/ext/atomic"'
+    for answer in (send(reader, [line("x")]), send(reader, [line("x")], "?dry-run=true"),
+                   reader.call("POST", "/operations", operations, {"Content-Type": atomic})):
+        assert answer.status == 403 and answer.errors == [("403", "The user's roles do not allow this.", None)]
+    assert export(reader) == []
 
 
 def test_a_client_that_leaves_leaves_nothing_behind(api, world):

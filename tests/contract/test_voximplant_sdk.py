@@ -4,6 +4,7 @@ import ipaddress
 import json
 import pathlib
 import shutil
+import subprocess
 
 import pytest
 from cryptography import x509
@@ -11,7 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import NameOID
 
 import voximplant
-from conftest import World
+from conftest import BUILD, World
 from stack import free_port
 from voximplant_client import add_accounts, add_key, private_key, private_pem, report
 
@@ -50,6 +51,14 @@ def files(tmp_path_factory):
     return pathlib.Path(directory)
 
 
+def make_principals(file, credentials):
+    """An account and a key as an operator makes them; the command writes the file that the client reads."""
+    command = pathlib.Path(BUILD) / "services/gateway/principals/rollcall-principals"
+    for arguments in (["account", file, "--name", "made", "--number", "777"],
+                      ["key", file, "--account", "made", "--credentials", credentials, "--email", "a@example.com"]):
+        subprocess.run([command, *arguments], check=True, capture_output=True)
+
+
 @pytest.fixture(scope="module")
 def world(files):
     cause = voximplant.unavailable()
@@ -59,6 +68,7 @@ def world(files):
     w = World({"ROLLCALL_HTTPS_LISTEN": f"127.0.0.1:{port}", "ROLLCALL_TLS_CERTIFICATE_FILE": str(files / "server.pem"),
                "ROLLCALL_TLS_KEY_FILE": str(files / "server.key")}, PRINCIPALS)
     w.https_port = port
+    make_principals(w.stack.principals_file, files / "made.json")
     try:
         w.start()
         yield w
@@ -125,6 +135,15 @@ def test_2_account_id_of_a_child(sdk, world, files):
     finally:
         child.stop()
     assert created["sipRegistrationId"] not in ids(sdk.call("getSipRegistrations", count=1000))
+
+
+def test_2_a_key_that_rollcall_principals_made(world, files):
+    client = voximplant.Sdk(files / "made.json", f"127.0.0.1:{world.https_port}", files / "ca.pem")
+    try:
+        created = client.call("createSipRegistration", sipUsername="x", proxy="made.example.net")
+        assert created["accountInfo"]["accountId"] == 777
+    finally:
+        client.stop()
 
 
 def test_an_authority_that_is_not_trusted_is_refused(world, files, tmp_path):

@@ -82,14 +82,17 @@ static void rename_and_submit(struct call *c)
 static void finish(struct call *c, int rc, const struct store_record *record, const struct error *err)
 {
     const struct write *w = c->work;
+    bool taken = rc == -EEXIST && w->creates; // the name, which is made up
     if (!rc)
         w->written(c, record);
-    else if (rc == -EEXIST && w->creates && vox_write_try_again(c, err))
-        rename_and_submit(c);
-    else if (rc == -ESTALE && vox_write_try_again(c, err))
-        w->again(c);
-    else if (rc != -ESTALE && !(rc == -EEXIST && w->creates))
+    else if (!taken && rc != -ESTALE)
         vox_answer_failure(c, rc, err);
+    else if (!vox_write_try_again(c, err))
+        return;
+    else if (taken)
+        rename_and_submit(c);
+    else
+        w->again(c);
 }
 
 static void on_written(void *arg, int rc, const struct store_record *record, const struct error *err)

@@ -457,6 +457,64 @@ static void sort_keys_order_as_the_values_do(void **state)
 
 // ---- filters
 
+static void indexes_serve_exact_values_alone(void **state)
+{
+    (void)state;
+    struct store_term terms[CONDITIONS_TERMS_MAX];
+    struct asked *a cleanup(asked_free) =
+        ask("filter[name_eq]=n&filter[domain_in]=d&filter[username_in]=a,b&filter[state_not_eq]=pending&"
+            "filter[id]=1,2",
+            TYPE_REGISTRATIONS, QUERY_INDEX);
+    assert_true(a->good);
+    assert_int_equal(conditions_terms(&a->query, terms), 2);
+    assert_string_equal(terms[0].field, "name");
+    assert_true(str_eq_cstr(terms[0].value, "n"));
+    assert_string_equal(terms[1].field, "domain");
+    assert_true(conditions_judge(&a->query, offsetof(struct values, state)));
+    assert_true(conditions_judge(&a->query, offsetof(struct values, username)));
+    assert_false(conditions_judge(&a->query, offsetof(struct values, name)));
+
+    struct asked *b cleanup(asked_free) =
+        ask("filter[state_eq]=pending&filter[id]=1", TYPE_REGISTRATIONS, QUERY_INDEX);
+    assert_int_equal(conditions_terms(&b->query, terms), 1);
+    assert_false(conditions_judge(&b->query, CONDITIONS_ANY));
+}
+
+static bool holds(const char *filter, const struct values *v)
+{
+    struct asked *a cleanup(asked_free) = ask(filter, TYPE_REGISTRATIONS, QUERY_INDEX);
+    assert_true(a->good);
+    return conditions_hold(&a->query, v);
+}
+
+static void null_fulfils_no_condition(void **state)
+{
+    (void)state;
+    char name[] = "n";
+    struct values v = {.id = 1, .name = name, .expire = {true, 5}, .node = 3};
+    assert_true(holds("filter[name_not_eq]=m&filter[expire_not_in]=4&filter[node_id_not_eq]=4", &v));
+    assert_true(holds("filter[enabled_eq]=f&filter[expire_lteq]=5", &v));
+    assert_false(holds("filter[auth_user_not_eq]=m", &v));
+    assert_false(holds("filter[auth_user_not_in]=m", &v));
+    assert_false(holds("filter[pop_id_not_eq]=4", &v));
+    assert_false(holds("filter[max_attempts_lt]=4", &v));
+}
+
+static void strictness_knows_the_filter_id_alone(void **state)
+{
+    (void)state;
+    struct http_pairs pairs;
+    struct query query;
+    struct errors errors cleanup(errors_done) = ERRORS_INIT;
+    assert_int_equal(http_pairs_parse(str_of("filter[id]=1&filter[name_eq]=2&include=status"), &pairs, NULL),
+                     0);
+    assert_false(query_read(&query, type_of(TYPE_REGISTRATIONS), QUERY_INDEX, true, &pairs, &errors));
+    check_errors(&errors,
+                 "112 status is not a valid relationship of registrations\n102 name_eq is not allowed.\n");
+    query_done(&query);
+    http_pairs_done(&pairs);
+}
+
 static void filters_judge_items(void **state)
 {
     (void)state;
@@ -549,6 +607,9 @@ int main(void)
         cmocka_unit_test(page_links_are_sorted_and_encoded),
         cmocka_unit_test(sort_keys_order_as_the_values_do),
         cmocka_unit_test(filters_judge_items),
+        cmocka_unit_test(indexes_serve_exact_values_alone),
+        cmocka_unit_test(null_fulfils_no_condition),
+        cmocka_unit_test(strictness_knows_the_filter_id_alone),
         cmocka_unit_test(a_line_of_values_is_csv),
         cmocka_unit_test(a_report_is_believed_until_it_runs_out),
     };

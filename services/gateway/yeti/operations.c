@@ -11,14 +11,8 @@
 
 static void operations_free(void *arg)
 {
-    struct operations *o = arg;
-    operations_forget(o);
-    HASH_CLEAR(hh_id, o->by_id);
-    HASH_CLEAR(hh_lid, o->by_lid);
-    buf_done(&o->text);
-    free(o->actions);
-    free(o->subjects);
-    free(o);
+    operations_done(arg);
+    free(arg);
 }
 
 // ---- results

@@ -48,6 +48,8 @@ void operations_point(struct errors *e, size_t n, const char *member);
 // *errors says what is wrong.
 bool operations_read(struct operations *o, const struct json *root, struct errors *errors);
 
+void operations_done(struct operations *o);
+
 // operations_apply.c: one after the other over the subjects as they were read. False: c->errors says what the
 // first that fails does.
 bool operations_apply(struct call *c, struct operations *o);

@@ -260,3 +260,14 @@ bool operations_read(struct operations *o, const struct json *root, struct error
     errors->at[0] = '\0';
     return true;
 }
+
+void operations_done(struct operations *o)
+{
+    operations_forget(o);
+    HASH_CLEAR(hh_id, o->by_id);
+    HASH_CLEAR(hh_lid, o->by_lid);
+    buf_done(&o->text);
+    free(o->actions);
+    free(o->subjects);
+    *o = (struct operations){.action_count = 0};
+}

@@ -7,8 +7,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define SLICE 200 // registrations of an account's flush at once
-#define KIND  "flush"
+#define SLICE   200 // registrations of an account between two looks at its cursor
+#define AT_ONCE 16  // commands under way: what other requests of this loop wait behind
+#define KIND    "flush"
 
 // ---- an account: a job, since it may have a million registrations
 
@@ -41,22 +42,25 @@ struct slice {
     struct job_step *step;
     const struct dialect_shared *shared;
     struct json *args;
-    size_t pending;
-    uint64_t last;
+    uint64_t ids[SLICE];
+    size_t count, next, pending;
     struct error err; // the first one
 };
 
 static void slice_end(struct slice *s)
 {
     struct buf cursor cleanup(buf_done) = BUF_INIT;
-    buf_add_u64(&cursor, s->last);
     struct job_step *step = s->step;
     struct error err = s->err;
-    bool over = !s->last;
+    bool over = !s->count;
+    if (!over)
+        buf_add_u64(&cursor, s->ids[s->count - 1]);
     json_free(s->args);
     free(s);
     job_step_done(step, err.code, over ? STR_NONE : buf_str(&cursor), err.code ? &err : NULL);
 }
+
+static void flush_more(struct slice *s);
 
 static void on_flushed(void *arg, int rc, const struct store_record *record, const struct error *err)
 {
@@ -64,25 +68,32 @@ static void on_flushed(void *arg, int rc, const struct store_record *record, con
     (void)record;
     if (rc && rc != -ENOENT && !s->err.code) // deleted meanwhile: it has nothing to flush any more
         s->err = *err;
-    if (!--s->pending)
+    s->pending--;
+    flush_more(s);
+}
+
+static void flush_more(struct slice *s)
+{
+    const struct store_write_context context = {
+        .traceparent = json_str(json_get(s->args, "traceparent")),
+        .actor = json_str(json_get(s->args, "actor")),
+    };
+    for (; !s->err.code && s->next < s->count && s->pending < AT_ONCE; s->pending++)
+        store_command(s->shared->store, s->step->account, s->ids[s->next++], STORE_FLUSH, &context,
+                      on_flushed, s);
+    if (!s->pending)
         slice_end(s);
 }
 
 static void on_ids(void *arg, int rc, const uint64_t *ids, size_t count, const struct error *err)
 {
     struct slice *s = arg;
-    const struct store_write_context context = {.traceparent = json_str(json_get(s->args, "traceparent")),
-                                                .actor = json_str(json_get(s->args, "actor"))};
     if (rc)
         s->err = *err;
-    if (rc || !count) {
-        slice_end(s);
-        return;
-    }
-    s->last = ids[count - 1];
-    s->pending = count;
-    for (size_t i = 0; i < count; i++)
-        store_command(s->shared->store, s->step->account, ids[i], STORE_FLUSH, &context, on_flushed, s);
+    s->count = count < SLICE ? count : SLICE;
+    for (size_t i = 0; i < s->count; i++)
+        s->ids[i] = ids[i];
+    flush_more(s);
 }
 
 static void flush_step(void *arg, struct job_step *step)
@@ -192,7 +203,8 @@ static void walk_names(struct call *c, bool folded)
                                   .terms = &name,
                                   .term_count = folded ? 0 : 1,
                                   .keep = folded ? has_name : NULL,
-                                  .keep_arg = c};
+                                  .keep_arg = c,
+                                  .slice = AT_ONCE};
     store_walk_end(f->walk);
     f->folded = folded;
     f->walk = store_walk_begin(kazoo_call_store(c), &q, on_names, c);

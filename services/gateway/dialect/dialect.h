@@ -89,6 +89,14 @@ void dialect_login_failed(const struct dialect_shared *shared, const struct http
 // ROLLCALL_CONTACT for that user name, escaped: what such a registration's Contact is. Appends.
 void dialect_contact(const struct dialect_shared *shared, struct str username, struct buf *out);
 
+// ---- one registration, several dialects
+
+// Scheme, user name and domain, as a dialect sets them that shows neither an address of record nor a
+// registrar. An address of record that stands apart follows in scheme and user and keeps its host. Another
+// domain says where to send: a registrar of its own is given up. The texts may be r's; NULL ones become NULL.
+void dialect_set_identity(struct registration *r, enum registration_scheme scheme, struct str username,
+                          struct str domain);
+
 // ---- what a record says of its registration now
 
 // The last report as far as it is believed. has_report false: none yet, or what Redis holds cannot be read.

@@ -15,7 +15,8 @@ static void overlay_aor(struct fieldset *entry, const struct registration *r)
     registration_aor(&text, r);
     struct str whole = buf_str(&text);
     size_t at = str_find(whole, '@', 0);
-    if (!r->aor || str_eq_cstr(str_slice(whole, at, whole.n), "@{local}")) {
+    bool stays_static = !r->aor && fieldset_number(entry, ENTRY_AOR_TYPE) == AOR_STATIC;
+    if (!stays_static && (!r->aor || str_eq_cstr(str_slice(whole, at, whole.n), "@{local}"))) {
         type = r->aor ? AOR_LOCAL : AOR_REMOTE;
         whole = str_slice(whole, 0, at);
     }
@@ -86,11 +87,25 @@ static const struct {
     {GROUP_RETRY, overlay_retry},
 };
 
+// A static one is an address of the domain, which is of another part.
+static bool shows_other_domain(const struct fieldset *entry, const struct registration *r,
+                               const struct registration *derived)
+{
+    return fieldset_number(entry, ENTRY_AOR_TYPE) == AOR_STATIC && !r->aor && !derived->aor &&
+           strcmp(r->domain, derived->domain) != 0;
+}
+
+static bool differs(enum group g, const struct fieldset *entry, const struct registration *r,
+                    const struct registration *derived)
+{
+    return !group_equal(g, r, derived) || (g == GROUP_AOR && shows_other_domain(entry, r, derived));
+}
+
 void derive_overlay(struct fieldset *entry, const struct registration *r, const struct made *last,
                     const struct registration *derived, const struct made *made)
 {
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-        if (last->of[rows[i].group] == made->of[rows[i].group] && !group_equal(rows[i].group, r, derived))
+        if (last->of[rows[i].group] == made->of[rows[i].group] && differs(rows[i].group, entry, r, derived))
             rows[i].overlay(entry, r);
 }
 

@@ -81,7 +81,7 @@ static bool apply_username(const struct dialect_shared *shared, const struct ask
         return false;
     follow_contact(shared, r, a->sip_username);
     follow_credential(r, a->sip_username);
-    set_text(&r->username, a->sip_username);
+    dialect_set_identity(r, r->scheme, a->sip_username, str_of(r->domain));
     return true;
 }
 
@@ -139,11 +139,10 @@ struct str vox_model_proxy(const struct registration *r, const struct facts *f)
 // proxy.
 static void set_address(const struct proxy *p, bool said_before, struct registration *r)
 {
-    set_text(&r->domain, str_of(p->domain));
-    if (!p->says_transport && !said_before)
-        return;
-    r->scheme = p->scheme;
-    r->transport = p->transport;
+    bool says = p->says_transport || said_before;
+    dialect_set_identity(r, says ? p->scheme : r->scheme, str_of(r->username), str_of(p->domain));
+    if (says)
+        r->transport = p->transport;
 }
 
 static bool apply_proxy(const struct asked *a, struct registration *r, struct facts *f, struct fault *fault)
@@ -179,14 +178,11 @@ struct str vox_model_outbound_proxy(const struct registration *r, const struct f
     return buf_str(scratch);
 }
 
-static void drop_first_route(struct registration *r)
+// All of them: what was cleared must not show the next one.
+static void drop_routes(struct registration *r)
 {
-    if (!r->route_count)
-        return;
-    free(r->route_set[0]);
-    r->route_count--;
-    memmove(&r->route_set[0], &r->route_set[1], r->route_count * sizeof(r->route_set[0]));
-    r->route_set[r->route_count] = NULL;
+    while (r->route_count)
+        mem_free_cstr(&r->route_set[--r->route_count]);
 }
 
 static bool apply_outbound_proxy(const struct asked *a, struct registration *r, struct facts *f,
@@ -195,7 +191,7 @@ static bool apply_outbound_proxy(const struct asked *a, struct registration *r, 
     struct buf route cleanup(buf_done) = BUF_INIT, shown cleanup(buf_done) = BUF_INIT;
     struct error err;
     if (a->clears_outbound_proxy) {
-        drop_first_route(r);
+        drop_routes(r);
         mem_free_cstr(&f->outbound_proxy);
     }
     if (!a->outbound_proxy.n || str_eq(a->outbound_proxy, vox_model_outbound_proxy(r, f, &shown)))
@@ -210,6 +206,7 @@ static bool apply_outbound_proxy(const struct asked *a, struct registration *r, 
     if (!r->route_count)
         r->route_count++;
     set_text(&r->route_set[0], buf_str(&route));
+    mem_free_cstr(&r->registrar); // that another dialect named: now this is where it is sent
     buf_clear(&shown);
     vox_route_text(buf_str(&route), &shown);
     free(f->outbound_proxy);

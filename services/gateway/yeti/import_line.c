@@ -157,6 +157,7 @@ static void update(struct line *l, const struct registration *before)
 {
     struct call *c = l->import->call;
     struct draft d cleanup(draft_done) = {
+        .has_record = true,
         .has_password = before->credential_count && before->credentials[0].secret,
     };
     struct registration after cleanup(registration_done);

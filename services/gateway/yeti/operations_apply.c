@@ -93,6 +93,7 @@ static bool update(struct call *c, struct operations *o, size_t n)
 {
     const struct registration *now = &o->actions[n].subject->now;
     struct draft d cleanup(draft_done) = {
+        .has_record = true,
         .has_password = now->credential_count && now->credentials[0].secret,
     };
     struct registration made;

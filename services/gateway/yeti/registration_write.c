@@ -141,6 +141,7 @@ static void on_before(void *arg, int rc, const struct store_record *record, cons
         return;
     const struct registration *before = &record->reg;
     struct draft d cleanup(draft_done) = {
+        .has_record = true,
         .has_password = before->credential_count && before->credentials[0].secret,
     };
     struct registration after cleanup(registration_done);

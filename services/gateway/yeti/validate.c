@@ -20,7 +20,11 @@ static void apply_attributes(struct draft *d, const struct json *attributes)
     for (size_t i = 0; i < ATTRIBUTE_COUNT; i++) {
         const struct attribute *a = attribute_at((enum attribute_index)i);
         const struct json *v = json_get(attributes, a->name);
-        d->refused[i] = v ? a->coerce(v, (char *)&d->values + a->offset) : NULL;
+        void *held = (char *)&d->values + a->offset;
+        bool is_text = d->has_record && a->kind == KIND_TEXT;
+        char *before cleanup(mem_free_cstr) = is_text ? mem_dup_cstr(*(char **)held) : NULL;
+        d->refused[i] = v ? a->coerce(v, held) : NULL;
+        d->stays[i] = before && *(char **)held && !strcmp(before, *(char **)held);
     }
 }
 
@@ -197,7 +201,7 @@ static const struct step {
 static void run_step(const struct draft *d, enum attribute_index index, check_fn *check, struct errors *e)
 {
     const char *message = d->refused[index];
-    if (!message && check)
+    if (!message && check && !d->stays[index])
         message = check(&d->values);
     if (message)
         add_attribute(e, index, message);

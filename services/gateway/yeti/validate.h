@@ -11,8 +11,11 @@
 struct draft {
     struct values values;
     const char *refused[ATTRIBUTE_COUNT]; // what coercion said; NULL
-    bool has_password;                    // the record before has one
-    bool new_password;                    // the write gives another
+    // The write gives the text that was there before: what another dialect's rules let through may stay.
+    bool stays[ATTRIBUTE_COUNT];
+    bool has_record;   // there was one before
+    bool has_password; // the record before has one
+    bool new_password; // the write gives another
 };
 
 void draft_done(struct draft *d);

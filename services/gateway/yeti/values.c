@@ -2,6 +2,7 @@
 #include "services/gateway/yeti/values.h"
 
 #include "common/base/mem.h"
+#include "services/gateway/dialect/dialect.h"
 #include "services/gateway/yeti/coerce.h"
 
 #include <stdlib.h>
@@ -157,25 +158,26 @@ static void wipe_secret(struct credential *c)
     c->clear = false;
 }
 
-static void drop_first_credential(struct registration *r)
+// Those of all realms: what was written as none must not read back as that of another realm.
+static void drop_credentials(struct registration *r)
 {
-    wipe_secret(&r->credentials[0]);
-    free(r->credentials[0].realm);
-    free(r->credentials[0].user);
-    r->credential_count--;
-    memmove(&r->credentials[0], &r->credentials[1], r->credential_count * sizeof(r->credentials[0]));
-    r->credentials[r->credential_count] = (struct credential){.realm = NULL};
+    while (r->credential_count) {
+        struct credential *c = &r->credentials[--r->credential_count];
+        wipe_secret(c);
+        free(c->realm);
+        free(c->user);
+        *c = (struct credential){.realm = NULL};
+    }
 }
 
-// One credential for any realm. SEMS sends an empty digest user name where auth-user is null; no registrar
-// takes that, so here it is the user name then.
+// One credential, for any realm unless another dialect gave it one. SEMS sends an empty digest user name
+// where auth-user is null; no registrar takes that, so here it is the user name then.
 static void write_credential(const struct values *v, bool new_password, struct registration *r)
 {
     bool keeps_secret = !new_password && r->credential_count && r->credentials[0].secret;
     bool has_secret = keeps_secret || (new_password && v->auth_password);
     if (is_empty(v->auth_user) && !has_secret) {
-        if (r->credential_count)
-            drop_first_credential(r);
+        drop_credentials(r);
         return;
     }
     if (!r->credential_count)
@@ -189,8 +191,20 @@ static void write_credential(const struct values *v, bool new_password, struct r
     c->clear = c->secret != NULL;
 }
 
+static bool has_routes(const struct values *v, const struct registration *r)
+{
+    bool same = v->route_set.count == r->route_count;
+    for (size_t i = 0; same && i < r->route_count; i++)
+        same = strcmp(v->route_set.items[i], r->route_set[i]) == 0;
+    return same;
+}
+
+// Another route set says where to send: a registrar that another dialect named is given up.
 static void write_routes(const struct values *v, struct registration *r)
 {
+    if (has_routes(v, r))
+        return;
+    mem_free_cstr(&r->registrar);
     for (size_t i = 0; i < r->route_count; i++)
         free(r->route_set[i]);
     r->route_count = 0;
@@ -266,25 +280,34 @@ static enum registration_transport transport_of(int64_t id)
     return TRANSPORT_UDP;
 }
 
+// Both are this dialect's own where it makes a registration or sets them anew; what another dialect made
+// keeps its default lifetime and the shape of its delays.
+static void write_times(const struct values *v, bool is_new, struct registration *r)
+{
+    int64_t expires = v->expire.set && v->expire.value > 0 ? v->expire.value : REGISTRATION_UNSET;
+    if (is_new || expires != r->expires)
+        r->default_expires = DEFAULT_EXPIRES;
+    if (is_new || v->retry_delay.value != r->retry_delay_s)
+        r->retry_shape = RETRY_FIXED;
+    r->expires = expires;
+    r->retry_delay_s = v->retry_delay.value;
+}
+
 void values_to(const struct values *v, bool new_password, struct registration *r)
 {
+    write_times(v, !r->name, r);
     set_text(&r->name, v->name);
     r->enabled = v->enabled;
-    r->scheme = v->schema_id.value == 2 ? SCHEME_SIPS : SCHEME_SIP;
-    set_text(&r->domain, v->domain);
-    set_text(&r->username, v->username);
+    dialect_set_identity(r, v->schema_id.value == 2 ? SCHEME_SIPS : SCHEME_SIP, str_of(v->username),
+                         str_of(v->domain));
     for (size_t i = 0; i < ARRAY_LEN(blank_texts); i++) {
         const char *text = *text_at(v, blank_texts[i].value);
         set_text(text_at(r, blank_texts[i].model), is_empty(text) ? NULL : text);
     }
     write_contact(v, r);
-    r->expires = v->expire.set && v->expire.value > 0 ? v->expire.value : REGISTRATION_UNSET;
-    r->default_expires = DEFAULT_EXPIRES;
     r->force_expire = v->force_expire;
     write_routes(v, r);
     r->transport = transport_of(v->transport);
-    r->retry_delay_s = v->retry_delay.value;
-    r->retry_shape = RETRY_FIXED;
     r->max_attempts = v->max_attempts.set ? v->max_attempts.value : REGISTRATION_UNSET;
     r->pop = v->pop ? v->pop : REGISTRATION_UNSET;
     r->node = v->node ? v->node : REGISTRATION_UNSET;

@@ -15,9 +15,9 @@ void values_done(struct values *v);
 // shown_password NULL: the mask where one is set.
 void values_of(struct values *ret_init, const struct registration *r, const char *shown_password);
 
-// Puts the values into r, which is what was stored before, or initialised. new_password false: credentials
-// keep the secret they have; else auth_password is the new one in clear. What this dialect does not know
-// stays as it is.
+// Puts the values into r, which is what was stored before, or initialised and without a name. new_password
+// false: credentials keep the secret they have; else auth_password is the new one in clear. What this dialect
+// does not know stays as it is.
 void values_to(const struct values *v, bool new_password, struct registration *r);
 
 #endif

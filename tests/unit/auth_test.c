@@ -7,11 +7,13 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <jwt.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 // cmocka needs those above
 #include <cmocka.h>
@@ -184,6 +186,39 @@ static void passwords_are_checked_off_the_loop(void **state)
     event_base_free(base);
 }
 
+static void count_answer(void *arg, bool matches)
+{
+    struct answer *a = arg;
+    a->count += !matches;
+}
+
+static uint64_t now_ms(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+// The worker is faster than the loop here, which asks for more before it looks what came back.
+static void every_check_that_is_taken_is_answered(void **state)
+{
+    (void)state;
+    struct event_base *base = event_base_new();
+    struct password_worker *w = password_worker_start();
+    struct password_client *c = password_client_new(w, base);
+    struct answer a = {.base = base};
+    int taken = 0;
+    for (uint64_t end = now_ms() + 300; taken < 600 && now_ms() < end; (void)sched_yield())
+        taken += password_check(c, "no hash", STR_LIT("x"), count_answer, &a);
+    for (uint64_t end = now_ms() + 5000; a.count < taken && now_ms() < end; (void)sched_yield())
+        (void)event_base_loop(base, EVLOOP_NONBLOCK);
+    assert_int_equal(a.count, taken);
+    assert_true(password_check(c, "no hash", STR_LIT("x"), count_answer, &a));
+    password_client_free(c);
+    password_worker_stop(w);
+    event_base_free(base);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -192,6 +227,7 @@ int main(void)
         cmocka_unit_test(an_issued_token_verifies_until_it_expires),
         cmocka_unit_test(only_hs256_for_our_audience_is_taken),
         cmocka_unit_test(passwords_are_checked_off_the_loop),
+        cmocka_unit_test(every_check_that_is_taken_is_answered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -208,6 +208,22 @@ static void what_is_idle_longest_makes_room(void **state)
     throttle_free(t);
 }
 
+// One host that asks for many names that nobody has must not free another name of what it owes.
+static void asking_pushes_out_nobody_who_owes(void **state)
+{
+    (void)state;
+    struct throttle *t = make(0, 2);
+    struct buf name cleanup(buf_done) = BUF_INIT;
+    fail_logins(t, "ann", "192.0.2.1", 2);
+    for (unsigned i = 0; i < 3 * 16 * 8192; i++) {
+        buf_clear(&name);
+        buf_addf(&name, "nobody-%u", i);
+        assert_true(throttle_login(t, buf_str(&name), STR_LIT("192.0.2.66"), START).passes);
+    }
+    assert_false(may_try(t, "ann", "192.0.2.9", START));
+    throttle_free(t);
+}
+
 struct crowd {
     struct throttle *throttle;
     atomic_uint passed;
@@ -251,6 +267,7 @@ int main(void)
         cmocka_unit_test(an_ipv6_host_is_one_whatever_address_of_its_network_it_takes),
         cmocka_unit_test(a_clock_that_goes_back_gives_nothing_away),
         cmocka_unit_test(what_is_idle_longest_makes_room),
+        cmocka_unit_test(asking_pushes_out_nobody_who_owes),
         cmocka_unit_test(threads_share_one_bucket),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -30,8 +30,9 @@ struct password_client {
     struct password_worker *worker;
     struct mailbox *answers;
     struct event *event;
-    atomic_uint refs; // the owner and every job under way
-    bool closed;      // loop thread only
+    atomic_uint refs;   // the owner and every job under way
+    bool closed;        // loop thread only, as is:
+    unsigned under_way; // checks whose answers were not given yet
 };
 
 struct password_worker {
@@ -82,7 +83,7 @@ static void *run(void *arg)
             struct password_client *c = j->client;
             check(j);
             if (mailbox_push(c->answers, j))
-                job_free(j); // cannot be: a client has no more jobs than its mailbox holds
+                job_free(j); // cannot be: see password_check
             client_unref(c);
         }
     }
@@ -121,6 +122,7 @@ static void on_answers(evutil_socket_t fd, short what, void *arg)
     void *item;
     while (mailbox_pop(c->answers, &item, 1)) {
         struct job *j = item;
+        c->under_way--;
         if (!c->closed)
             j->fn(j->arg, j->matches);
         job_free(j);
@@ -146,16 +148,22 @@ void password_client_free(struct password_client *c)
     client_unref(c);
 }
 
+// A client has no more checks under way than its mailbox holds answers: a loop that was busy meanwhile finds
+// them all there.
 bool password_check(struct password_client *c, const char *hash, struct str password, password_fn *fn,
                     void *arg)
 {
+    if (c->under_way == QUEUE)
+        return false;
     struct job *j = mem_alloc(sizeof(*j));
     *j = (struct job){.client = c, .hash = mem_dup_cstr(hash), .fn = fn, .arg = arg};
     j->password = str_dup(password);
     j->password_bytes = password.n;
     (void)atomic_fetch_add(&c->refs, 1);
-    if (mailbox_push(c->worker->jobs, j) == 0)
+    if (mailbox_push(c->worker->jobs, j) == 0) {
+        c->under_way++;
         return true;
+    }
     (void)atomic_fetch_sub(&c->refs, 1);
     job_free(j);
     return false;

@@ -116,29 +116,40 @@ static struct str address_key(struct str address, unsigned char scratch[16])
     return str_of_bytes(scratch, 8);
 }
 
-// The bucket with what has flowed in since, now the most recently used of its shard; a new one is full.
-static struct bucket *look(struct shard *s, const unsigned char *key, const struct rate *r, uint64_t now_us)
+static struct bucket *add(struct shard *s, const unsigned char *key, const struct rate *r, uint64_t now_us)
 {
-    struct bucket *b = NULL;
-    HASH_FIND(hh, s->table, key, KEY_BYTES, b);
-    if (!b) {
-        if (s->count == SHARD_BUCKETS)
-            drop(s, TAILQ_FIRST(&s->by_use));
-        b = mem_alloc(sizeof(*b));
-        memcpy(b->key, key, KEY_BYTES);
-        b->level = (int64_t)r->most;
-        b->seen_us = now_us;
-        HASH_ADD(hh, s->table, key, KEY_BYTES, b);
-        s->count++;
-    } else {
-        TAILQ_REMOVE(&s->by_use, b, link);
-    }
+    if (s->count == SHARD_BUCKETS)
+        drop(s, TAILQ_FIRST(&s->by_use));
+    struct bucket *b = mem_alloc(sizeof(*b));
+    memcpy(b->key, key, KEY_BYTES);
+    b->level = (int64_t)r->most;
+    b->seen_us = now_us;
+    HASH_ADD(hh, s->table, key, KEY_BYTES, b);
     TAILQ_INSERT_TAIL(&s->by_use, b, link);
+    s->count++;
+    return b;
+}
+
+static void fill(struct bucket *b, const struct rate *r, uint64_t now_us)
+{
     uint64_t passed_us = now_us > b->seen_us ? now_us - b->seen_us : 0;
     uint64_t full_us = (1 + DEBT_MOST) * r->most / r->per_period;
     b->level += (int64_t)((passed_us < full_us ? passed_us : full_us) * r->per_period);
     b->level = b->level < (int64_t)r->most ? b->level : (int64_t)r->most;
     b->seen_us = now_us > b->seen_us ? now_us : b->seen_us;
+}
+
+// The bucket with what has flowed in since, now the most recently used of its shard. NULL: there is none,
+// which is as good as a full one.
+static struct bucket *find(struct shard *s, const unsigned char *key, const struct rate *r, uint64_t now_us)
+{
+    struct bucket *b = NULL;
+    HASH_FIND(hh, s->table, key, KEY_BYTES, b);
+    if (!b)
+        return NULL;
+    TAILQ_REMOVE(&s->by_use, b, link);
+    TAILQ_INSERT_TAIL(&s->by_use, b, link);
+    fill(b, r, now_us);
     return b;
 }
 
@@ -169,7 +180,10 @@ static struct throttle_answer use(struct throttle *t, enum kind kind, struct str
     int64_t asked = (int64_t)(parts < r.most ? parts : r.most); // more than it holds could never pass
     int64_t lowest = -(int64_t)(DEBT_MOST * r.most);
     (void)pthread_mutex_lock(&s->lock);
-    struct bucket *b = look(s, key, &r, now_us);
+    struct bucket full = {.level = (int64_t)r.most}, *b = find(s, key, &r, now_us);
+    // Asking makes no bucket: else names that nobody has, asked for, would push those out that owe.
+    if (!b)
+        b = what == ASK ? &full : add(s, key, &r, now_us);
     struct throttle_answer answer = answer_of(b, &r, asked);
     if (what == OWE || (what == TAKE && answer.passes)) {
         b->level = b->level - asked > lowest ? b->level - asked : lowest;

@@ -34,7 +34,8 @@ def test_it_names_every_route_of_the_dialect_and_no_other(document):
 
 
 def test_what_it_describes_is_there(document, world, api):
-    for method, path in sorted(described(document)):
+    """Of the Yeti dialect and the gateway itself: others say 404 of an account that is not there before anything else."""
+    for method, path in sorted((m, p) for m, p in described(document) if p.startswith(PREFIX) or "{" not in p):
         answer = api.call(method.upper(), path.replace("{id}", "1").replace("{relationship}", "pop"),
                           headers={"Authorization": None}, prefix="")
         assert answer.status != 404, (method, path)

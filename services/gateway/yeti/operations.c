@@ -54,7 +54,7 @@ static void refuse_taken(struct call *c, size_t item)
     const struct operations *o = c->work;
     for (size_t i = 0; i < o->subject_count; i++)
         if (o->subjects[i].item == item)
-            operations_refuse_name(c, o, o->subjects[i].named_by);
+            operations_refuse_name(c, o->subjects[i].named_by);
     answer_errors(c);
 }
 

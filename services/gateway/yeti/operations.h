@@ -55,6 +55,6 @@ void operations_done(struct operations *o);
 bool operations_apply(struct call *c, struct operations *o);
 void operations_forget(struct operations *o); // what apply made and what was read, for another try
 // The name of the operation's registration was taken by somebody else.
-void operations_refuse_name(struct call *c, const struct operations *o, size_t n);
+void operations_refuse_name(struct call *c, size_t n);
 
 #endif

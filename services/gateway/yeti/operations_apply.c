@@ -24,9 +24,8 @@ static bool is_taken(const struct operations *o, const struct subject *s, const 
     return other && other != s;
 }
 
-void operations_refuse_name(struct call *c, const struct operations *o, size_t n)
+void operations_refuse_name(struct call *c, size_t n)
 {
-    (void)o;
     operations_point(&c->errors, n, "");
     errors_add_invalid(&c->errors, POINTER_ATTRIBUTE, attribute_at(ATTRIBUTE_NAME)->name, MESSAGE_TAKEN);
 }
@@ -61,7 +60,7 @@ static bool put(struct call *c, struct operations *o, size_t n, struct registrat
     bool renamed = !s->lives || strcmp(s->now.name, take_made->name) != 0;
     if (renamed && is_taken(o, s, take_made->name)) {
         registration_done(take_made);
-        operations_refuse_name(c, o, n);
+        operations_refuse_name(c, n);
         return false;
     }
     if (s->lives)

@@ -1,11 +1,16 @@
 """/openapi.json describes what is served: the same paths and methods, references that lead somewhere, schemas that fit."""
 import json
 import re
+import sys
 import urllib.request
 
 import jsonschema
 import pytest
 from conftest import PREFIX, ROOT
+from openapi_document import Document
+
+sys.path.append(str(ROOT / "services/gateway"))
+import openapi_embed  # noqa: E402
 
 METHODS = {"GET": ["get"], "POST": ["post"], "CHANGE": ["put", "patch"], "DELETE": ["delete"]}
 
@@ -17,28 +22,155 @@ def document(world):
         return json.load(answer)
 
 
-def described(document):
+@pytest.fixture(scope="module")
+def read(document):
+    return Document(document)
+
+
+def described(document, prefix=""):
     return {(method, path) for path, item in document["paths"].items() for method in item
-            if method in ("get", "put", "post", "patch", "delete")}
+            if method in ("get", "put", "post", "patch", "delete") and path.startswith(prefix)}
 
 
-def test_it_names_every_route_of_the_dialect_and_no_other(document):
-    table = (ROOT / "services/gateway/yeti/routes.c").read_text()
-    routes = re.findall(r'^\s+\{(\w+), "([^"]+)", TYPE_', table, re.M)
+def source(path):
+    return (ROOT / "services/gateway" / path).read_text()
+
+
+def test_it_names_every_route_of_yeti_and_no_other(document):
+    routes = re.findall(r'^\s+\{(\w+), "([^"]+)", TYPE_', source("yeti/routes.c"), re.M)
     assert len(routes) > 20
     served = set()
     for methods, pattern in routes:
         path = PREFIX + "/" + pattern.replace(":id", "{id}").replace(":rel", "{relationship}")
         served |= {(method, path) for method in METHODS[methods]}
-    assert {(m, p) for m, p in described(document) if p.startswith(PREFIX)} == served
+    assert described(document, PREFIX) == served
 
 
-def test_what_it_describes_is_there(document, world, api):
-    """Of the Yeti dialect and the gateway itself: others say 404 of an account that is not there before anything else."""
-    for method, path in sorted((m, p) for m, p in described(document) if p.startswith(PREFIX) or "{" not in p):
-        answer = api.call(method.upper(), path.replace("{id}", "1").replace("{relationship}", "pop"),
-                          headers={"Authorization": None}, prefix="")
-        assert answer.status != 404, (method, path)
+def test_it_names_every_route_of_voximplant_and_no_other(document):
+    methods = re.findall(r'^\s+\{"(\w+)", ', source("voximplant/methods.c"), re.M)
+    assert len(methods) == 5
+    assert described(document, "/platform_api") == {
+        (m, path) for m in ("get", "post") for path in ["/platform_api"] + [f"/platform_api/{name}" for name in methods]}
+
+
+def test_it_names_every_route_of_kazoo_and_no_other(document):
+    """POST stands for any verb, so it stands where DELETE does."""
+    rows = re.findall(r'\{"([^"]+)",\s+ACCESS_(\w+),(.*?)"[A-Z, ]+"\}', source("kazoo/routes.c"), re.S)
+    assert len(rows) == 9
+    served = set()
+    for pattern, access, verbs in rows:
+        path = pattern.replace("{U}", "{sip_username}")
+        of = ["/v2/accounts/{account_id}/", "/v2/account/"] if access == "ACCOUNT" else ["/v2/"]
+        methods = [m.lower() for m in re.findall(r"HTTP_(GET|PUT|DELETE)", verbs)]
+        methods += ["post"] if "delete" in methods and access == "ACCOUNT" else []
+        served |= {(m, prefix + path) for m in methods for prefix in of}
+    assert described(document, "/v2") == served
+
+
+def test_it_names_every_route_of_ribbon_and_no_other(document):
+    rows = re.findall(r'\.name = "(\w+)",\s*\.(parent|child) = "(\w+)"', source("ribbon/fields.c"))
+    assert len(rows) == 6
+    served = {("post", "/rest/login"), ("post", "/rest/logout")}
+    for name, kind, other in rows:
+        path = f"/rest/{other}/{{table}}/{name}" if kind == "parent" else f"/rest/{name}"
+        id = "row" if kind == "parent" else "table"
+        served |= {("get", path)} | {(m, f"{path}/{{{id}}}") for m in ("get", "put", "post", "delete")}
+    assert described(document, "/rest") == served
+
+
+@pytest.mark.parametrize("table,schema", [
+    ("contact_table_fields", "ContactTable"), ("listed_table_fields", "ServerTable"), ("listed_table_fields", "CredentialTable"),
+    ("entry_fields", "Entry"), ("server_fields", "Server"), ("auth_fields", "Credential")])
+def test_it_has_the_fields_of_ribbon_with_their_bounds(document, table, schema):
+    text = re.search(rf"{table}\[\] = \{{(.*?)\}};", source("ribbon/fields.c"), re.S).group(1)
+    text = text.replace("DESCRIPTION", 'TEXT("Description", 64)', 1) if table.endswith("table_fields") else text
+    text = re.sub(r"\bSEQUENCE\b(?!\])", 'IDS("Sequence")', text)
+    text = re.sub(r"SLOT\((\d)\)", r'NUMBER("TTL\1", "64", 0, NUMBER_MAX) NUMBER("Q\1", "100", 0, 100) TEXT("URI\1", 512)', text)
+    properties = document["components"]["schemas"][f"Ribbon{schema}Fields"]["properties"]
+    assert list(properties) == re.findall(r'(?:\.name = |TEXT\(|NUMBER\(|ENUM\(|IDS\()"(\w+)"', text)
+    for name, default, low, high in re.findall(r'NUMBER\("(\w+)", "(\d+)", (\d+), (\w+)\)', text):
+        bounds = properties[name]
+        high = 2147483647 if high == "NUMBER_MAX" else int(high)
+        assert (bounds["default"], bounds["minimum"], bounds["maximum"]) == (int(default), int(low), high), name
+    for name, default, choices in re.findall(r'ENUM\("(\w+)", "(\d+)", "([\d,]+)"\)', text):
+        assert (properties[name]["default"], properties[name]["enum"]) == (int(default), [int(c) for c in choices.split(",")]), name
+    for name, length in re.findall(r'TEXT\("(\w+)", (\d+)\)', text):
+        assert properties[name]["maxLength"] == int(length), name
+
+
+def test_it_has_the_error_codes_of_voximplant_and_ribbon(document):
+    schemas = document["components"]["schemas"]
+    codes = [int(n) for n in re.findall(r"CODE_\w+ = (\d+)", source("voximplant/codes.h"))]
+    assert schemas["VoxFault"]["properties"]["code"]["enum"] == [c for c in codes if c]
+    apps = {int(n) for n in re.findall(r"APP_\w+ = (\d+)", source("ribbon/codes.h"))}
+    entry = schemas["RibbonError"]["properties"]["status"]["properties"]["app_status"]["properties"]["app_status_entry"]
+    assert set(entry["properties"]["code"]["enum"]) == apps
+
+
+def test_every_operation_is_whole(document, read):
+    tags = {tag["name"] for tag in document["tags"]}
+    schemes = set(document["components"]["securitySchemes"])
+    seen = 0
+    for o in read.operations():
+        seen += 1
+        assert o.node["summary"] and set(o.node["tags"]) <= tags and len(o.node["tags"]) == 1, o.key
+        assert all(set(choice) <= schemes for choice in o.node["security"]), o.key
+        named = [p["name"] for p in o.parameters_in("path")]
+        assert sorted(named) == sorted(re.findall(r"\{(\w+)\}", o.path)) and all(p["required"] for p in o.parameters_in("path")), o.key
+        pairs = [(p["in"], p["name"]) for p in o.parameters]
+        assert len(pairs) == len(set(pairs)), o.key
+        assert "4XX" in o.responses and all(r["description"] for r in o.responses.values()), o.key
+    assert seen > 100
+
+
+def test_schemas_are_schemas(document, read):
+    for name, schema in document["components"]["schemas"].items():
+        jsonschema.Draft202012Validator.check_schema(read.plain(schema) if name else None)
+
+
+def test_examples_fit_their_schemas(read):
+    """A form's values are texts, so those of numbers may be written as such."""
+    seen = 0
+    for o in read.operations():
+        shown = [(p["schema"], p["example"]) for p in o.parameters if "example" in p]
+        shown += [(m["schema"], m["example"]) for m in o.media.values() if "example" in m]
+        for schema, example in shown:
+            seen += 1
+            for value in example if isinstance(example, list) else [example]:
+                assert read.misfit(schema, value) is None, (o.key, example, read.misfit(schema, value))
+    assert seen > 60
+
+
+def test_property_examples_fit_their_properties(read):
+    def walk(node):
+        if isinstance(node, dict):
+            for value in node.get("examples", []) if isinstance(node.get("examples"), list) else []:
+                assert read.misfit(node, value) is None, (node, value)
+        for child in node.values() if isinstance(node, dict) else node if isinstance(node, list) else []:
+            walk(child)
+    walk(read.plain(read.raw["components"]["schemas"]))
+
+
+PART = {"paths": {"/a": {"get": {"responses": {"200": {}}}}}, "components": {"schemas": {"A": {}}}, "tags": [{"name": "t"}]}
+
+
+@pytest.mark.parametrize("other,cause", [
+    ({"paths": {"/a": {}}}, "path /a stands twice"), ({"components": {"schemas": {"A": {}}}}, "schemas A stands twice"),
+    ({"tags": [{"name": "t"}]}, "a tag stands twice"), ({"info": {}}, "a part may not have info"),
+    ({"components": {"shapes": {}}}, "components may not have shapes")])
+def test_parts_that_do_not_go_together_are_not_joined(other, cause):
+    with pytest.raises(openapi_embed.JoinError, match=cause):
+        openapi_embed.join([PART, other])
+
+
+def test_what_a_part_says_once_is_said_by_each_of_its_operations():
+    other = {"security": [{"s": []}], "x-responses": {"4XX": {"a": 1}, "200": {"a": 2}},
+             "paths": {"/b": {"get": {"responses": {"200": {"own": 1}}}, "put": {"security": [], "responses": {}}}}}
+    whole = openapi_embed.join([PART, other])
+    assert whole["paths"]["/a"] == PART["paths"]["/a"]
+    assert whole["paths"]["/b"] == {"get": {"responses": {"4XX": {"a": 1}, "200": {"own": 1}}, "security": [{"s": []}]},
+                                    "put": {"responses": {"4XX": {"a": 1}, "200": {"a": 2}}, "security": []}}
+    assert "security" not in whole and "x-responses" not in whole
 
 
 def test_every_reference_leads_somewhere(document):

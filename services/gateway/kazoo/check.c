@@ -1,7 +1,6 @@
 // See check.h.
 #include "services/gateway/kazoo/check.h"
 
-#include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "services/gateway/kazoo/answer.h"
 
@@ -44,15 +43,18 @@ static const struct principal *next_user(struct call *c)
     return NULL;
 }
 
+// An account is one, by whichever of its names and in whatever case of it it is tried.
+static struct str counted_name(const struct check *check)
+{
+    return check->account ? str_of(check->account->name) : check->name;
+}
+
 static void finish(struct call *c, const struct principal *p)
 {
     struct work *w = c->work;
-    struct buf scratch cleanup(buf_done) = BUF_INIT;
-    const struct dialect_shared *shared = c->kazoo->shared;
     void (*done)(struct call *, const struct principal *) = w->check.done;
     if (!p)
-        throttle_login_failed(shared->throttle, w->check.name, dialect_client(shared, c->call.http, &scratch),
-                              clock_monotonic_us());
+        dialect_login_failed(c->kazoo->shared, c->call.http, counted_name(&w->check));
     work_free(w);
     c->work = NULL;
     done(c, p);
@@ -97,10 +99,7 @@ static void fold(char *text)
 
 void kazoo_check_credentials(struct call *c, const struct check *check)
 {
-    struct buf scratch cleanup(buf_done) = BUF_INIT;
-    const struct dialect_shared *shared = c->kazoo->shared;
-    struct throttle_answer may = throttle_login(
-        shared->throttle, check->name, dialect_client(shared, c->call.http, &scratch), clock_monotonic_us());
+    struct throttle_answer may = dialect_throttle_login(c->kazoo->shared, c->call.http, counted_name(check));
     if (!may.passes) {
         c->tokens_held = may;
         kazoo_answer_problem(c, PROBLEM_TOO_MANY, STR_NONE);

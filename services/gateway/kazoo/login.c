@@ -1,5 +1,4 @@
 // PUT /user_auth and PUT /api_auth (contract 2.1): credentials or a key for a session.
-#include "common/base/clock.h"
 #include "services/gateway/kazoo/access.h"
 #include "services/gateway/kazoo/answer.h"
 #include "services/gateway/kazoo/check.h"
@@ -70,10 +69,7 @@ void kazoo_user_auth_run(struct call *c)
 
 void kazoo_api_auth_run(struct call *c)
 {
-    struct throttle *throttle = c->kazoo->shared->throttle;
-    struct buf scratch cleanup(buf_done) = BUF_INIT;
     struct str key = member(c, "api_key");
-    struct str client = dialect_client(c->kazoo->shared, c->call.http, &scratch);
     if (!key.n) {
         kazoo_answer_problem(c, PROBLEM_REQUIRED, STR_LIT("api_key"));
         return;
@@ -81,7 +77,7 @@ void kazoo_api_auth_run(struct call *c)
     if (!take_tokens(c))
         return;
     // counted by address alone: a key has no name that somebody could shut out by failing
-    struct throttle_answer may = throttle_login(throttle, client, client, clock_monotonic_us());
+    struct throttle_answer may = dialect_throttle_login(c->kazoo->shared, c->call.http, STR_NONE);
     if (!may.passes) {
         c->tokens_held.wait_ms = may.wait_ms;
         kazoo_answer_problem(c, PROBLEM_TOO_MANY, STR_NONE);
@@ -92,6 +88,6 @@ void kazoo_api_auth_run(struct call *c)
         kazoo_session_begin(c, p);
         return;
     }
-    throttle_login_failed(throttle, client, client, clock_monotonic_us());
+    dialect_login_failed(c->kazoo->shared, c->call.http, STR_NONE);
     kazoo_answer_problem(c, PROBLEM_NO_API_KEY, key);
 }

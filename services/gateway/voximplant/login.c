@@ -1,5 +1,6 @@
 // See login.h. Failures are counted by address alone: every request carries its credentials, and counting by
-// account would let a stranger lock the account's own tools out.
+// account would let a stranger lock the account's own tools out. Nor is the address counted as a name, which
+// a stranger could give as his to another dialect.
 #include "services/gateway/voximplant/login.h"
 
 #include "common/base/clock.h"
@@ -34,9 +35,9 @@ static bool bearer(const struct http_request *r, struct str *ret)
     return true;
 }
 
-static void count_failure(struct call *c, struct str address)
+static void count_failure(struct call *c)
 {
-    throttle_login_failed(c->vox->shared->throttle, address, address, clock_monotonic_us());
+    dialect_login_failed(c->vox->shared, c->base.http, STR_NONE);
 }
 
 static bool take_account(struct call *c, const struct principal *p, uint64_t number)
@@ -53,20 +54,20 @@ static bool take_account(struct call *c, const struct principal *p, uint64_t num
     return true;
 }
 
-static bool with_token(struct call *c, struct str token, struct str address)
+static bool with_token(struct call *c, struct str token)
 {
     struct key_token key;
     enum token_problem problem = key_token_verify(token, c->base.principals, clock_wall_ms() / 1000, &key);
     if (problem == TOKEN_GOOD)
         return take_account(c, key.principal, key.issuer);
     if (problems[problem].counts)
-        count_failure(c, address);
+        count_failure(c);
     vox_answer_error(c, problems[problem].code, "%s", problems[problem].sentence);
     return false;
 }
 
 // Deprecated by Voximplant, and still what older tools send: account_id and api_key among the parameters.
-static bool with_api_key(struct call *c, struct str address)
+static bool with_api_key(struct call *c)
 {
     struct str api_key = vox_params_get(&c->params, "api_key");
     uint64_t number = 0;
@@ -79,7 +80,7 @@ static bool with_api_key(struct call *c, struct str address)
     }
     const struct principal *p = principals_by_api_key(c->base.principals, api_key);
     if (!p || !vox_params_id(&c->params, "account_id", &number, &fault) || !number) {
-        count_failure(c, address);
+        count_failure(c);
         vox_answer_error(c, CODE_AUTHORIZATION_FAILED, "The account_id or the api_key is wrong.");
         return false;
     }
@@ -89,15 +90,14 @@ static bool with_api_key(struct call *c, struct str address)
 static bool identify(struct call *c, struct str address)
 {
     struct str token;
-    struct throttle_answer t =
-        throttle_login(c->vox->shared->throttle, address, address, clock_monotonic_us());
+    struct throttle_answer t = dialect_throttle_login(c->vox->shared, c->base.http, STR_NONE);
     if (!t.passes) {
         vox_answer_error(c, CODE_RATE_LIMIT_EXCEED, "Too many failed authentications; try again in %u s.",
                          t.wait_ms / 1000 + 1);
         return false;
     }
     (void)dialect_principals(&c->base, c->vox->shared);
-    bool known = bearer(c->base.http, &token) ? with_token(c, token, address) : with_api_key(c, address);
+    bool known = bearer(c->base.http, &token) ? with_token(c, token) : with_api_key(c);
     if (known && !principal_allows_ip(c->base.principal, address)) {
         vox_answer_error(c, CODE_AUTHORIZATION_FAILED, "The key may not be used from this address.");
         return false;
@@ -107,10 +107,7 @@ static bool identify(struct call *c, struct str address)
 
 static bool in_rate(struct call *c)
 {
-    struct buf who cleanup(buf_done) = BUF_INIT;
-    buf_addf(&who, "%s/%s", c->base.principal->account->name, c->base.principal->username);
-    struct throttle_answer t =
-        throttle_request(c->vox->shared->throttle, buf_str(&who), 1, clock_monotonic_us());
+    struct throttle_answer t = dialect_throttle(c->vox->shared, &c->base, 1);
     if (!t.passes)
         vox_answer_error(c, CODE_RATE_LIMIT_EXCEED, "Too many requests; try again in %u ms.", t.wait_ms);
     return t.passes;

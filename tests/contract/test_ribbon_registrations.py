@@ -215,6 +215,14 @@ def test_6_5_an_expression_that_costs_too_much_matches_nothing(ribbon):
     assert users(derive(ribbon, entry, {"RemoteAuthorizationTableID": "4"})) == [(None, "good")]
 
 
+def test_6_5_of_many_expressions_the_first_hundred_are_tried(ribbon):
+    for row in range(1, 102):
+        credential(ribbon, row, f"u{row}", FromURIUserMatch="1", MatchRegex="^4001$" if row in (100, 101) else "^x")
+    credential(ribbon, 102, "4001")
+    found = users(derive(ribbon, row={"RemoteAuthorizationTableID": "4"}))
+    assert found == [(None, "u100"), (None, "4001")]
+
+
 def test_6_5_the_sequence_comes_first(ribbon):
     for row in (1, 2, 3, 4):
         credential(ribbon, row, "4001", Realm=f"r{row}")

@@ -86,6 +86,12 @@ def test_1_a_raw_telephone_number_keeps_its_plus(ribbon):
     assert answer.item["URI1"] == "sip:+1@h"
 
 
+@pytest.mark.parametrize("pairs,error", [(256, None), (257, 20038)])
+def test_1_more_pairs_than_anybody_needs_are_refused(ribbon, pairs, error):
+    body = "&".join(["x=y"] * (pairs - 1) + ["Description=d"])
+    assert ribbon.call("PUT", path(CONTACT, 1), body).app == error
+
+
 def test_1_expect_100_continue(ribbon):
     answer = ribbon.call("PUT", path(CONTACT, 1), {"Description": "c"}, headers={"Expect": "100-continue"})
     assert answer.item["Description"] == "c"

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define EXPRESSIONS_MAX 100 // tried for one entry: each may cost what match.h bounds
+
 static void set_text(char **text, struct buf *take)
 {
     free(*text);
@@ -138,11 +140,13 @@ static void set_contacts(const struct derive_input *in, struct registration *r)
 
 // ---- credentials (6.5)
 
-static bool fits(const struct fieldset *auth, const struct registration *r)
+// `*expressions`: how many may still be tried.
+static bool fits(const struct fieldset *auth, const struct registration *r, unsigned *expressions)
 {
     struct str user = str_of(r->username);
-    return fieldset_flag(auth, AUTH_MATCH) ? match_text(fieldset_text(auth, AUTH_REGEX), user)
-                                           : str_eq(fieldset_text(auth, AUTH_USER), user);
+    if (!fieldset_flag(auth, AUTH_MATCH))
+        return str_eq(fieldset_text(auth, AUTH_USER), user);
+    return *expressions && (*expressions)-- && match_text(fieldset_text(auth, AUTH_REGEX), user);
 }
 
 static char *dup_or_null(struct str text)
@@ -156,9 +160,10 @@ static uint32_t set_credentials(const struct derive_input *in, struct registrati
 {
     struct buf digested cleanup(buf_done) = BUF_INIT;
     bool unknown = false;
+    unsigned expressions = EXPRESSIONS_MAX;
     for (size_t i = 0; i < in->auth_count && r->credential_count < REGISTRATION_MAX_CREDENTIALS; i++) {
         const struct fieldset *v = in->auth[i].values;
-        if (!fits(v, r))
+        if (!fits(v, r, &expressions))
             continue;
         unknown = unknown || !in->auth[i].password;
         buf_addf(&digested, STR_FMT "\n" STR_FMT "\n" STR_FMT "\n", STR_ARG(fieldset_text(v, AUTH_REALM)),

@@ -11,6 +11,8 @@ static void open_view(struct call *c, uint64_t entry)
 {
     c->has_view = true;
     view_init(&c->view, &c->ribbon->params, call_account(c), c->id.table, entry);
+    c->view.wants_values = !c->runtime && (c->details || !c->is_collection);
+    c->view.wants_runtime = c->runtime;
 }
 
 static bool table_is_absent(const struct call *c)

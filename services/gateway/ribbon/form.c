@@ -58,6 +58,15 @@ bool form_next(struct str *rest, struct buf *name, struct buf *value)
     return true;
 }
 
+bool form_fits(struct str body)
+{
+    size_t pairs = 1;
+    for (size_t at = str_find(body, '&', 0); at < body.n && pairs <= FORM_PAIRS_MAX;
+         at = str_find(body, '&', at + 1))
+        pairs++;
+    return pairs <= FORM_PAIRS_MAX;
+}
+
 void path_split(struct str below_prefix, struct path *ret)
 {
     struct str rest = below_prefix, part;

@@ -10,6 +10,10 @@
 // it that every encoder escapes (':', '@', a blank …) was not encoded, and a telephone number keeps its plus.
 bool form_next(struct str *rest, struct buf *name, struct buf *value);
 
+// Whether a body has no more pairs than anybody needs: each costs time of a loop that others wait for.
+#define FORM_PAIRS_MAX 256
+bool form_fits(struct str body);
+
 // A path below the prefix in pieces; doubled and trailing slashes count for nothing.
 #define PATH_PARTS_MAX 4
 struct path {

@@ -4,7 +4,7 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
-#define STEPS_MAX    20000 // about a millisecond
+#define STEPS_MAX    5000 // about a tenth of a millisecond
 #define HEAP_MAX_KIB 1024
 
 static void code_free(pcre2_code **code)

@@ -1,4 +1,4 @@
-// See ribbon.h: routes. The order of checks: session, rate, resource and method, ids, query, role, then the
+// See ribbon.h: routes. The order of checks: session, rate, resource and method, query, ids, role, then the
 // handler's.
 #include "services/gateway/ribbon/ribbon.h"
 
@@ -145,6 +145,14 @@ static bool read_query(struct call *c)
     return true;
 }
 
+static bool check_body(struct call *c)
+{
+    if (form_fits(http_body(c->call.http)))
+        return true;
+    envelope_refused(c, APP_RANGE);
+    return false;
+}
+
 static bool check_role(struct call *c)
 {
     if (is_read(c) || principal_may(c->call.principal, MAY_WRITE))
@@ -157,7 +165,8 @@ static bool check_role(struct call *c)
 
 static void route(struct call *c)
 {
-    if (!find_resource(c) || !check_method(c) || !read_query(c) || !read_ids(c) || !check_role(c))
+    if (!find_resource(c) || !check_method(c) || !read_query(c) || !read_ids(c) || !check_role(c) ||
+        !check_body(c))
         return;
     bool entries = strcmp(c->resource->name, "sipregistrantentry") == 0;
     if (is_virtual(c) && (entries || strcmp(c->resource->name, "sipcontactregistrant") == 0))

@@ -2,7 +2,6 @@
 // be no name.
 #include "services/gateway/ribbon/session.h"
 
-#include "common/base/clock.h"
 #include "common/base/encode.h"
 #include "common/base/hash.h"
 #include "common/base/mem.h"
@@ -111,7 +110,7 @@ static void on_password(void *arg, bool matches)
     const struct principal *p = user_of(c, c->login);
     c->call.in_password_check = false;
     if (!matches || !p) {
-        throttle_login_failed(c->ribbon->params.shared->throttle, c->login, client, clock_monotonic_us());
+        dialect_login_failed(c->ribbon->params.shared, c->call.http, c->login);
         refuse(c, APP_LOGIN_REFUSED);
         return;
     }
@@ -125,10 +124,8 @@ static void on_password(void *arg, bool matches)
 static void check_password(struct call *c, struct str password)
 {
     const struct dialect_shared *shared = c->ribbon->params.shared;
-    struct buf scratch cleanup(buf_done) = BUF_INIT;
     const struct principal *p = user_of(c, c->login);
-    struct throttle_answer t =
-        throttle_login(shared->throttle, c->login, client_of(c, &scratch), clock_monotonic_us());
+    struct throttle_answer t = dialect_throttle_login(shared, c->call.http, c->login);
     if (!t.passes) {
         envelope_app_http(c, 429, APP_FAILURE, "Too many failed logins; come again later.", NULL);
         return;
@@ -148,6 +145,8 @@ static bool read_login(struct call *c, size_t *ret_name_bytes)
     struct buf user cleanup(buf_done) = BUF_INIT, password cleanup(wipe) = BUF_INIT;
     bool has_user = false, has_password = false;
     struct str rest = http_body(c->call.http);
+    if (!form_fits(rest))
+        return false;
     while (form_next(&rest, &name, &value)) {
         bool is_user = str_eq_cstr(buf_str(&name), "Username");
         if (!is_user && !str_eq_cstr(buf_str(&name), "Password"))
@@ -201,14 +200,6 @@ static void answer_no_session(struct call *c)
     envelope_app(c, APP_NO_SESSION, NULL);
 }
 
-static bool in_rate(struct call *c)
-{
-    struct buf who cleanup(buf_done) = BUF_INIT;
-    buf_addf(&who, "%s/%s", c->call.account->name, c->call.principal->username);
-    return throttle_request(c->ribbon->params.shared->throttle, buf_str(&who), 1, clock_monotonic_us())
-        .passes;
-}
-
 // The session's user as far as the present principals still know it.
 static bool take_session(struct call *c, struct str value)
 {
@@ -235,7 +226,7 @@ static void on_value(void *arg, int rc, struct str value, const struct error *er
         envelope_failure(c, rc, err);
     else if (rc || !take_session(c, value))
         answer_no_session(c);
-    else if (!in_rate(c))
+    else if (!dialect_throttle(c->ribbon->params.shared, &c->call, 1).passes)
         envelope_app_http(c, 429, APP_FAILURE, "Too many requests; come again later.", NULL);
     else
         next(c);

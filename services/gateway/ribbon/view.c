@@ -20,7 +20,7 @@ static void forget(struct view *v)
 {
     for (size_t i = 0; i < v->count; i++) {
         fieldset_done(&v->entries[i].values);
-        for (size_t k = 0; k < v->entries[i].registrations; k++)
+        for (size_t k = 0; v->entries[i].runtime && k < v->entries[i].registrations; k++)
             runtime_done(&v->entries[i].runtime[k]);
         free(v->entries[i].runtime);
     }
@@ -96,7 +96,7 @@ static void overlay(struct view *v, struct view_entry *e, const struct link *l, 
 
 static void add_runtime(struct view_entry *e, const struct store_record *record, const struct link *l)
 {
-    size_t at = e->registrations++;
+    size_t at = e->registrations - 1;
     e->runtime = mem_resize(e->runtime, e->registrations, sizeof(*e->runtime));
     while (at && row_id_compare(e->runtime[at - 1].server, l->server) > 0) {
         e->runtime[at] = e->runtime[at - 1];
@@ -111,8 +111,11 @@ static void take(struct view *v, const struct store_record *record)
     struct view_entry *e = link_read(record->reg.labels, &l) ? find(v, l.entry.row) : NULL;
     if (!e || l.entry.table != v->plan.table)
         return;
-    overlay(v, e, &l, &record->reg);
-    add_runtime(e, record, &l);
+    e->registrations++;
+    if (v->wants_values)
+        overlay(v, e, &l, &record->reg);
+    if (v->wants_runtime)
+        add_runtime(e, record, &l);
 }
 
 static void find_gone(struct view *v)

@@ -38,16 +38,17 @@ void runtime_write(struct buf *out, const struct runtime *items, size_t count);
 
 struct view_entry {
     uint64_t id;
-    struct fieldset values;  // effective
-    struct row_id first;     // server row whose registration `values` are overlaid with; table 0: none
-    struct runtime *runtime; // ascending by server row
-    size_t registrations;    // and as many of `runtime`
+    struct fieldset values; // effective
+    struct row_id first;    // server row whose registration `values` are overlaid with; table 0: none
+    size_t registrations;
+    struct runtime *runtime; // as many, ascending by server row; NULL where not wanted
     bool is_gone;            // all that it had made was deleted through another dialect
 };
 
 struct view {
     struct plan plan;
-    struct view_entry *entries; // ascending by id
+    bool wants_values, wants_runtime; // set before it runs; a list of links needs neither
+    struct view_entry *entries;       // ascending by id
     size_t count;
     struct store_walk *walk;
     reader_fn *fn;

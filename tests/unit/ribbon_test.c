@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -83,6 +84,27 @@ static void matches_within_a_bound(void **state)
     assert_false(match_text(STR_LIT("^(a+)+$"), str_of(text)));
 }
 
+static double cpu_ms(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
+// Each of 500 starts takes nearly as many steps as one start may.
+static void the_bound_is_that_of_all_starts_together(void **state)
+{
+    char text[501] = {0};
+    (void)state;
+    memset(text, 'a', sizeof(text) - 1);
+    double began = cpu_ms();
+    for (int i = 0; i < 10; i++)
+        assert_false(match_text(STR_LIT("a?a?a?a?a?a?a?a?a?a?[bc]"), str_of(text)));
+    assert_true(cpu_ms() - began < 100);
+    assert_true(match_text(STR_LIT("a{20}$"), str_of(text)));
+    assert_true(match_text(STR_LIT("^.*a.*$"), str_of(text)));
+}
+
 // ---- links
 
 static void keeps_labels_of_others_and_reads_its_own(void **state)
@@ -92,20 +114,21 @@ static void keeps_labels_of_others_and_reads_its_own(void **state)
                      .made = {.of = {1, 2, 3, 4, 5, 6, 0xffffffff}},
                      .turn = 4},
                 back;
-    struct buf text cleanup(buf_done) = BUF_INIT;
+    struct registration r;
     (void)state;
-    link_write(
-        &text,
-        "{\"yeti\":{\"a\":1},\"index\":{\"app\":\"x\",\"ribbon-entry\":\"9:9\"},\"ribbon\":{\"old\":true}}",
-        &l);
-    assert_non_null(strstr(text.p, "\"yeti\":{\"a\":1}"));
-    assert_non_null(strstr(text.p, "\"app\":\"x\""));
-    assert_null(strstr(text.p, "9:9"));
-    assert_non_null(strstr(text.p, "\"ribbon-entry\":\"3:1\",\"ribbon-table\":\"3\""));
-    assert_true(link_read(text.p, &back));
+    registration_init(&r);
+    r.labels = mem_dup_cstr(
+        "{\"yeti\":{\"a\":1},\"index\":{\"app\":\"x\",\"ribbon-entry\":\"9:9\"},\"ribbon\":{\"old\":true}}");
+    link_store(&l, &r);
+    assert_non_null(strstr(r.labels, "\"yeti\":{\"a\":1}"));
+    assert_non_null(strstr(r.labels, "\"app\":\"x\""));
+    assert_null(strstr(r.labels, "9:9"));
+    assert_non_null(strstr(r.labels, "\"ribbon-entry\":\"3:1\",\"ribbon-table\":\"3\""));
+    assert_true(link_read(r.labels, &back));
     assert_int_equal(row_id_compare(back.server, l.server), 0);
     assert_memory_equal(back.made.of, l.made.of, sizeof(l.made.of));
     assert_int_equal(back.turn, 4);
+    registration_done(&r);
     assert_false(link_read(NULL, &back));
     assert_false(link_read("{\"yeti\":{}}", &back));
     assert_false(link_read("[", &back));
@@ -341,6 +364,7 @@ int main(void)
         cmocka_unit_test(splits_paths_whatever_their_slashes),
         cmocka_unit_test(escapes_what_xml_cannot_hold),
         cmocka_unit_test(matches_within_a_bound),
+        cmocka_unit_test(the_bound_is_that_of_all_starts_together),
         cmocka_unit_test(keeps_labels_of_others_and_reads_its_own),
         cmocka_unit_test(creates_one_for_each_row_and_then_leaves_it_alone),
         cmocka_unit_test(gives_a_wanted_one_without_a_mark_a_revision_of_its_own),

@@ -1,10 +1,7 @@
 // The indexes of an account in services/gateway/store, and the pages that they serve, on a real redis-server:
 // kept by writes, deletions, reports and by what is written back after a fail-over.
-#include "common/base/clock.h"
-#include "services/gateway/publish/report.h"
-#include "services/gateway/publish/restore.h"
-#include "services/gateway/store/scripts.h"
 #include "services/gateway/store/terms.h"
+#include "tests/unit/store_bus.h"
 #include "tests/unit/store_pages.h"
 
 #define HOUR_MS (3600 * 1000ull)
@@ -44,88 +41,43 @@ static const char *keys(struct fixture *f)
 
 // ---- what reports and the write-back do, by the scripts that the bus runs
 
-static void apply(struct fixture *f, struct str script, const struct str *args, size_t count, uint64_t id)
-{
-    struct redis_script run;
-    struct str argv[40];
-    struct buf key cleanup(buf_done) = BUF_INIT;
-    key_registration(&key, store_shard(STR_LIT("acme")), id);
-    argv[0] = buf_str(&key);
-    memcpy(argv + 1, args, count * sizeof(*args));
-    redis_script_init(&run, "of the bus", script);
-    f->raw_answers = 0;
-    redis_script(f->raw, &run, fixture_on_raw, f, 1, 1 + count, argv);
-    assert_true(peer_run_until(f->base, fixture_is_raw_answered, f, SOON_MS));
-    buf_add_cstr(&f->raw_text, "");
-}
-
-static void set_status(struct status *s, uint64_t id, enum status_state state, uint64_t bound_for_ms)
-{
-    static uint64_t seq;
-    status_init(s);
-    s->id = id;
-    s->account = mem_dup_cstr("acme");
-    (void)snprintf(s->place, sizeof(s->place), "any");
-    s->epoch = 1;
-    s->seq = ++seq;
-    s->revision = UINT32_MAX * 1000ull; // whatever is held is applied
-    s->state = state;
-    s->expires_at_wall_ms = bound_for_ms ? clock_wall_ms() + bound_for_ms : 0;
-    s->next_in_ms = 60000;
-}
-
 static const char *report(struct fixture *f, uint64_t id, enum status_state state, uint64_t bound_for_ms,
                           enum status_proof removed)
 {
-    struct status s;
-    struct report *r;
-    struct error err;
-    set_status(&s, id, state, bound_for_ms);
-    s.removed = removed;
-    struct buf value cleanup(buf_done) = BUF_INIT, key cleanup(buf_done) = BUF_INIT;
-    status_write(&value, &s);
-    buf_add_u64(&key, id);
-    const struct kafka_record record = {.key = buf_str(&key), .value = buf_str(&value)};
-    assert_int_equal(report_read(&record, STR_LIT("any"), clock_wall_ms(), &r, &err), 0);
-    const struct report_waits waits = {.grace_ms = 1000, .ack_wait_ms = 1000, .source = "gateway-1"};
-    struct str args[REPORT_ARGS];
-    report_args(r, &waits, args);
-    apply(f, script_report(), args, REPORT_ARGS, id);
-    report_free(r);
-    status_done(&s);
-    return f->raw_text.p;
+    const struct bus_report told = {.id = id,
+                                    .account = "acme",
+                                    .place = "any",
+                                    .state = state,
+                                    .bound_until_ms = bound_for_ms ? clock_wall_ms() + bound_for_ms : 0,
+                                    .removed = removed};
+    return bus_report(f, &told);
 }
 
-// What the changes topic holds of a registration, with the last status where `state` is not negative.
+// With the last status where `state` is not negative.
 static void restore(struct fixture *f, const struct registration *r, const char *op, uint64_t revision,
                     int state)
 {
-    struct buf value cleanup(buf_done) = BUF_INIT, key cleanup(buf_done) = BUF_INIT,
-                     spec cleanup(buf_done) = BUF_INIT, status cleanup(buf_done) = BUF_INIT;
+    struct buf spec cleanup(buf_done) = BUF_INIT, status cleanup(buf_done) = BUF_INIT;
     registration_write(&spec, r);
     if (state >= 0) {
+        const struct bus_report told = {.id = r->id,
+                                        .account = "acme",
+                                        .place = "any",
+                                        .state = (enum status_state)state,
+                                        .bound_until_ms = clock_wall_ms() + HOUR_MS};
         struct status s;
-        set_status(&s, r->id, (enum status_state)state, HOUR_MS);
+        bus_status(&s, &told);
         status_write(&status, &s);
         status_done(&s);
     }
-    buf_addf(&value,
-             "{\"v\":1,\"op\":\"%s\",\"id\":%llu,\"account\":\"acme\",\"revision\":%llu,\"spec\":" STR_FMT,
-             op, (unsigned long long)r->id, (unsigned long long)revision, STR_ARG(buf_str(&spec)));
-    if (status.n)
-        buf_addf(&value, ",\"status\":" STR_FMT, STR_ARG(buf_str(&status)));
-    buf_add_cstr(&value, "}");
-    buf_add_u64(&key, r->id);
-    const struct kafka_record record = {.key = buf_str(&key), .value = buf_str(&value)};
-    struct restore *lost;
-    struct restore_args args;
-    struct error err;
-    assert_int_equal(restore_read(&record, STR_LIT("any"), &lost, &err), 0);
-    assert_int_equal(restore_args(lost, 1000, 1, &args, &err), 0);
-    apply(f, script_restore(), args.argv, args.argc, r->id);
-    assert_string_equal(f->raw_text.p, "restored");
-    restore_args_done(&args);
-    restore_free(lost);
+    const struct bus_lost lost = {.id = r->id,
+                                  .revision = revision,
+                                  .account = "acme",
+                                  .place = "any",
+                                  .op = op,
+                                  .spec = buf_str(&spec),
+                                  .status = buf_str(&status)};
+    assert_string_equal(bus_restore(f, &lost), "restored");
 }
 
 // ---- by configuration

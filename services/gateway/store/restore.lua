@@ -21,6 +21,16 @@ if old[1] and (old[1] ~= account or tonumber(old[2]) >= tonumber(revision)) then
     return 'held'
 end
 
+-- What is written back comes in any order, so whoever held the name may be about to give it up: of two the one that was
+-- written last has it.
+local function take_name()
+    local holder = redis.call('HGET', acct .. 'names', name)
+    local theirs = holder and redis.call('HGET', shard .. 'reg:' .. holder, 'revision')
+    if not theirs or tonumber(theirs) <= tonumber(revision) then
+        redis.call('HSET', acct .. 'names', name, id)
+    end
+end
+
 -- Off with the indexes of the older one.
 local expires_at = old[1] and redis.call('ZSCORE', acct .. 'live', id) or '0'
 if old[1] then
@@ -49,10 +59,11 @@ end
 
 if removed then
     redis.call('HSET', reg, 'deleted', '1')
+    redis.call('HDEL', reg, 'terms')
 else
     redis.call('ZADD', acct .. 'ids', id, id)
     if name ~= '' then
-        redis.call('HSETNX', acct .. 'names', name, id)
+        take_name()
     end
     if enabled == '1' then
         redis.call('ZADD', acct .. 'by:binding:' .. binding, id, id)

@@ -88,7 +88,8 @@ local function index_item(item)
         redis.call('HDEL', names, held.name)
     end
     if name ~= '' then
-        redis.call('HSET', names, name, id)
+        -- One that it had already is another's where a write-back found two of that name.
+        redis.call(name == held.name and 'HSETNX' or 'HSET', names, name, id)
     end
     if held.binding and held.binding ~= binding then
         redis.call('ZREM', twins .. held.binding, id)

@@ -207,8 +207,8 @@ static void labels_of_other_dialects_stay(void **state)
     f.binding = binding(12, 0, 9);
     vox_facts_store(&f, &r);
     assert_string_equal(r.labels,
-                        "{\"yeti\":{\"a\":1},\"voximplant\":{\"is_persistent\":false,\"application_id\":12,"
-                        "\"user_id\":9},\"index\":{\"other\":\"x\",\"vox-user\":\"id:9\"}}");
+                        "{\"yeti\":{\"a\":1},\"index\":{\"other\":\"x\",\"vox-user\":\"id:9\"},"
+                        "\"voximplant\":{\"is_persistent\":false,\"application_id\":12,\"user_id\":9}}");
     vox_facts_of(&read, &r);
     assert_false(read.is_persistent);
     assert_bound(&read.binding, 12, 0, 9);

@@ -97,6 +97,12 @@ void dialect_contact(const struct dialect_shared *shared, struct str username, s
 void dialect_set_identity(struct registration *r, enum registration_scheme scheme, struct str username,
                           struct str domain);
 
+// Labels: what a dialect must give back and the model does not know, an object under the dialect's name, and
+// under "index" the texts by which the store finds it. An empty object or text takes the member away. All
+// other members stay, each in its place, so that a write which changes nothing leaves the same text.
+void dialect_set_label(struct registration *r, const char *name, const struct buf *object);
+void dialect_set_index(struct registration *r, const char *name, struct str value);
+
 // ---- what a record says of its registration now
 
 // The last report as far as it is believed. has_report false: none yet, or what Redis holds cannot be read.

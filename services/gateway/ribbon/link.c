@@ -3,6 +3,7 @@
 
 #include "common/base/encode.h"
 #include "common/json/json.h"
+#include "services/gateway/dialect/dialect.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -76,49 +77,14 @@ static void write_own(struct json_writer *w, const struct link *l)
     json_end_object(w);
 }
 
-static bool is_own_index(struct str name)
+void link_store(const struct link *l, struct registration *r)
 {
-    return str_eq_cstr(name, INDEX_ENTRY) || str_eq_cstr(name, INDEX_TABLE);
-}
-
-// All members of an object but those that `skip` names.
-static void copy_members(struct json_writer *w, const struct json *object, bool (*skip)(struct str name))
-{
-    struct buf text cleanup(buf_done) = BUF_INIT;
-    for (size_t i = 0; i < json_count(object); i++) {
-        if (skip(json_key_at(object, i)))
-            continue;
-        buf_clear(&text);
-        json_write_value(&text, json_at(object, i));
-        json_key_str(w, json_key_at(object, i));
-        json_put_raw(w, buf_str(&text));
-    }
-}
-
-static bool is_own_member(struct str name)
-{
-    return str_eq_cstr(name, "ribbon") || str_eq_cstr(name, "index");
-}
-
-void link_write(struct buf *out, const char *labels, const struct link *l)
-{
-    struct json *root cleanup(json_free_ptr) = NULL;
     char id[ROW_ID_BYTES];
-    if (labels && (json_parse(str_of(labels), NULL, &root, NULL) || !json_is(root, JSON_OBJECT)))
-        json_free_ptr(&root);
-    struct json_writer w = json_writer(out);
-    json_begin_object(&w);
-    if (root)
-        copy_members(&w, root, is_own_member);
-    json_key(&w, "ribbon");
+    struct buf own cleanup(buf_done) = BUF_INIT;
+    struct json_writer w = json_writer(&own);
+    struct str entry = row_id_text(l->entry, id);
     write_own(&w, l);
-    json_key(&w, "index");
-    json_begin_object(&w);
-    if (json_is(json_get(root, "index"), JSON_OBJECT))
-        copy_members(&w, json_get(root, "index"), is_own_index);
-    json_kv_str(&w, INDEX_ENTRY, row_id_text(l->entry, id));
-    struct str whole = str_of(id);
-    json_kv_str(&w, INDEX_TABLE, str_slice(whole, 0, str_find(whole, ':', 0)));
-    json_end_object(&w);
-    json_end_object(&w);
+    dialect_set_label(r, "ribbon", &own);
+    dialect_set_index(r, INDEX_ENTRY, entry);
+    dialect_set_index(r, INDEX_TABLE, str_slice(entry, 0, str_find(entry, ':', 0)));
 }

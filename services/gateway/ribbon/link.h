@@ -5,7 +5,7 @@
 #ifndef ROLLCALL_GATEWAY_RIBBON_LINK_H
 #define ROLLCALL_GATEWAY_RIBBON_LINK_H
 
-#include "common/base/buf.h"
+#include "common/registration/registration.h"
 
 #define INDEX_ENTRY "ribbon-entry"
 #define INDEX_TABLE "ribbon-table"
@@ -45,7 +45,7 @@ struct link {
 };
 // False: another dialect's registration.
 bool link_read(const char *labels, struct link *ret);
-// Labels with this link in place of what stood there; members of others stay.
-void link_write(struct buf *out, const char *labels, const struct link *l);
+// Into r's labels in place of what stood there; members of others stay.
+void link_store(const struct link *l, struct registration *r);
 
 #endif

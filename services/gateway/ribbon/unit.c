@@ -82,14 +82,6 @@ static void new_prefix(struct link *l)
     (void)snprintf(l->prefix, sizeof(l->prefix), "SBC%02x%02x", random[0], random[1]);
 }
 
-static void set_labels(struct registration *r, const struct link *l)
-{
-    struct buf text = BUF_INIT;
-    link_write(&text, r->labels, l);
-    free(r->labels);
-    r->labels = buf_steal(&text);
-}
-
 static struct registration *next_after(struct unit *u)
 {
     return &u->after[u->after_count];
@@ -120,7 +112,7 @@ static void create(struct unit *u, const struct plan *p, const struct fieldset *
         free(r->name);
         r->name = buf_steal(&name);
     }
-    set_labels(r, &l);
+    link_store(&l, r);
     u->items[u->item_count++] = (struct store_item){.kind = STORE_ITEM_CREATE, .after = r};
     u->after_count++;
     add_mark(&u->marks, l.server);
@@ -152,7 +144,7 @@ static void update(struct unit *u, const struct plan *p, const struct fieldset *
         registration_done(r);
         return;
     }
-    set_labels(r, &l);
+    link_store(&l, r);
     u->items[u->item_count++] =
         (struct store_item){.kind = STORE_ITEM_UPDATE, .before = &held->reg, .after = r};
     u->after_count++;

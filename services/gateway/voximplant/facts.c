@@ -3,12 +3,12 @@
 
 #include "common/base/mem.h"
 #include "common/json/json.h"
+#include "services/gateway/dialect/dialect.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define LABEL "voximplant"
-#define INDEX "index"
 
 static char *text_of(const struct json *v)
 {
@@ -67,56 +67,12 @@ static void write_own(struct json_writer *w, const struct facts *f)
     json_end_object(w);
 }
 
-// The members of an object but those named, as they are.
-static void copy_others(struct json_writer *w, const struct json *object, const char *a, const char *b)
-{
-    for (size_t i = 0; i < json_count(object); i++) {
-        struct buf value cleanup(buf_done) = BUF_INIT;
-        struct str key = json_key_at(object, i);
-        if (str_eq_cstr(key, a) || (b && str_eq_cstr(key, b)))
-            continue;
-        json_write_value(&value, json_at(object, i));
-        json_key_str(w, key);
-        json_put_raw(w, buf_str(&value));
-    }
-}
-
-static void write_index(struct json_writer *w, const struct json *held, const struct facts *f)
-{
-    struct buf user cleanup(buf_done) = BUF_INIT;
-    vox_binding_user_key(&f->binding, &user);
-    json_begin_object(w);
-    copy_others(w, held, FACTS_USER_INDEX, NULL);
-    if (user.n)
-        json_kv_str(w, FACTS_USER_INDEX, buf_str(&user));
-    json_end_object(w);
-}
-
-static void add_unless_empty(struct json_writer *w, const char *key, const struct buf *object)
-{
-    if (object->n <= 2)
-        return;
-    json_key(w, key);
-    json_put_raw(w, buf_str(object));
-}
-
 void vox_facts_store(const struct facts *f, struct registration *r)
 {
-    struct json *root cleanup(json_free_ptr) = NULL;
-    struct buf out = BUF_INIT, own cleanup(buf_done) = BUF_INIT, index cleanup(buf_done) = BUF_INIT;
-    if (r->labels && json_parse(str_of(r->labels), NULL, &root, NULL))
-        root = NULL;
+    struct buf own cleanup(buf_done) = BUF_INIT, user cleanup(buf_done) = BUF_INIT;
     struct json_writer w = json_writer(&own);
     write_own(&w, f);
-    w = json_writer(&index);
-    write_index(&w, json_get(root, INDEX), f);
-    w = json_writer(&out);
-    json_begin_object(&w);
-    copy_others(&w, root, LABEL, INDEX);
-    add_unless_empty(&w, LABEL, &own);
-    add_unless_empty(&w, INDEX, &index);
-    json_end_object(&w);
-    free(r->labels);
-    r->labels = out.n > 2 ? buf_steal(&out) : NULL;
-    buf_done(&out);
+    dialect_set_label(r, LABEL, &own);
+    vox_binding_user_key(&f->binding, &user);
+    dialect_set_index(r, FACTS_USER_INDEX, buf_str(&user));
 }

@@ -241,35 +241,11 @@ static void label_exceptions(struct buf *out, const struct values *v, const stru
     json_end_object(&w);
 }
 
-// The labels of other dialects stay where they are.
 static void write_labels(const struct values *v, struct registration *r)
 {
-    struct json *root cleanup(json_free_ptr) = NULL;
-    struct buf out = BUF_INIT, own cleanup(buf_done) = BUF_INIT;
-    if (r->labels && json_parse(str_of(r->labels), NULL, &root, NULL))
-        root = NULL;
-    struct json_writer w = json_writer(&out);
-    json_begin_object(&w);
-    for (size_t i = 0; i < json_count(root); i++) {
-        if (str_eq_cstr(json_key_at(root, i), LABEL))
-            continue;
-        struct buf value cleanup(buf_done) = BUF_INIT;
-        json_write_value(&value, json_at(root, i));
-        json_key_str(&w, json_key_at(root, i));
-        json_put_raw(&w, buf_str(&value));
-    }
+    struct buf own cleanup(buf_done) = BUF_INIT;
     label_exceptions(&own, v, r);
-    if (own.n > 2) {
-        json_key(&w, LABEL);
-        json_put_raw(&w, buf_str(&own));
-    }
-    json_end_object(&w);
-    free(r->labels);
-    r->labels = buf_steal(&out);
-    if (!strcmp(r->labels, "{}")) {
-        free(r->labels);
-        r->labels = NULL;
-    }
+    dialect_set_label(r, LABEL, &own);
 }
 
 static enum registration_transport transport_of(int64_t id)

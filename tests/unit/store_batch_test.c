@@ -281,6 +281,26 @@ static void ids_in_use_are_passed_over(void **state)
     free(secret);
 }
 
+static void a_secret_changes_in_a_batch_whose_ids_are_asked_for_again(void **state)
+{
+    struct batch b = {.f = *state};
+    struct registration one cleanup(registration_done) = created(b.f, "acme", "one");
+    struct registration changed cleanup(registration_done) = renamed(&one, "one");
+    struct registration fresh cleanup(registration_done) = a_registration("acme", "two");
+    set_text(&changed.credentials[0].secret, "another");
+    changed.credentials[0].clear = true;
+    (void)raw(b.f, "SET rc:{g}:seq 0");
+    add(&b, STORE_ITEM_UPDATE, &one, &changed);
+    add(&b, STORE_ITEM_CREATE, NULL, &fresh);
+    assert_int_equal(run(&b), 0);
+    assert_int_equal(b.ids[1], one.id + 1);
+    assert_int_equal(do_get(b.f, "acme", one.id), 0);
+    char *secret cleanup(mem_free_cstr) = NULL;
+    struct error err;
+    assert_int_equal(store_open_secret(b.f->store, &b.f->got.reg, 0, &secret, &err), 0);
+    assert_string_equal(secret, "another");
+}
+
 static void a_batch_that_no_replica_confirmed_stands_and_says_so(void **state)
 {
     struct batch b = {.f = *state};
@@ -415,6 +435,7 @@ int main(void)
         STORE_TEST(a_batch_that_cannot_be_is_refused),
         STORE_TEST(a_full_batch_goes_through_as_one),
         STORE_TEST(ids_in_use_are_passed_over),
+        STORE_TEST(a_secret_changes_in_a_batch_whose_ids_are_asked_for_again),
         STORE_TEST(a_batch_that_no_replica_confirmed_stands_and_says_so),
         STORE_TEST(a_batch_under_way_is_answered_when_its_store_is_freed),
         STORE_TEST(a_key_gives_what_it_made_before),

@@ -170,7 +170,7 @@ for first = 8 + unique_count, #ARGV, ITEM_ARGS do
     local item = item_at(first)
     item.held = read_held(item.reg)
     items[#items + 1] = item
-    local why = seen[item.id] and 'twice' or refusal(item)
+    local why = refusal(item) or seen[item.id] and 'twice'
     if why then
         return { why, #items - 1 }
     end

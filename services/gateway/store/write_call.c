@@ -186,8 +186,11 @@ static void add_write(struct write_call *c, const struct write_item *item)
 static int seal(struct write_call *c, struct write_item *item)
 {
     const struct key_ring *ring = c->w.s->params.ring;
-    if (item->kind == STORE_ITEM_UPDATE)
-        return secrets_seal(ring, &item->given, &item->reg, &c->w.err);
+    if (item->kind == STORE_ITEM_UPDATE) {
+        int rc = item->sealed ? 0 : secrets_seal(ring, &item->given, &item->reg, &c->w.err);
+        item->sealed = true;
+        return rc;
+    }
     registration_done(&item->reg);
     registration_copy(&item->reg, &item->given);
     item->reg.id = c->first_id++;

@@ -14,6 +14,7 @@ struct write_item {
     struct registration
         given; // CREATE: as it came, since a secret is sealed for one id; UPDATE: as it was read
     struct registration reg;      // to be stored; once answered, what is stored. DELETE: id alone
+    bool sealed;                  // UPDATE: reg's secrets; a script that is sent again finds it so
     char *status;                 // as last reported, or NULL
     struct store_change *moved;   // to be published, the old place first; NULL: nothing
     struct store_change *changed; // the rest

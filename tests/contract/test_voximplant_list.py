@@ -172,3 +172,13 @@ def test_lists_in_json(four):
     vox, ids = four
     answer = vox.call("GetSipRegistrations", json_object, application_id="12;13", successful="true")
     assert [r["sip_registration_id"] for r in answer.result] == [ids["a"]]
+
+
+@pytest.mark.parametrize("name", ["proxy", "user_id", "user_name", "application_id", "application_name", "rule_id", "rule_name",
+                                  "status_code", "userName"])
+def test_3_5_a_list_is_bounded(vox, name):
+    """Each registration is compared with every value: without a bound one request would hold up all others."""
+    vox.create()
+    assert vox.list(**{name: ";".join(["7"] * 1000)}) == []
+    code, text = vox.call("GetSipRegistrations", **{name: ";".join(["7"] * 1001)}).error
+    assert code == 101 and name in text and "1000" in text

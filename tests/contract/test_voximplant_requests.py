@@ -173,3 +173,11 @@ def test_every_request_on_one_connection(vox, world):
         assert vox.call("GetSipRegistrations", form).result == []
     other = Vox(world.gateway.port, vox.number, vox.kid)
     assert other.call("GetSipRegistrations", curl).result == []
+
+
+def test_1_as_many_members_of_json_as_fields_of_a_form(vox):
+    headers = {"Content-Type": "application/json"}
+    for count, code in ((256, None), (257, 101)):
+        body = json.dumps({f"x{i}": 1 for i in range(count)}).encode()
+        answer = vox.send("POST", "/GetSipRegistrations", headers, body)
+        assert answer.code == code if code else answer.result == []

@@ -57,8 +57,8 @@ static void lists_are_split_and_any_stands_for_none(void **state)
     assert_int_equal(ids.count, 3);
     assert_true(vox_ids_have(&ids, 2) && vox_ids_have(&ids, 3) && !vox_ids_have(&ids, 4));
     free(ids.items);
-    vox_params_texts(&p, "b", &texts);
-    vox_params_texts(&p, "c", &texts);
+    assert_true(vox_params_texts(&p, "b", &texts, &fault));
+    assert_true(vox_params_texts(&p, "c", &texts, &fault));
     assert_int_equal(texts.count, 0);
     assert_false(vox_params_ids(&p, "d", &ids, &fault));
     assert_int_equal(fault.code, CODE_INVALID_ARGUMENTS);

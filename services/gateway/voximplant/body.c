@@ -7,7 +7,8 @@
 #include <errno.h>
 #include <string.h>
 
-#define JSON_DEPTH 4
+#define JSON_DEPTH  4
+#define MEMBERS_MAX 256 // as in the other forms
 
 static struct str media_type(struct str content_type)
 {
@@ -72,6 +73,8 @@ static int read_json(struct str body, struct http_pairs *ret, struct error *err)
         return rc;
     if (!json_is(root, JSON_OBJECT))
         return error_set(err, -EINVAL, "the JSON is no object");
+    if (json_count(root) > MEMBERS_MAX)
+        return error_set(err, -E2BIG, "more than %d parameters", MEMBERS_MAX);
     take_members(ret, root);
     return 0;
 }

@@ -27,21 +27,22 @@ static bool read_range(struct str text, struct code_range *ret)
 static bool read_codes(struct filters *f, const struct params *p, struct fault *fault)
 {
     struct text_list texts = {.items = NULL};
-    bool good = true;
-    vox_params_texts(p, "status_code", &texts);
+    bool fits = vox_params_texts(p, "status_code", &texts, fault), good = true;
     f->codes.items = mem_array(texts.count + 1, sizeof(*f->codes.items));
     for (size_t i = 0; i < texts.count && good; i++)
         good = read_range(texts.items[i], &f->codes.items[f->codes.count++]);
     free(texts.items);
+    if (!fits)
+        return false;
     return good || vox_fault_set(fault, CODE_INVALID_ARGUMENTS,
                                  "The parameter 'status_code' takes codes and ranges such as 200;400:499.");
 }
 
 // A proxy is looked for by its host and port. What is no proxy matches none.
-static void read_proxies(struct filters *f, const struct params *p)
+static bool read_proxies(struct filters *f, const struct params *p, struct fault *fault)
 {
     struct text_list texts = {.items = NULL};
-    vox_params_texts(p, "proxy", &texts);
+    bool fits = vox_params_texts(p, "proxy", &texts, fault);
     f->domains = mem_array(texts.count + 1, sizeof(*f->domains));
     for (size_t i = 0; i < texts.count; i++) {
         struct proxy proxy;
@@ -50,16 +51,17 @@ static void read_proxies(struct filters *f, const struct params *p)
         vox_proxy_done(&proxy);
     }
     free(texts.items);
+    return fits;
 }
 
 static bool read_targets(struct filters *f, const struct params *p, struct fault *fault)
 {
     for (size_t i = 0; i < TARGET_COUNT; i++) {
         const struct target_words *w = vox_target_words((enum target_kind)i);
-        vox_params_texts(p, w->name, &f->names[i]);
-        if (i == TARGET_USER && !f->names[i].count && !vox_params_get(p, w->name).n)
-            vox_params_texts(p, "userName", &f->names[i]); // as one SDK sends it
-        if (!vox_params_ids(p, w->id, &f->ids[i], fault))
+        const char *name = w->name;
+        if (i == TARGET_USER && !vox_params_get(p, name).n)
+            name = "userName"; // as one SDK sends it
+        if (!vox_params_texts(p, name, &f->names[i], fault) || !vox_params_ids(p, w->id, &f->ids[i], fault))
             return false;
         if (f->ids[i].count && f->names[i].count)
             return vox_fault_set(fault, CODE_ONLY_ONE_OF_PARAMETERS,
@@ -82,9 +84,8 @@ bool vox_filters_read(struct filters *ret, const struct params *p, struct fault 
     *ret = (struct filters){.now_wall_ms = clock_wall_ms(),
                             .sip_username = vox_params_get(p, "sip_username"),
                             .count = COUNT_DEFAULT};
-    read_proxies(ret, p);
-    bool good = vox_params_id(p, "sip_registration_id", &ret->id, fault) && read_choices(ret, p, fault) &&
-                read_targets(ret, p, fault) && read_codes(ret, p, fault) &&
+    bool good = read_proxies(ret, p, fault) && vox_params_id(p, "sip_registration_id", &ret->id, fault) &&
+                read_choices(ret, p, fault) && read_targets(ret, p, fault) && read_codes(ret, p, fault) &&
                 vox_params_count(p, "count", &ret->count, fault) &&
                 vox_params_count(p, "offset", &ret->offset, fault);
     if (ret->count > COUNT_MAX)

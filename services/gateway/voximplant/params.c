@@ -6,6 +6,8 @@
 
 #include <stdlib.h>
 
+#define LIST_MAX 1000 // each registration that is looked at is compared with all of them
+
 void vox_params_done(struct params *p)
 {
     http_pairs_done(&p->body);
@@ -84,25 +86,28 @@ bool vox_params_is_any(struct str text)
     return str_ieq_cstr(str_trim(text), "any") || str_ieq_cstr(str_trim(text), "all");
 }
 
-void vox_params_texts(const struct params *p, const char *name, struct text_list *ret)
+bool vox_params_texts(const struct params *p, const char *name, struct text_list *ret, struct fault *fault)
 {
     struct str rest = vox_params_get(p, name), piece;
     if (vox_params_is_any(rest))
-        return;
+        return true;
     while (str_split(&rest, ';', &piece)) {
         piece = str_trim(piece);
         if (!piece.n)
             continue;
+        if (ret->count == LIST_MAX)
+            return vox_fault_set(fault, CODE_INVALID_ARGUMENTS, "The parameter '%s' takes at most %d values.",
+                                 name, LIST_MAX);
         ret->items = mem_resize(ret->items, ret->count + 1, sizeof(*ret->items));
         ret->items[ret->count++] = piece;
     }
+    return true;
 }
 
 bool vox_params_ids(const struct params *p, const char *name, struct id_list *ret, struct fault *fault)
 {
     struct text_list texts = {.items = NULL};
-    bool good = true;
-    vox_params_texts(p, name, &texts);
+    bool good = vox_params_texts(p, name, &texts, fault);
     ret->items = mem_array(texts.count + 1, sizeof(*ret->items));
     for (size_t i = 0; i < texts.count && good; i++)
         good = read_id(texts.items[i], name, &ret->items[ret->count++], fault);

@@ -39,7 +39,8 @@ struct text_list {
 };
 must_use bool vox_params_ids(const struct params *p, const char *name, struct id_list *ret,
                              struct fault *fault);
-void vox_params_texts(const struct params *p, const char *name, struct text_list *ret);
+must_use bool vox_params_texts(const struct params *p, const char *name, struct text_list *ret,
+                               struct fault *fault);
 bool vox_params_is_any(struct str text); // "any", "all" in any case
 
 bool vox_ids_have(const struct id_list *l, uint64_t id);

@@ -2,7 +2,7 @@
 """Measures Rollcall on this machine: what a registration costs, what the REST API carries, how fast a change is on the wire.
 
     tests/bench/bench.py register_storm [--count N …]   N registrations from nothing, then one round of refreshes
-    tests/bench/bench.py http_load                      GET and PUT a second, beside bare Redis
+    tests/bench/bench.py http_load                      a read and a write in each dialect, beside bare Redis
     tests/bench/bench.py put_to_wire [--kafka apache]   from the PUT's answer to the REGISTER's arrival
     tests/bench/bench.py million [--count N]            import, pages, filters and export of an account of N registrations
 
@@ -25,6 +25,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "deploy/local"), str(ROOT / "tests/peers"), str(ROOT / "tests/e2e"), str(ROOT / "tests/bench")]
+import dialects  # noqa: E402
 from measure import cpu_s, report, resident_bytes  # noqa: E402
 from million import million  # noqa: E402
 from stack import Process, Stack, wait_for  # noqa: E402
@@ -175,10 +176,27 @@ def storm(count, kafka, expires):
 WRK = re.compile(r"(50|99)%\s+([\d.]+)(us|ms|s)")
 
 
-def wrk(url, script, directory, seconds=5):
+# Two of the dialects tell of errors in a 200.
+REFUSALS = """
+response = function(status, headers, body)
+  if body:find('"error":') or (body:find("<http_code>") and not body:find("<http_code>200<")) then print("REFUSED " .. body) end
+end
+"""
+
+
+def check_answers(url, script, directory):
+    """Asks for a second, and ends the whole where one answer is an error."""
+    path = pathlib.Path(directory) / "wrk.lua"
+    path.write_text(script + REFUSALS)
+    done = subprocess.run(["wrk", "-t1", "-c1", "-d1s", "-s", str(path), url], capture_output=True, text=True, check=True)
+    if "REFUSED" in done.stdout:
+        sys.exit(done.stdout)
+
+
+def wrk(url, script, directory, connections=64, seconds=5):
     path = pathlib.Path(directory) / "wrk.lua"
     path.write_text(script)
-    done = subprocess.run(["wrk", "-t1", "-c64", f"-d{seconds}s", "--latency", "-s", str(path), url], capture_output=True,
+    done = subprocess.run(["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", str(path), url], capture_output=True,
                           text=True, check=True)
     rate = float(re.search(r"Requests/sec:\s+([\d.]+)", done.stdout).group(1))
     unit = {"us": 0.001, "ms": 1, "s": 1000}
@@ -187,8 +205,20 @@ def wrk(url, script, directory, seconds=5):
     return rate, latency, int(errors.group(1)) if errors else 0
 
 
+def measure_load(world, name, script):
+    # Ribbon's tables of an account are one document with one version: its clients write one by one.
+    connections = 1 if name.startswith("Ribbon POST") else 64
+    check_answers(world.gateway.url, script, world.stack.directory)
+    before = cpu_s(world.gateway.pid)
+    rate, latency, errors = wrk(world.gateway.url, script, world.stack.directory, connections)
+    report(bench="http_load", request=name, connections=connections, per_s=round(rate), p50_ms=latency["50"],
+           p99_ms=latency["99"], errors=errors, gateway_cpu_us=round((cpu_s(world.gateway.pid) - before) / (rate * 5) * 1e6, 1))
+
+
 def http_load():
     world = bench_world("embedded", registrants=0)
+    key = dialects.VoximplantKey()
+    key.add_to(world.stack.principals_file)
     world.start()
     try:
         api = world.api
@@ -208,11 +238,10 @@ request = function() n = n + 1 local id = ids[n % #ids + 1]
   return wrk.format("PUT", "/api/rest/admin/registrations/" .. id, nil, '{"data":{"type":"registrations","id":"' .. id ..
     '","attributes":{"display-username":"d' .. n .. '"}}}') end
 '''
-        for name, script in (("GET", get), ("PUT", put)):
-            before = cpu_s(world.gateway.pid)
-            rate, latency, errors = wrk(world.gateway.url, script, world.stack.directory)
-            report(bench="http_load", request=name, per_s=round(rate), p50_ms=latency["50"], p99_ms=latency["99"],
-                   errors=errors, gateway_cpu_us=round((cpu_s(world.gateway.pid) - before) / (rate * 5) * 1e6, 1))
+        for name, script in (("Yeti GET", get), ("Yeti PUT", put), *dialects.voximplant(key, ids),
+                             *dialects.kazoo(world.stack, world.gateway.url, len(ids)),
+                             *dialects.ribbon(world.stack, world.gateway.url)):
+            measure_load(world, name, script)
         bare = subprocess.run(["redis-benchmark", "-p", str(world.stack.redis.port), "-c", "64", "-n", "100000", "-q", "-t",
                                "get,set"], capture_output=True, text=True, check=True).stdout
         for name, rate in re.findall(r"(GET|SET): ([\d.]+) requests per second", bare):

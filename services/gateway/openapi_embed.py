@@ -3,7 +3,7 @@ compact JSON: openapi_embed.py OUT.c ROLLCALL.yaml [PART.yaml …]
 
 The first part says what the document is; each further one adds tags, paths and components, none of which may stand twice. Two
 members of a part are said once for all its operations and end here: `security` becomes that of those that name none, and
-`x-responses` are added to what each of them answers, unless it answers that status itself. Read by tests too.
+`x-responses` are added to what each of them answers, unless it says that status itself, be it with null. Read by tests too.
 """
 import copy
 import json
@@ -38,7 +38,8 @@ def spread(part):
             operation = item[method]
             if security is not None:
                 operation.setdefault("security", security)
-            operation["responses"] = {**responses, **operation.get("responses", {})}
+            said = {**responses, **operation.get("responses", {})}
+            operation["responses"] = {status: said[status] for status in sorted(said) if said[status] is not None}
     return part
 
 

@@ -116,7 +116,7 @@ class Document:
         try:
             if media == "text/xml":
                 return self.xml_complaint(schema, ElementTree.fromstring(text.strip()))
-            values = [json.loads(line) for line in text.splitlines()] if media == "application/x-ndjson" else [json.loads(text)]
+            values = [json.loads(line) for line in text.split("\n") if line] if media == "application/x-ndjson" else [json.loads(text)]
         except (ValueError, ElementTree.ParseError) as e:
             return f"the body cannot be read: {e}: {text[:200]!r}"
         return next((wrong for value in values if (wrong := self.misfit(schema, value))), None)

@@ -14,12 +14,19 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from stack import ROOT, StartError, Stack, port_is_free, wait_for  # noqa: E402
-from story import Failure, check_the_rest, log_in, say, show  # noqa: E402
+from story import Failure, check_another_dialect, check_the_rest, log_in, log_in_kazoo, say, show  # noqa: E402
 
 HOME = pathlib.Path(os.environ.get("ROLLCALL_QUICKSTART_HOME", ROOT / "build/quickstart")).absolute()
 BUILD = ROOT / "build/release"
 PID_FILE = HOME / "pid"  # its process id, then those of the parts that it has started
 ENV_FILE = HOME / "env"
+QUESTIONS = [  # of the registrations, in Yeti's, Voximplant's, Kazoo's and Ribbon's words
+    'curl -H "Authorization: Bearer $YETI_TOKEN" $GATEWAY_URL/api/rest/admin/registrations',
+    'curl "$GATEWAY_URL/platform_api/GetSipRegistrations?account_id=$VOXIMPLANT_ACCOUNT&api_key=$API_KEY"',
+    'curl -H "X-Auth-Token: $KAZOO_TOKEN" $GATEWAY_URL/v2/account/registrations',
+    'curl -c cookies -d "Username=$YETI_USER&Password=$YETI_PASSWORD" $GATEWAY_URL/rest/login',
+    'curl -b cookies "$GATEWAY_URL/rest/sipcontactregistrant/65535/sipregistrantentry?details=true"',
+]
 PORTS = {"gateway": "the REST API", "redis": "Redis", "kafka": "the embedded broker", "registrar": "Kamailio"}
 
 
@@ -158,6 +165,9 @@ def write_env(stack, kamailio):
         "YETI_TOKEN": log_in(stack),
         "YETI_USER": stack.username,
         "YETI_PASSWORD": stack.password,
+        "VOXIMPLANT_ACCOUNT": str(stack.account_number),
+        "API_KEY": stack.api_key,
+        "KAZOO_TOKEN": log_in_kazoo(stack),
         "KAFKA_BOOTSTRAP": stack.kafka.bootstrap,
         "REDIS_URL": stack.redis.url,
         "REGISTRAR": kamailio.address,
@@ -195,12 +205,14 @@ def run(options):
         registration_id, token = show(stack, kamailio)
         if options.check:
             check_the_rest(stack, kamailio, registration_id, token)
+            check_another_dialect(stack, kamailio)
             say("\nAll of it was seen.")
             return 0
-        say(f"\nIt keeps running; {shown(ENV_FILE)} holds the addresses and a token:")
-        say(f"  . {shown(ENV_FILE)}; curl -H \"Authorization: Bearer $YETI_TOKEN\" "
-            "$GATEWAY_URL/api/rest/admin/registrations")
-        say("  Ctrl-C or `./quickstart --stop` ends it.")
+        say(f"\nIt keeps running; {shown(ENV_FILE)} holds the addresses, tokens and a key. The same in the four dialects:")
+        say(f"  . {shown(ENV_FILE)}")
+        for line in QUESTIONS:
+            say(f"  {line}")
+        say("Ctrl-C or `./quickstart --stop` ends it.")
         write_env(stack, kamailio)  # after the last word: `--detach` waits for the file
         stay(stack, kamailio)
         return 0

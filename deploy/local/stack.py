@@ -286,14 +286,14 @@ class Stack:
         self.build = pathlib.Path(build)
         self.token_secret = secrets.token_hex(32)
         self.snapshot_token = secrets.token_hex(16)
-        self.username, self.account = username, account
+        self.username, self.account, self.account_number = username, account, 1
         self.password = secrets.token_urlsafe(12)
         self.sip_password = secrets.token_urlsafe(12)
         self.api_key = secrets.token_hex(32)
         self.key_ring_file = self._secret_file("keys", f"k1 {secrets.token_hex(32)}\n")
         self.principals_file = self._secret_file("principals.json", json.dumps({
             # A number, a realm and Kazoo's credentials: what the dialects other than Yeti know an account and a user by.
-            "accounts": [{"name": account, "number": 1, "realm": f"{account}.localhost"}],
+            "accounts": [{"name": account, "number": self.account_number, "realm": f"{account}.localhost"}],
             "users": [{"id": 1, "username": username, "account": account, **self._hashes()}],
             "keys": [{"id": "local", "account": account,
                       "api_key_sha256": hashlib.sha256(self.api_key.encode()).hexdigest()}]}, indent=1))

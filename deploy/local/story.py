@@ -1,4 +1,5 @@
-"""What ./quickstart tells: one registration from curl to registrar, and with --check its change, disabling and deletion.
+"""What ./quickstart tells: one registration from curl to registrar, and with --check its change, disabling and deletion, and
+another one that is made in one dialect and seen in the next.
 
 It acts on a Stack that runs, over the same REST API, registrar and topic as anybody would, and believes nothing that it has
 not seen there.
@@ -6,6 +7,7 @@ not seen there.
 import json
 import subprocess
 import urllib.error
+import urllib.parse
 import urllib.request
 
 from stack import wait_for
@@ -21,13 +23,15 @@ def say(text=""):
     print(text, flush=True)
 
 
-def call(url, method="GET", body=None, token=None):
+def call(url, method="GET", body=None, token=None, media_type=MEDIA_TYPE, headers=None):
     request = urllib.request.Request(url, method=method, data=json.dumps(body).encode() if body is not None else None)
-    request.add_header("Accept", MEDIA_TYPE)
+    request.add_header("Accept", media_type)
     if body is not None:
-        request.add_header("Content-Type", MEDIA_TYPE)
+        request.add_header("Content-Type", media_type)
     if token:
         request.add_header("Authorization", f"Bearer {token}")
+    for name, value in (headers or {}).items():
+        request.add_header(name, value)
     try:
         with urllib.request.urlopen(request, timeout=10) as answer:
             text = answer.read()
@@ -40,6 +44,27 @@ def log_in(stack):
     _, answer = call(stack.gateways[0].url + "/api/rest/admin/auth", "POST",
                      {"auth": {"username": stack.username, "password": stack.password}})
     return answer["jwt"]
+
+
+def log_in_kazoo(stack):
+    _, answer = call(stack.gateways[0].url + "/v2/api_auth", "PUT", {"data": {"api_key": stack.api_key}},
+                     media_type="application/json")
+    return answer["auth_token"]
+
+
+def voximplant(stack, method, **fields):
+    query = urllib.parse.urlencode({"account_id": stack.account_number, "api_key": stack.api_key, **fields})
+    _, answer = call(f"{stack.gateways[0].url}/platform_api/{method}?{query}", media_type="application/json")
+    if "error" in answer:
+        raise Failure(f"{method} was answered {answer['error']}.")
+    return answer
+
+
+def bindings_in_kazoo(stack, token):
+    """Ids of the registrations with a live binding."""
+    _, answer = call(stack.gateways[0].url + "/v2/account/registrations", media_type="application/json",
+                     headers={"X-Auth-Token": token})
+    return [entry["authorizing_id"] for entry in answer["data"]]
 
 
 def events(stack, registration_id):
@@ -154,3 +179,15 @@ def check_the_rest(stack, kamailio, registration_id, token):
     if [t for t in story() if t not in ("pending", "unregistering")] != wanted:
         raise Failure(f"rollcall.events tells {story()}, not {wanted}.")
     say("rollcall.events tells the whole story in order: " + ", ".join(story()))
+
+
+def check_another_dialect(stack, kamailio):
+    """A registration made through Voximplant's API is listed by Kazoo's while it is bound, and gone from it when deleted."""
+    token = log_in_kazoo(stack)
+    made = voximplant(stack, "CreateSipRegistration", sip_username="carol", proxy=kamailio.address, password=stack.sip_password)
+    registration_id = str(made["sip_registration_id"])
+    wait_for(lambda: registration_id in bindings_in_kazoo(stack, token), 30, "Kazoo's list to hold what Voximplant's API made")
+    say(f"\nMade through Voximplant's API, id {registration_id}: Kazoo's list of live bindings has it.")
+    voximplant(stack, "DeleteSipRegistration", sip_registration_id=registration_id)
+    wait_for(lambda: registration_id not in bindings_in_kazoo(stack, token), 20, "Kazoo's list to be without it")
+    say("Deleted there: Kazoo's list has it no more.")

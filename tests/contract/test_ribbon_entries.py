@@ -116,6 +116,13 @@ def test_5_2_what_is_no_aor(ribbon, kind, aor):
     refused(ribbon.put(entry_path(3, 1), AOR=aor, AorType=kind))
 
 
+@pytest.mark.parametrize("field", ["AOR", "URI1"])
+def test_5_2_what_its_escapes_make_too_long_for_sip(ribbon, field):
+    fits = {"AOR": "sip:4001", field: "ü" * 150}
+    assert ribbon.make(entry_path(3, 1), **fits)[field] == "ü" * 150
+    refused(ribbon.post(entry_path(3, 1), **{field: "ü" * 200}))
+
+
 def test_5_2_aor_type_3_needs_a_host_also_when_only_the_type_changes(ribbon):
     ribbon.make(entry_path(3, 1), AOR="sip:4001")
     refused(ribbon.post(entry_path(3, 1), AorType="3"))

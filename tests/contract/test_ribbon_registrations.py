@@ -112,7 +112,7 @@ def test_6_3_no_uri_is_the_user_of_the_aor(ribbon):
 
 @pytest.mark.parametrize("uri,contact", [
     ("4001", "sip:4001@{local}"), ("sip:4001", "sip:4001@{local}"), ("sip:4001@192.0.2.77:5080", "sip:4001@{local}"),
-    ("<sip:4001@h>", "sip:4001@{local}"), ("a b", "sip:a%20b@{local}"), ("sip:a%20b@h", "sip:a%20b@{local}")])
+    ("<sip:4001@h>", "sip:4001@{local}"), ("a,b;c?d", "<sip:a,b;c?d@{local}>"), ("a b", "sip:a%20b@{local}"), ("sip:a%20b@h", "sip:a%20b@{local}")])
 def test_6_3_contact_user_and_host(ribbon, uri, contact):
     assert derive(ribbon, {"URI1": uri, "TTL1": "0"})["contacts"] == [{"uri": contact, "q": "1.0"}]
 

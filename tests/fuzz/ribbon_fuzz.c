@@ -49,9 +49,11 @@ static void check_derived(const struct fieldset *entry)
                                     .server = &server,
                                     .prefix = ""};
     int rc = derive_registration(&in, &r, &made, &err);
-    HOLDS(rc == 0);
+    // Only what grows too long by its escapes is refused here, which a write tells the client.
+    HOLDS(rc == 0 || strstr(err.text, "longer than"));
     fieldset_done(&server);
-    registration_done(&r);
+    if (rc == 0)
+        registration_done(&r);
 }
 
 static void check_xml(const struct fieldset *v)

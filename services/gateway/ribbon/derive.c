@@ -103,26 +103,48 @@ static bool has_contact(const struct registration *r, const char *uri)
     return false;
 }
 
+// A user with one of these reads as something else outside of angle brackets (RFC 3261 20.10).
+static char *steal_contact(struct buf *take_uri)
+{
+    struct str uri = buf_str(take_uri);
+    struct str user = str_slice(uri, 0, str_find(uri, '@', 0));
+    bool bare = uri.n && uri.p[0] != '<';
+    if (!bare || !(str_has_char(user, ',') || str_has_char(user, ';') || str_has_char(user, '?')))
+        return buf_steal(take_uri);
+    struct buf whole = BUF_INIT;
+    buf_addf(&whole, "<" STR_FMT ">", STR_ARG(uri));
+    buf_done(take_uri);
+    return buf_steal(&whole);
+}
+
+// The contact of a slot, NULL: it is not used. Caller frees.
+static char *contact_of(const struct derive_input *in, const struct registration *r, size_t slot)
+{
+    struct buf uri = BUF_INIT;
+    struct str given = fieldset_text(in->entry, ENTRY_URI(slot));
+    if (in->entry->contact[slot])
+        return mem_dup_cstr(in->entry->contact[slot]);
+    if (!given.n)
+        return NULL;
+    buf_add_cstr(&uri, r->scheme == SCHEME_SIPS ? "sips:" : "sip:");
+    buf_add_cstr(&uri, in->prefix);
+    (void)contact_user(given, &uri); // the field's rule let it through
+    buf_add_cstr(&uri, "@{local}");
+    return steal_contact(&uri);
+}
+
 static void add_slot(const struct derive_input *in, struct registration *r, size_t slot)
 {
-    struct buf uri = BUF_INIT, q = BUF_INIT;
+    struct buf q = BUF_INIT;
     uint64_t ttl = fieldset_number(in->entry, ENTRY_TTL(slot));
-    if (in->entry->contact[slot]) {
-        buf_add_cstr(&uri, in->entry->contact[slot]);
-    } else if (fieldset_text(in->entry, ENTRY_URI(slot)).n) {
-        buf_add_cstr(&uri, r->scheme == SCHEME_SIPS ? "sips:" : "sip:");
-        buf_add_cstr(&uri, in->prefix);
-        (void)contact_user(fieldset_text(in->entry, ENTRY_URI(slot)),
-                           &uri); // the field's rule let it through
-        buf_add_cstr(&uri, "@{local}");
-    }
-    if (!uri.n || has_contact(r, uri.p)) { // one contact has one lifetime: the first slot's
-        buf_done(&uri);
+    char *uri = contact_of(in, r, slot);
+    if (!uri || has_contact(r, uri)) { // one contact has one lifetime: the first slot's
+        free(uri);
         return;
     }
     add_q(&q, fieldset_number(in->entry, ENTRY_Q(slot)));
-    r->contacts[r->contact_count++] = (struct contact){
-        .uri = buf_steal(&uri), .q = buf_steal(&q), .expires = ttl ? (int64_t)ttl : REGISTRATION_UNSET};
+    r->contacts[r->contact_count++] =
+        (struct contact){.uri = uri, .q = buf_steal(&q), .expires = ttl ? (int64_t)ttl : REGISTRATION_UNSET};
 }
 
 static void set_contacts(const struct derive_input *in, struct registration *r)
@@ -135,7 +157,8 @@ static void set_contacts(const struct derive_input *in, struct registration *r)
     buf_add_cstr(&user, in->prefix);
     buf_add_cstr(&user, r->username);
     dialect_contact(in->shared, buf_str(&user), &uri);
-    r->contacts[r->contact_count++] = (struct contact){.uri = buf_steal(&uri), .expires = REGISTRATION_UNSET};
+    r->contacts[r->contact_count++] =
+        (struct contact){.uri = steal_contact(&uri), .expires = REGISTRATION_UNSET};
 }
 
 // ---- credentials (6.5)
@@ -224,6 +247,18 @@ int derive_registration(const struct derive_input *in, struct registration *ret,
     if (rc)
         registration_done(ret);
     return rc;
+}
+
+int derive_anywhere(const struct dialect_shared *shared, const struct fieldset *entry, const char *prefix,
+                    struct registration *ret, struct error *err)
+{
+    struct fieldset server cleanup(fieldset_done);
+    struct made made;
+    fieldset_init(&server, resource_of(STR_LIT("sipserver")));
+    fieldset_set(&server, SERVER_HOST, STR_LIT("192.0.2.1"));
+    const struct derive_input in = {
+        .shared = shared, .account = STR_LIT("-"), .entry = entry, .server = &server, .prefix = prefix};
+    return derive_registration(&in, ret, &made, err);
 }
 
 bool derive_apply(struct registration *r, const struct registration *derived, const struct made *last,

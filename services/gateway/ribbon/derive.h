@@ -27,6 +27,11 @@ struct derive_input {
 must_use int derive_registration(const struct derive_input *in, struct registration *ret_init,
                                  struct made *ret_made, struct error *err);
 
+// The same at some server, for what does not depend on one: contacts, and whether an entry can be registered
+// at all.
+must_use int derive_anywhere(const struct dialect_shared *shared, const struct fieldset *entry,
+                             const char *prefix, struct registration *ret_init, struct error *err);
+
 // Changes those parts of `r` that are derived otherwise than `last`. Whether there were any.
 bool derive_apply(struct registration *r, const struct registration *derived, const struct made *last,
                   const struct made *made);

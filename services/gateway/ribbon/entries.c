@@ -112,6 +112,18 @@ static void send(struct call *c)
     changes_send(c, &ch, plan_version(&c->view.plan));
 }
 
+// What is taken must be fit to be registered, since nobody hears of it later.
+static unsigned check_fit(const struct call *c)
+{
+    struct registration r;
+    if (fieldset_number(&c->values, ENTRY_AOR_TYPE) == AOR_NONE)
+        return 0;
+    if (derive_anywhere(c->ribbon->params.shared, &c->values, "SBC0000", &r, NULL))
+        return APP_RANGE;
+    registration_done(&r);
+    return 0;
+}
+
 static void take_and_send(struct call *c)
 {
     unsigned code = fieldset_take_form(&c->values, http_body(c->call.http));
@@ -119,6 +131,8 @@ static void take_and_send(struct call *c)
         code = fieldset_complete(&c->values, &c->ribbon->params.limits);
     if (!code)
         code = fieldset_check(&c->values);
+    if (!code)
+        code = check_fit(c);
     if (code)
         envelope_refused(c, code);
     else

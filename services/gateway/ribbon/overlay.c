@@ -148,35 +148,29 @@ static int set_foreign_aor(struct registration *r, const struct fieldset *entry,
     return 0;
 }
 
-// Contacts do not depend on where they are sent.
-static void set_foreign_contacts(struct registration *r, const struct dialect_shared *shared,
-                                 const struct fieldset *entry)
+static int set_foreign_contacts(struct registration *r, const struct dialect_shared *shared,
+                                const struct fieldset *entry, struct error *err)
 {
-    struct fieldset server;
     struct registration made;
-    struct made digests;
-    fieldset_init(&server, resource_of(STR_LIT("sipserver")));
-    fieldset_set(&server, SERVER_HOST, STR_LIT("192.0.2.1"));
-    const struct derive_input in = {
-        .shared = shared, .account = str_of(r->account), .entry = entry, .server = &server, .prefix = ""};
-    if (derive_registration(&in, &made, &digests, NULL) == 0) {
-        group_copy(GROUP_CONTACTS, r, &made);
-        registration_done(&made);
-    }
-    fieldset_done(&server);
+    int rc = derive_anywhere(shared, entry, "", &made, err);
+    if (rc)
+        return rc;
+    group_copy(GROUP_CONTACTS, r, &made);
+    registration_done(&made);
+    return 0;
 }
 
 int derive_foreign(struct registration *r, const struct dialect_shared *shared, const struct fieldset *before,
                    const struct fieldset *entry, struct error *err)
 {
     const char *field;
-    if (differ(before, entry, ENTRY_AOR, ENTRY_AOR)) {
-        int rc = set_foreign_aor(r, entry, err);
-        if (rc)
-            return rc;
-    }
-    if (differ(before, entry, ENTRY_SLOTS, ENTRY_URI(CONTACT_SLOTS - 1)))
-        set_foreign_contacts(r, shared, entry);
+    int rc = 0;
+    if (differ(before, entry, ENTRY_AOR, ENTRY_AOR))
+        rc = set_foreign_aor(r, entry, err);
+    if (!rc && differ(before, entry, ENTRY_SLOTS, ENTRY_URI(CONTACT_SLOTS - 1)))
+        rc = set_foreign_contacts(r, shared, entry, err);
+    if (rc)
+        return rc;
     if (differ(before, entry, ENTRY_AOR_TTL, ENTRY_AOR_TTL))
         r->expires = (int64_t)fieldset_number(entry, ENTRY_AOR_TTL);
     if (differ(before, entry, ENTRY_RETRY, ENTRY_RETRY)) {

@@ -55,11 +55,11 @@ def test_redis_away_in_the_middle_is_waited_out(world, api):
     sent = Import(api).send(body(0, 400))
     wait_for(lambda: total(api) > 100, 20, "the first lines")
     world.stack.redis.kill()
-    sent.send(body(400, 600))
+    sent.send(body(400, 600)).send(body(580, 600))
     world.stack.redis.start()
     bad, summary = sent.answer()
     assert not bad and "stopped-at" not in summary
-    assert summary["lines"] == 600 == summary["created"] + summary["updated"] + summary["unchanged"]
+    assert summary["lines"] == 620 == summary["created"] + summary["updated"] + summary["unchanged"]
     assert summary["updated"] == 0
     assert total(api) == 600
 
@@ -69,7 +69,7 @@ def test_redis_away_for_long_stops_it_and_the_line_is_told(world, api):
     sent = Import(api).send(body(0, 300))
     wait_for(lambda: total(api) == 300, 20, "the first lines")
     world.stack.redis.kill()
-    bad, summary = sent.send(body(300, 320)).answer()
+    bad, summary = sent.send(body(300, 320) * 2).answer()
     world.stack.redis.start()
     assert not bad and summary["stopped-at"] == 301 and "Redis is away" in summary["reason"]
     assert (summary["created"], summary["failed"]) == (300, 0)
@@ -119,7 +119,7 @@ def test_a_gateway_stops_cleanly_with_an_import(world, api, how):
     try:
         if "waiting" in how:
             world.stack.redis.kill()
-            sent.send(body(300, 600))
+            sent.send(body(300, 350) * 4)  # lines of one name follow each other
         if "whole" in how:
             sent.connection.send(b"0\r\n\r\n")
         assert api.get("/transport-protocols").status == 200

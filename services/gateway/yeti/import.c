@@ -14,13 +14,24 @@
 
 static void pump(struct import *im);
 
+// They are in no table: the name is that of the line before them.
+static void drop_followers(struct line *l)
+{
+    struct line *f;
+    while ((f = TAILQ_FIRST(&l->followers))) {
+        TAILQ_REMOVE(&l->followers, f, link);
+        l->import->under_way--;
+        import_line_free(f);
+    }
+}
+
 static void import_free(void *arg)
 {
     struct import *im = arg;
     struct line *l;
     while ((l = TAILQ_FIRST(&im->waiting))) {
         TAILQ_REMOVE(&im->waiting, l, link);
-        TAILQ_CONCAT(&im->waiting, &l->followers, link);
+        drop_followers(l);
         if (l->name)
             HASH_DELETE(hh, im->by_name, l);
         import_line_free(l);
@@ -118,12 +129,7 @@ static void give_up(struct import *im, const char *why)
     while ((l = TAILQ_FIRST(&im->waiting))) {
         TAILQ_REMOVE(&im->waiting, l, link);
         stop_reading(im, l->number, why);
-        while (!TAILQ_EMPTY(&l->followers)) {
-            struct line *f = TAILQ_FIRST(&l->followers);
-            TAILQ_REMOVE(&l->followers, f, link);
-            import_line_free(f);
-            im->under_way--;
-        }
+        drop_followers(l);
         end_line(l);
     }
 }

@@ -8,7 +8,8 @@ HOST = "rollcall.example.org"
 
 
 class Answer:
-    def __init__(self, response):
+    def __init__(self, response, is_head):
+        self.is_head = is_head
         self.status = response.status
         self.headers = [(k.lower(), v) for k, v in response.getheaders()]
         self.body = response.read()
@@ -34,7 +35,7 @@ def wire(text):
 
 
 def curl(request, port):
-    words = ["curl -sSi --path-as-is -g -X", request.method]
+    words = ["curl -sSi --path-as-is -g " + ("-I -X" if request.method == "HEAD" else "-X"), request.method]
     for name, value in request.headers:
         words += ["-H", ansi(wire(f"{name}: {value}" if value else f"{name};"))]
     if request.chunked:
@@ -90,7 +91,7 @@ class Connection:
         try:
             response = http.client.HTTPResponse(self.socket, method=request.method)
             response.begin()
-            answer = Answer(response)
+            answer = Answer(response, request.method == "HEAD")
         except (OSError, http.client.HTTPException):
             self.close()
             raise

@@ -36,6 +36,7 @@ class Document:
     def __init__(self, raw):
         self.raw = raw
         self.validators = {}
+        self.all = list(self.operations())
 
     def at(self, reference):
         node = self.raw
@@ -104,7 +105,7 @@ class Document:
             schema = next((m["schema"] for name, m in content.items() if name == media_type(given)), None)
         if schema is None:
             return f"media type {given!r} is not declared for {answer.status}"
-        return self.body_complaint(schema, media_type(given), answer.body)
+        return None if answer.is_head else self.body_complaint(schema, media_type(given), answer.body)
 
     def body_complaint(self, schema, media, body):
         try:

@@ -255,6 +255,7 @@ class Maker:
 
     def plain(self, media=None):
         """The examples of the description, about objects that exist. media: of the body; None: it has none."""
+        self.target.is_plain = True
         request = self.begin(self.good_path)
         for p in self.operation.parameters:
             if "example" not in p or (media and isinstance(p["example"], dict)) or p["in"] not in ("query", "header"):

@@ -24,10 +24,23 @@ class Target:
     prefix = None
     filters = ["x"]
 
-    def __init__(self, world):
+    def __init__(self, world, user=None):
         self.world = world
-        self.user = next(world.users)
+        self.user = user or next(world.users)
         self.chosen = {}
+        self.is_plain = False  # the request at hand is to do what it says
+
+    def mix(self):
+        """Registrations of this account that the dialects make, each in its own way."""
+        yeti = self.world.api(self.user)
+        yeti.create(display_username='"ü€" <x>', auth_user="a b", auth_password="p", expire=None, route_set=["<sip:e.example.net;lr>"] * 3,
+                    contact='"A" <sip:a%20b@[2001:db8::1]:5070;transport=tcp>;q=0.5', sip_schema_id=2, username="ü@x", domain="[2001:db8::2]:5061")
+        yeti.create(enabled=False, max_attempts=1, sip_interface_name="eth0", expire=-1, force_expire=True)
+        voximplant_client.Vox(self.world.gateway.port, voximplant_client.FIRST_NUMBER + self.user, f"key{self.user}").create(
+            proxy="sips:h.example.net", is_persistent="false", application_name="ünï", user_name="u", rule_name="r", password="p")
+        ribbon = Ribbon(self.world, self.user)
+        ribbon.log_in()
+        ribbon.make()
 
     def prepare(self, operation):
         """Makes what requests of the operation are about, where it is not there (any more)."""
@@ -72,6 +85,8 @@ class Yeti(Target):
 
     def prepare(self, operation):
         del operation
+        if not self.pools:
+            self.mix()
         pop, spare, node, spare_node = (next(self.ids) for _ in range(4))
         for id in (pop, spare):
             self.made("/pops", {"type": "pops", "id": str(id), "attributes": {"name": f"pop {id}"}})
@@ -168,6 +183,8 @@ class Voximplant(Target):
 
     def prepare(self, operation):
         del operation
+        if not self.ids:
+            self.mix()
         self.ids = self.vox.ids()[:3] + [self.vox.create(application_id=12, user_id=9), self.vox.create()]
         self.token = self.vox.token(exp=int(time.time()) + 600)
 
@@ -193,7 +210,7 @@ class Voximplant(Target):
             request.headers = [h for h in request.headers if h[0].lower() != "authorization"]
 
     def code(self, answer):
-        if answer.status != 200:
+        if answer.status != 200 or answer.is_head:
             return None
         error = conftest.json.loads(answer.body).get("error")
         return error and error["code"]
@@ -254,19 +271,27 @@ class Kazoo(Target):
 class Ribbon(Target):
     prefix = "/rest"
 
-    def __init__(self, world):
-        super().__init__(world)
+    def __init__(self, world, user=None):
+        super().__init__(world, user)
         self.client = ribbon_client.Ribbon(world.gateway.port)
         self.fresh = itertools.count(20)
-        self.is_made = False
+        self.was = None  # the method of what was prepared before
+
+    def log_in(self):
+        assert self.client.login(f"user{self.user}", self.world.stack.password).done
 
     def prepare(self, operation):
+        if not self.was:
+            self.mix()
+        if not self.client.session or self.client.get("/sipservertable/1").http_code == 401:
+            self.log_in()
+        if operation.method == "DELETE" or self.was in (None, "DELETE"):
+            self.make()
+        self.was = operation.method
+
+    def make(self):
+        """Two tables of each kind with two rows each, of which a server row refers to the first of the others."""
         c, p = self.client, ribbon_client.path
-        if not c.session or c.get("/sipservertable/1").http_code == 401:
-            assert c.login(f"user{self.user}", self.world.stack.password).done
-        if self.is_made and operation.method != "DELETE":
-            return
-        self.is_made = True
         for table in (1, 2):
             for kind, row, fields in [(ribbon_client.CONTACT, ribbon_client.ENTRY, {"AOR": "sip:4001", "URI1": "4001"}),
                                       (ribbon_client.CREDENTIALS, ribbon_client.CREDENTIAL, {"User": "4001", "EncryptedPassword": "secret"}),
@@ -282,7 +307,7 @@ class Ribbon(Target):
             return str(next(self.fresh) % 99 + 1)
         if operation.method == "DELETE" and name == "table" and operation.path.endswith("{table}"):
             return "2"
-        return rng.choice(["1", "2"])
+        return rng.choice(["1", "2"] if self.is_plain else ["1", "2", "1", "2", "65535"])  # the last: registrations of other dialects
 
     def example(self, operation, value):
         known = {"Username": f"user{self.user}", "Password": self.world.stack.password}

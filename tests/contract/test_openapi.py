@@ -192,7 +192,7 @@ def test_answers_fit_their_schemas(document, api, place):
     id = api.create(relationships={"node": {"data": {"type": "nodes", "id": place[1]}}})
     for path, name in [(f"/registrations/{id}?include=status,node.pop", "RegistrationDocument"), ("/registrations", "RegistrationList"),
                        (f"/registrations/{id}/status", "StatusDocument"), ("/registrations/7777777", "Errors"),
-                       (f"/registrations/{id}/relationships/pop", "Linkage"), (f"/registrations/{id}/pop", "ObjectDocument"),
+                       (f"/registrations/{id}/relationships/pop", "Relationship"), (f"/registrations/{id}/pop", "ObjectDocument"),
                        ("/nodes?include=pop", "ObjectList"), (f"/pops/{place[0]}", "ObjectDocument")]:
         fits(document, name, api.get(path).json)
     fits(document, "Errors", api.post().json)

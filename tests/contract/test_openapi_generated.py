@@ -1,7 +1,7 @@
 """Requests made from the OpenAPI description, good and bad: no 5xx, no answer that the description does not declare, and every
 plain request does what it says.
 
-What is sent follows from ROLLCALL_OPENAPI_SEED (1); ROLLCALL_OPENAPI_REQUESTS (18) are sent to each operation, or, with
+What is sent follows from ROLLCALL_OPENAPI_SEED (1); ROLLCALL_OPENAPI_REQUESTS (48) are sent to each operation, or, with
 ROLLCALL_OPENAPI_SECONDS, rounds of as many for so long, each of the next seed. A failure says what was sent as a line for curl.
 """
 import collections
@@ -21,7 +21,7 @@ from openapi_targets import TARGETS, add_principals, target_of
 GATEWAY = {"ROLLCALL_FAILED_LOGINS": "0"}
 PRINCIPALS = add_principals
 SEED = int(os.environ.get("ROLLCALL_OPENAPI_SEED", "1"))
-REQUESTS = int(os.environ.get("ROLLCALL_OPENAPI_REQUESTS", "18"))
+REQUESTS = int(os.environ.get("ROLLCALL_OPENAPI_REQUESTS", "48"))
 SECONDS = float(os.environ.get("ROLLCALL_OPENAPI_SECONDS", "0"))
 SHOWN = 10  # failures of one test
 
@@ -40,7 +40,7 @@ def document(world):
 
 
 def operations_of(document, target):
-    return [o for o in document.operations() if target_of(o.path) is target]
+    return [o for o in document.all if target_of(o.path) is target]
 
 
 class Run:
@@ -94,6 +94,8 @@ class Run:
             rng = random.Random(f"{seed} {operation.key} {i}")
             maker = Maker(rng, operation, target)
             request = maker.valid() if i % 3 == 0 else maker.invalid()
+            if operation.method == "GET" and i % 7 == 6 and by_name(type(target)) != "kazoo":
+                request.method = "HEAD"
             self.ask(f"seed {seed}, {operation.key}, request {i}", target, operation, request)
 
     def finish(self):
@@ -111,8 +113,9 @@ def by_name(target):
 @pytest.mark.parametrize("target", TARGETS, ids=by_name)
 def test_every_plain_request_does_what_it_says(world, document, target):
     run = Run(world, document)
+    one = target(world)
     for operation in operations_of(document, target):
-        run.plain(target(world), operation)
+        run.plain(one, operation)
     run.finish()
 
 
@@ -146,14 +149,12 @@ def test_a_path_that_nobody_describes_is_refused_in_the_form_of_the_dialect(worl
 
 @pytest.mark.parametrize("target", TARGETS, ids=by_name)
 def test_every_answer_is_declared(world, document, target):
-    run = Run(world, document)
-    operations = operations_of(document, target)
-    targets = {o.key: target(world) for o in operations}
+    run, one = Run(world, document), target(world)
     end = time.monotonic() + SECONDS / len(TARGETS)
     seed = SEED
     while seed == SEED or time.monotonic() < end:
-        for operation in operations:
-            run.made(targets[operation.key], operation, seed)
+        for operation in operations_of(document, target):
+            run.made(one, operation, seed)
         seed += 1
         if len(run.failures) > 10 * SHOWN:
             break

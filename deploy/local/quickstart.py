@@ -168,6 +168,8 @@ def write_env(stack, kamailio):
         "VOXIMPLANT_ACCOUNT": str(stack.account_number),
         "API_KEY": stack.api_key,
         "KAZOO_TOKEN": log_in_kazoo(stack),
+        "PRINCIPALS_FILE": str(stack.principals_file),
+        "GATEWAY_PID": str(stack.gateways[0].pid),
         "KAFKA_BOOTSTRAP": stack.kafka.bootstrap,
         "REDIS_URL": stack.redis.url,
         "REGISTRAR": kamailio.address,

@@ -24,8 +24,8 @@ QUESTIONS = [  # of the registrations, in Yeti's, Voximplant's, Kazoo's and Ribb
     'curl -H "Authorization: Bearer $YETI_TOKEN" $GATEWAY_URL/api/rest/admin/registrations',
     'curl "$GATEWAY_URL/platform_api/GetSipRegistrations?account_id=$VOXIMPLANT_ACCOUNT&api_key=$API_KEY"',
     'curl -H "X-Auth-Token: $KAZOO_TOKEN" $GATEWAY_URL/v2/account/registrations',
-    'curl -c cookies -d "Username=$YETI_USER&Password=$YETI_PASSWORD" $GATEWAY_URL/rest/login',
-    'curl -b cookies "$GATEWAY_URL/rest/sipcontactregistrant/65535/sipregistrantentry?details=true"',
+    'curl -c COOKIES -d "Username=$YETI_USER&Password=$YETI_PASSWORD" $GATEWAY_URL/rest/login',
+    'curl -b COOKIES "$GATEWAY_URL/rest/sipcontactregistrant/65535/sipregistrantentry?details=true"',
 ]
 PORTS = {"gateway": "the REST API", "redis": "Redis", "kafka": "the embedded broker", "registrar": "Kamailio"}
 
@@ -213,7 +213,7 @@ def run(options):
         say(f"\nIt keeps running; {shown(ENV_FILE)} holds the addresses, tokens and a key. The same in the four dialects:")
         say(f"  . {shown(ENV_FILE)}")
         for line in QUESTIONS:
-            say(f"  {line}")
+            say(f"  {line.replace('COOKIES', str(shown(HOME / 'cookies')))}")
         say("Ctrl-C or `./quickstart --stop` ends it.")
         write_env(stack, kamailio)  # after the last word: `--detach` waits for the file
         stay(stack, kamailio)

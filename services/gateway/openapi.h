@@ -1,4 +1,4 @@
-// The description of the REST API that /openapi.json serves: proto/openapi/rollcall.yaml as JSON, built in.
+// The description of the REST API that /openapi.json serves: proto/openapi/*.yaml, joined, as JSON, built in.
 #ifndef ROLLCALL_GATEWAY_OPENAPI_H
 #define ROLLCALL_GATEWAY_OPENAPI_H
 

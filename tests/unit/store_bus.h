@@ -104,4 +104,21 @@ static inline const char *bus_restore(struct fixture *f, const struct bus_lost *
     return f->raw_text.p;
 }
 
+// What Redis holds in one of its databases over what it holds in another.
+static inline void bus_copy_database(struct fixture *f, int from, int to)
+{
+    char script[256];
+    (void)snprintf(script, sizeof(script),
+                   "redis.call('SELECT', %d) redis.call('FLUSHDB') redis.call('SELECT', %d) "
+                   "for _, k in ipairs(redis.call('KEYS', '*')) do redis.call('COPY', k, k, 'DB', %d) end "
+                   "redis.call('SELECT', 0) return 'copied'",
+                   to, from, to);
+    const struct str argv[] = {STR_LIT("EVAL"), str_of(script), STR_LIT("0")};
+    f->raw_answers = 0;
+    redis_command(f->raw, fixture_on_raw, f, ARRAY_LEN(argv), argv);
+    assert_true(peer_run_until(f->base, fixture_is_raw_answered, f, SOON_MS));
+    buf_add_cstr(&f->raw_text, "");
+    assert_string_equal(f->raw_text.p, "copied");
+}
+
 #endif

@@ -1,10 +1,10 @@
 // The indexes of an account against a model: random creations, changes, deletions, batches, reports, proofs
 // and fail-overs on a real redis-server, and after each what Redis holds beside the registrations' hashes is
 // compared, key by key, with what the registrations say. ROLLCALL_TEST_SEED repeats another run.
-#include "common/base/encode.h"
 #include "common/base/rng.h"
 #include "services/gateway/store/terms.h"
 #include "tests/unit/store_bus.h"
+#include "tests/unit/store_lines.h"
 
 enum { KEPT_MAX = 2000, BATCH_MAX = 5, STEPS = 300, KEYS = 3, LOST_STEPS = 25 };
 
@@ -62,51 +62,7 @@ static bool one_in(struct model *m, uint64_t n)
     return rng_below(&m->rng, n) == 0;
 }
 
-// ---- what Redis must hold: "<hex of key> <hex of member>[ value]" lines, sorted
-
-static const char dump_script[] =
-    "local function hex(s) return (string.gsub(s, '.', function(c) return string.format('%02x', "
-    "string.byte(c)) end)) end "
-    "local out = {} "
-    "for _, pattern in ipairs({'rc:{s*}:acct:*', 'rc:{s*}:at:*', 'rc:{s*}:reg:*'}) do "
-    "for _, key in ipairs(redis.call('KEYS', pattern)) do "
-    "local kind = redis.call('TYPE', key).ok "
-    "if string.find(key, ':reg:') then "
-    "out[#out + 1] = hex(key) .. ' ' .. hex(redis.call('HGET', key, 'terms') or '-') "
-    "elseif kind == 'hash' then local h = redis.call('HGETALL', key) "
-    "for i = 1, #h, 2 do out[#out + 1] = hex(key) .. ' ' .. hex(h[i]) .. ' ' .. h[i + 1] end "
-    "elseif kind == 'zset' then local z = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES') "
-    "for i = 1, #z, 2 do out[#out + 1] = hex(key) .. ' ' .. hex(z[i]) .. ' ' .. z[i + 1] end "
-    "else for _, member in ipairs(redis.call('SMEMBERS', key)) do "
-    "out[#out + 1] = hex(key) .. ' ' .. hex(member) end end end end "
-    "table.sort(out) return table.concat(out, '\\n')";
-
-struct lines {
-    char *items[KEPT_MAX * 16];
-    size_t count;
-};
-
-static void add_hex(struct buf *out, struct str text)
-{
-    for (size_t i = 0; i < text.n; i++)
-        buf_addf(out, "%02x", (unsigned char)text.p[i]);
-}
-
-// Ends the key; value may be empty.
-static void add_line(struct lines *l, struct buf *take_key, struct str member, const char *value)
-{
-    struct buf line = BUF_INIT;
-    add_hex(&line, buf_str(take_key));
-    buf_add_char(&line, ' ');
-    add_hex(&line, member);
-    if (*value) {
-        buf_add_char(&line, ' ');
-        buf_add_cstr(&line, value);
-    }
-    buf_done(take_key);
-    assert_true(l->count < ARRAY_LEN(l->items));
-    l->items[l->count++] = buf_steal(&line);
-}
+// ---- what must be held
 
 static void add_index(struct lines *l, const struct kept *k, const char *kind, struct str value)
 {
@@ -160,70 +116,15 @@ static void expect(struct lines *l, const struct kept *k)
         expect_listed(l, k, buf_str(&terms));
 }
 
-static int by_text(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static void print_line(const char *who, struct str line)
-{
-    struct buf text cleanup(buf_done) = BUF_INIT;
-    size_t at = 0;
-    for (int part = 0; part < 2 && at < line.n; part++, at++) {
-        for (; at + 1 < line.n && line.p[at] != ' '; at += 2)
-            buf_add_char(&text, (char)(decode_hex_digit(line.p[at]) * 16 + decode_hex_digit(line.p[at + 1])));
-        buf_add_char(&text, ' ');
-    }
-    buf_add_str(&text, str_slice(line, at < line.n ? at : line.n, line.n));
-    print_message("only %s: " STR_FMT "\n", who, STR_ARG(buf_str(&text)));
-}
-
-static void print_difference(struct str expected, struct str held)
-{
-    struct str a = STR_NONE, b = STR_NONE;
-    bool more_a = str_split(&expected, '\n', &a), more_b = str_split(&held, '\n', &b);
-    while (more_a || more_b) {
-        char *x cleanup(mem_free_cstr) = str_dup(a), *y cleanup(mem_free_cstr) = str_dup(b);
-        int order = !more_a ? 1 : !more_b ? -1 : strcmp(x, y);
-        if (order < 0)
-            print_line("expected", a);
-        if (order > 0)
-            print_line("in Redis", b);
-        if (order <= 0)
-            more_a = str_split(&expected, '\n', &a);
-        if (order >= 0)
-            more_b = str_split(&held, '\n', &b);
-    }
-}
-
-// What the model expects, as the script gives what Redis holds.
-static void expect_all(struct model *m, struct buf *out)
+static void check(struct model *m, const char *after)
 {
     static struct lines l;
-    l.count = 0;
     for (uint64_t id = 1; id <= m->last_id; id++)
         if (m->kept[id].exists)
             expect(&l, &m->kept[id]);
-    qsort(l.items, l.count, sizeof(l.items[0]), by_text);
-    for (size_t i = 0; i < l.count; i++) {
-        buf_addf(out, "%s%s", i ? "\n" : "", l.items[i]);
-        free(l.items[i]);
-    }
-    buf_add_cstr(out, "");
-}
-
-static void check(struct model *m, const char *after)
-{
-    struct buf expected cleanup(buf_done) = BUF_INIT;
-    expect_all(m, &expected);
-    const struct str argv[] = {STR_LIT("EVAL"), str_of(dump_script), STR_LIT("0")};
-    m->f->raw_answers = 0;
-    redis_command(m->f->raw, fixture_on_raw, m->f, ARRAY_LEN(argv), argv);
-    assert_true(peer_run_until(m->f->base, fixture_is_raw_answered, m->f, SOON_MS));
-    if (str_eq(buf_str(&expected), buf_str(&m->f->raw_text)))
+    if (lines_are_held(m->f, &l))
         return;
-    print_message("seed %llu, after %s:\n", (unsigned long long)m->seed, after);
-    print_difference(buf_str(&expected), buf_str(&m->f->raw_text));
+    print_message("seed %llu, after %s\n", (unsigned long long)m->seed, after);
     fail();
 }
 
@@ -561,22 +462,6 @@ static void prove(struct model *m)
 // ---- a fail-over: Redis falls back to a copy of a while ago, and what Kafka has of since then is written
 // back in any order
 
-static void copy_databases(struct model *m, int from, int to)
-{
-    char script[256];
-    (void)snprintf(script, sizeof(script),
-                   "redis.call('SELECT', %d) redis.call('FLUSHDB') redis.call('SELECT', %d) "
-                   "for _, k in ipairs(redis.call('KEYS', '*')) do redis.call('COPY', k, k, 'DB', %d) end "
-                   "redis.call('SELECT', 0) return 'copied'",
-                   to, from, to);
-    const struct str argv[] = {STR_LIT("EVAL"), str_of(script), STR_LIT("0")};
-    m->f->raw_answers = 0;
-    redis_command(m->f->raw, fixture_on_raw, m->f, ARRAY_LEN(argv), argv);
-    assert_true(peer_run_until(m->f->base, fixture_is_raw_answered, m->f, SOON_MS));
-    buf_add_cstr(&m->f->raw_text, "");
-    assert_string_equal(m->f->raw_text.p, "copied");
-}
-
 static void kept_copy(struct kept *to, const struct kept *from)
 {
     registration_done(&to->reg);
@@ -614,7 +499,7 @@ static void fail_over(struct model *m)
 {
     static struct kept at_copy[KEPT_MAX];
     uint64_t made[KEYS];
-    copy_databases(m, 0, 1);
+    bus_copy_database(m->f, 0, 1);
     memcpy(made, m->made, sizeof(made));
     for (uint64_t id = 0; id < KEPT_MAX; id++)
         kept_copy(&at_copy[id], &m->kept[id]);
@@ -622,7 +507,7 @@ static void fail_over(struct model *m)
     for (int i = 0; i < LOST_STEPS; i++)
         step(m);
     m->is_lossy = false;
-    copy_databases(m, 1, 0);
+    bus_copy_database(m->f, 1, 0);
     memcpy(m->made, made, sizeof(made));
     for (uint64_t id = 1; id <= m->last_id; id++)
         if (!m->lost[id].change)

@@ -16,6 +16,8 @@ struct json; // one value; the root owns the whole tree
 struct json_limits {
     size_t max_bytes;
     unsigned max_depth;
+    uint32_t max_values; // of all containers together; 0: no limit. A value takes some 40 bytes, be it one in
+                         // the text, so what comes from anybody has one.
 };
 #define JSON_LIMITS_DEFAULT ((struct json_limits){.max_bytes = 1u << 20, .max_depth = 64})
 

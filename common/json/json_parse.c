@@ -22,6 +22,7 @@ struct builder {
     uint32_t count, size;
     uint32_t open; // index of the innermost open container
     unsigned depth, max_depth;
+    uint32_t values, max_values;
     const char *key; // of the value that comes next
     uint32_t key_n;
     size_t behind; // offset after the last value, key or bracket
@@ -43,24 +44,34 @@ static struct json *push(struct builder *b, enum json_type type)
     return v;
 }
 
+// 1, or 0 where the value just pushed is one too many.
+static int taken(struct builder *b)
+{
+    if (!b->max_values || ++b->values <= b->max_values)
+        return 1;
+    b->rc = error_set(b->err, -E2BIG, "more than %u values at byte %zu", b->max_values,
+                      yajl_get_bytes_consumed(b->yajl));
+    return 0;
+}
+
 static int push_text(struct builder *b, enum json_type type, const void *bytes, size_t count)
 {
     struct json *v = push(b, type);
     v->text = json_document_text(b->document, bytes, count);
     v->n = (uint32_t)count;
-    return 1;
+    return taken(b);
 }
 
 static int on_null(void *ctx)
 {
     (void)push(ctx, JSON_NULL);
-    return 1;
+    return taken(ctx);
 }
 
 static int on_bool(void *ctx, int truth)
 {
     push(ctx, JSON_BOOL)->truth = truth != 0;
-    return 1;
+    return taken(ctx);
 }
 
 static int on_number(void *ctx, const char *text, size_t count)
@@ -97,7 +108,7 @@ static int open_container(struct builder *b, enum json_type type)
     push(b, type)->n = b->open;
     b->open = b->count - 1;
     b->depth++;
-    return 1;
+    return taken(b);
 }
 
 static int on_start_object(void *ctx)
@@ -307,11 +318,12 @@ static int run_yajl(struct builder *b, struct str text)
     return rc;
 }
 
-static int build(struct str text, unsigned max_depth, struct json **ret, struct error *err)
+static int build(struct str text, const struct json_limits *limits, struct json **ret, struct error *err)
 {
     struct builder b = {.document = json_document_new(text.n * 2 + 256),
                         .open = NO_CONTAINER,
-                        .max_depth = max_depth,
+                        .max_depth = limits->max_depth,
+                        .max_values = limits->max_values,
                         .err = err};
     int rc = run_yajl(&b, text);
     if (rc) {
@@ -334,5 +346,5 @@ int json_parse(struct str text, const struct json_limits *limits, struct json **
     if (str_trim(text).n == 0)
         return error_set(err, -EINVAL, "the text is empty");
     int rc = json_text_check(text, err);
-    return rc ? rc : build(text, within.max_depth, ret, err);
+    return rc ? rc : build(text, &within, ret, err);
 }

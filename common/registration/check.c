@@ -200,7 +200,8 @@ static int check_labels(const struct registration *r, struct error *err)
     struct json *tree cleanup(json_free_ptr) = NULL;
     if (!r->labels)
         return 0;
-    int rc = json_parse(str_of(r->labels), &(struct json_limits){LABELS_MAX_BYTES, 16}, &tree, err);
+    int rc = json_parse(str_of(r->labels),
+                        &(struct json_limits){.max_bytes = LABELS_MAX_BYTES, .max_depth = 16}, &tree, err);
     if (!rc && !json_is(tree, JSON_OBJECT))
         rc = error_set(err, -EINVAL, "is no object");
     return rc ? -EINVAL : 0;

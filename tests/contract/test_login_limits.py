@@ -85,3 +85,20 @@ def test_what_a_client_says_of_itself_is_no_way_around(world, forged):
     headers = {"X-Forwarded-For": forged.format(host)}
     seen = [yeti_login(world, f"forged-{forged}-{i}", "wrong", headers) for i in range(LIMIT + 1)]
     assert seen[-1] == 429
+
+
+# ---- what one may send before anybody knows who it is
+
+def many(before, after):
+    return before + b",".join([b"0"] * 10001) + after
+
+
+def test_what_is_read_for_nobody_yet_has_a_bound(world):
+    """A value costs forty bytes, be it one byte in the text: bodies of all dialects hold so many and no more."""
+    headers = {"Content-Type": "application/json"}
+    yeti = world.api(1).call("POST", "/auth", many(b'{"auth":[', b"]}"), headers)
+    assert yeti.errors[0][0] == "400" and "more than 10000 values" in yeti.errors[0][1]
+    kazoo = Kazoo(world).call("PUT", "/user_auth", body=many(b'{"data":{"x":[', b"]}}"), headers=headers)
+    assert kazoo.status == 400 and "more than 10000 values" in kazoo.body.decode()
+    vox = Vox(world.gateway.port, 1007, "key7").send("POST", "/GetSipRegistrations", headers, many(b'{"x":[', b"]}"))
+    assert vox.code == 101 and "more than 10000 values" in vox.error[1]

@@ -182,6 +182,28 @@ static void limits_hold_exactly(void **state)
     json_free(root);
 }
 
+static void values_of_all_containers_are_counted(void **state)
+{
+    (void)state;
+    const struct json_limits few = {.max_bytes = 100, .max_depth = 8, .max_values = 5};
+    static const char *const within[] = {"[1,\"a\",null,true]", "{\"a\":{\"b\":{}},\"c\":[]}", "[[[[[]]]]]"};
+    static const char *const beyond[] = {"[1,\"a\",null,true,2]", "[1,2,3,4,\"a\"]",
+                                         "[1,2,3,4,false]",       "{\"a\":{\"b\":{}},\"c\":[[],1]}",
+                                         "[[[[[[]]]]]]",          "[1,2,3,4,null"};
+    struct json *root = NULL;
+    struct error err = {0};
+    for (size_t i = 0; i < ARRAY_LEN(within); i++) {
+        assert_int_equal(json_parse(str_of(within[i]), &few, &root, &err), 0);
+        json_free_ptr(&root);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(beyond); i++) {
+        assert_int_equal(json_parse(str_of(beyond[i]), &few, &root, &err), -E2BIG);
+        assert_null(root);
+    }
+    assert_int_equal(json_parse(STR_LIT("[1,2,3,4,5,6]"), &few, &root, &err), -E2BIG);
+    assert_string_equal(err.text, "more than 5 values at byte 10");
+}
+
 static void a_million_open_brackets_do_no_harm(void **state)
 {
     (void)state;
@@ -435,6 +457,7 @@ int main(void)
         cmocka_unit_test(refuses_what_is_not_json_and_says_where_and_why),
         cmocka_unit_test(refuses_a_raw_nul),
         cmocka_unit_test(limits_hold_exactly),
+        cmocka_unit_test(values_of_all_containers_are_counted),
         cmocka_unit_test(a_million_open_brackets_do_no_harm),
         cmocka_unit_test(finds_a_duplicate_among_many_members),
         cmocka_unit_test(many_members_cost_no_quadratic_time),

@@ -3,6 +3,8 @@
 
 #include "services/gateway/kazoo/answer.h"
 
+#define VALUES_MAX 10000 // of an envelope, which is read before anybody knows whose it is
+
 static const enum http_method verbs[] = {HTTP_GET, HTTP_PUT, HTTP_POST, HTTP_PATCH, HTTP_DELETE};
 
 // JSON, said or not; a form is tried as JSON too, since tools forget to say what they send.
@@ -16,7 +18,7 @@ static bool is_json(const struct call *c)
 
 static bool read_envelope(struct call *c, struct error *err)
 {
-    const struct json_limits limits = {.max_bytes = SIZE_MAX, .max_depth = 64};
+    const struct json_limits limits = {.max_bytes = SIZE_MAX, .max_depth = 64, .max_values = VALUES_MAX};
     struct str body = c->body.n ? buf_str(&c->body) : http_body(c->call.http);
     if (!str_trim(body).n || !is_json(c))
         return true;

@@ -9,6 +9,7 @@
 
 #define JSON_DEPTH  4
 #define MEMBERS_MAX 256 // as in the other forms
+#define VALUES_MAX  10000
 
 static struct str media_type(struct str content_type)
 {
@@ -65,7 +66,8 @@ static void take_members(struct http_pairs *ret, const struct json *root)
 static int read_json(struct str body, struct http_pairs *ret, struct error *err)
 {
     struct json *root cleanup(json_free_ptr) = NULL;
-    const struct json_limits limits = {.max_bytes = JSON_LIMITS_DEFAULT.max_bytes, .max_depth = JSON_DEPTH};
+    const struct json_limits limits = {
+        .max_bytes = JSON_LIMITS_DEFAULT.max_bytes, .max_depth = JSON_DEPTH, .max_values = VALUES_MAX};
     if (!str_trim(body).n)
         return 0;
     int rc = json_parse(body, &limits, &root, err);

@@ -4,8 +4,12 @@
 #include "common/base/mem.h"
 #include "services/gateway/yeti/answer.h"
 #include "services/gateway/yeti/body.h"
+#include "services/gateway/yeti/routes.h"
 
 #include <stdlib.h>
+
+#define VALUES_MAX            10000 // of a body, which is read for its token before anybody knows whose it is
+#define OPERATIONS_VALUES_MAX 250000
 
 void call_free(struct call *c)
 {
@@ -121,7 +125,10 @@ bool call_read_query(struct call *c, const struct type *type, enum query_scope s
 
 void call_parse_body(struct call *c, struct str text)
 {
-    const struct json_limits limits = {.max_bytes = SIZE_MAX, .max_depth = 64}; // the server bounds the size
+    bool is_atomic = c->route->flags & ROUTE_ATOMIC;
+    const struct json_limits limits = {.max_bytes = SIZE_MAX, // the server bounds the size
+                                       .max_depth = 64,
+                                       .max_values = is_atomic ? OPERATIONS_VALUES_MAX : VALUES_MAX};
     if (str_trim(text).n && json_parse(text, &limits, &c->body, &c->body_error))
         c->body = NULL;
 }

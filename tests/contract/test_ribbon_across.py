@@ -1,5 +1,6 @@
 """One registration seen from everywhere: what another dialect does to what entries made, and what it made itself."""
 import socket
+import threading
 
 import pytest
 from ribbon_client import CONTACT, ENTRY, SERVERS, connect, entry_path, path, server_path
@@ -176,6 +177,27 @@ def test_a_row_that_left_and_came_back_makes_its_registrations_again(ribbon):
         assert registrations(ribbon) == {}
         ribbon.post(server_path(2, 1), ContactRegistrantTableID="3")
         assert list(registrations(ribbon)) == ["ribbon:3:1@2:1"]
+
+
+def test_an_entry_is_there_all_the_while_its_row_comes_and_goes(world, ribbon):
+    entry(ribbon)
+    reader = connect(world, ribbon.number)
+    stop, missing = threading.Event(), []
+
+    def read():
+        while not stop.is_set():
+            answers = reader.get(entry_path(3, 1)), reader.get(path(CONTACT, 3, ENTRY))
+            if answers[0].http_code != 200 or len(answers[1].links) != 1:
+                missing.append(answers[0].text + answers[1].text)
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    for _ in range(60):
+        ribbon.post(server_path(2, 1), ContactRegistrantTableID="0")
+        ribbon.post(server_path(2, 1), ContactRegistrantTableID="3")
+    stop.set()
+    thread.join()
+    assert not missing, missing[0]
 
 
 # ---- what other dialects made: the virtual table

@@ -8,7 +8,7 @@ from ribbon_client import (CONTACT, CREDENTIALS, ENTRY, SERVERS, Ribbon, connect
 GATEWAY = {"ROLLCALL_RIBBON_XML": "clean", "ROLLCALL_RIBBON_CSRF": "true", "ROLLCALL_RIBBON_DELETE_ABSENT": "404",
            "ROLLCALL_RIBBON_AOR_TTL": "60", "ROLLCALL_RIBBON_TTL": "0", "ROLLCALL_RIBBON_TABLE_IDS": "20",
            "ROLLCALL_RIBBON_ENTRY_IDS": "30", "ROLLCALL_RIBBON_TABLES": "3", "ROLLCALL_RIBBON_ENTRIES": "2",
-           "ROLLCALL_FAILED_LOGINS": "2", "ROLLCALL_REQUEST_RATE": "1000"}
+           "ROLLCALL_FAILED_LOGINS": "2", "ROLLCALL_REQUEST_RATE": "1000", "ROLLCALL_TRUST_FORWARDED": "true"}
 
 
 @pytest.fixture
@@ -32,6 +32,16 @@ def test_2_2_csrf_enforced(ribbon, method, header):
 
 def test_2_2_csrf_with_the_token_of_the_session(ribbon):
     assert ribbon.get(path(CONTACT)).http_code == 200
+
+
+def test_2_2_over_tls_cookies_are_secure_and_addresses_https(world, ribbon):
+    """Told by a proxy on this machine, as the gateway's own TLS tells it."""
+    https = {"X-Forwarded-Proto": "https"}
+    body = {"Username": f"user{ribbon.number}", "Password": world.stack.password}
+    answer = ribbon.call("POST", "/login", body, headers=https)
+    assert answer.cookie("PHPSESSID").endswith("; path=/; secure; HttpOnly")
+    assert answer.cookie("csrfp_token").endswith("; path=/; secure")
+    assert ribbon.call("GET", path(CONTACT), headers=https).list.get("href").startswith("https://")
 
 
 def test_11_default_ttls(ribbon):

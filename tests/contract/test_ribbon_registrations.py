@@ -333,6 +333,16 @@ def test_a_taken_name_is_no_hindrance(ribbon):
     assert sorted(ribbon.specs()) == ["ribbon:3:1@2:1"]
 
 
+def test_an_entry_that_redis_lost_takes_its_registration_again(world, ribbon):
+    id = derive(ribbon)["id"]
+    wait_for(lambda: not world.redis.keys("rc:*:jobs"), 10, "the jobs to be done")
+    for kind in (f"{ENTRY}-3", "made-3"):
+        world.redis.delete(*world.redis.keys(f"rc:*:acct:{ribbon.account}:obj:ribbon-{kind}"))
+    assert ribbon.get(entry_path(3, 1)).app == 20012
+    ribbon.make(entry_path(3, 1), AOR="sip:4001", AorTtl="99")
+    assert only(ribbon)["id"] == id and only(ribbon)["expires"] == 99
+
+
 def test_what_a_dead_gateway_left_is_done_by_the_job(world, ribbon):
     """The job alone, without what is done before the answer: the change is put into Redis as a gateway would have."""
     server(ribbon)

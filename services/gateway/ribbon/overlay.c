@@ -133,19 +133,43 @@ static bool differ(const struct fieldset *a, const struct fieldset *b, size_t fr
     return false;
 }
 
+static char *aor_text(const struct aor *a)
+{
+    struct buf text = BUF_INIT;
+    buf_addf(&text, "sip:" STR_FMT "@" STR_FMT, STR_ARG(a->user), STR_ARG(a->hostport));
+    return buf_steal(&text);
+}
+
 // The domain stays: it is where the other dialect sends.
 static int set_foreign_aor(struct registration *r, const struct fieldset *entry, struct error *err)
 {
     struct aor a;
-    struct buf user cleanup(buf_done) = BUF_INIT;
+    struct buf user cleanup(buf_done) = BUF_INIT, of_domain cleanup(buf_done) = BUF_INIT;
     if (!aor_parse(fieldset_text(entry, ENTRY_AOR), &a) || !a.hostport.n || !aor_user(&a, &user))
         return error_set(err, -EINVAL, "the AOR is none");
     free(r->username);
-    free(r->aor);
     r->username = str_dup(buf_str(&user));
     r->scheme = a.sips ? SCHEME_SIPS : SCHEME_SIP;
-    r->aor = str_ieq_cstr(a.hostport, r->domain) ? NULL : str_dup(a.text);
+    mem_free_cstr(&r->aor);
+    registration_aor(&of_domain, r);
+    struct str host = buf_str(&of_domain);
+    host = str_slice(host, str_find(host, '@', 0) + 1, host.n);
+    if (!str_ieq(a.hostport, host))
+        r->aor = a.text.n ? str_dup(a.text) : aor_text(&a);
     return 0;
+}
+
+// What Qn shows of it and was not changed stays as it was written: more decimals, or none at all.
+static void keep_q(struct contact *made, const struct registration *r)
+{
+    for (size_t i = 0; i < r->contact_count; i++) {
+        const struct contact *held = &r->contacts[i];
+        if (strcmp(held->uri, made->uri) != 0 || q_of(held->q) != q_of(made->q))
+            continue;
+        free(made->q);
+        made->q = mem_dup_cstr(held->q);
+        return;
+    }
 }
 
 static int set_foreign_contacts(struct registration *r, const struct dialect_shared *shared,
@@ -155,6 +179,8 @@ static int set_foreign_contacts(struct registration *r, const struct dialect_sha
     int rc = derive_anywhere(shared, entry, "", &made, err);
     if (rc)
         return rc;
+    for (size_t i = 0; i < made.contact_count; i++)
+        keep_q(&made.contacts[i], r);
     group_copy(GROUP_CONTACTS, r, &made);
     registration_done(&made);
     return 0;

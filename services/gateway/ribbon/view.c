@@ -7,7 +7,8 @@
 
 #include <stdlib.h>
 
-#define HELD_MAX 10000
+#define HELD_MAX     10000
+#define ATTEMPTS_MAX 5
 
 void view_init(struct view *v, const struct ribbon_params *params, const char *account, uint64_t table,
                uint64_t entry)
@@ -118,8 +119,9 @@ static void take(struct view *v, const struct store_record *record)
         add_runtime(e, record, &l);
 }
 
-static void find_gone(struct view *v)
+static bool find_gone(struct view *v)
 {
+    bool any = false;
     for (size_t i = 0; i < v->count; i++) {
         struct view_entry *e = &v->entries[i];
         if (e->registrations || fieldset_number(&e->values, ENTRY_AOR_TYPE) == AOR_NONE)
@@ -129,17 +131,41 @@ static void find_gone(struct view *v)
         struct row_id id;
         while (!e->is_gone && str_split(&rest, ',', &one))
             e->is_gone = row_id_parse(one, &id) && plan_server(&v->plan, id) < v->plan.server_count;
+        any = any || e->is_gone;
         free(marks);
     }
+    return any;
+}
+
+static void end(struct view *v, int rc, const struct error *err)
+{
+    v->attempts = 0;
+    v->fn(v->arg, rc, err);
+}
+
+static void on_plan(void *arg, int rc, const struct error *err);
+
+// Who brings registrations in step takes marks away before it takes a registration away: where objects are
+// what they were, those that are gone were deleted by somebody else.
+static void on_verified(void *arg, int rc, const struct error *err)
+{
+    struct view *v = arg;
+    if (rc || plan_version(&v->plan) == v->version || ++v->attempts >= ATTEMPTS_MAX) {
+        end(v, rc, err);
+        return;
+    }
+    forget(v);
+    plan_run(&v->plan, false, on_plan, v);
 }
 
 static void finish(struct view *v, int rc, const struct error *err)
 {
     store_walk_end(v->walk);
     v->walk = NULL;
-    if (!rc)
-        find_gone(v);
-    v->fn(v->arg, rc, err);
+    if (!rc && find_gone(v))
+        reader_run(&v->plan.reader, on_verified, v);
+    else
+        end(v, rc, err);
 }
 
 static void on_page(void *arg, int rc, const struct store_record *records, size_t count, uint64_t total,
@@ -188,14 +214,15 @@ static void on_plan(void *arg, int rc, const struct error *err)
 {
     struct view *v = arg;
     if (rc) {
-        v->fn(v->arg, rc, err);
+        end(v, rc, err);
         return;
     }
+    v->version = plan_version(&v->plan);
     read_entries(v);
     if (v->count && v->plan.server_count)
         read_registrations(v);
     else
-        v->fn(v->arg, 0, NULL);
+        end(v, 0, NULL);
 }
 
 void view_run(struct view *v, reader_fn *fn, void *arg)

@@ -51,6 +51,8 @@ struct view {
     struct view_entry *entries;       // ascending by id
     size_t count;
     struct store_walk *walk;
+    uint64_t version; // of the plan when registrations were read
+    unsigned attempts;
     reader_fn *fn;
     void *arg;
 };

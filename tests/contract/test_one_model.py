@@ -319,6 +319,27 @@ def test_a_contact_changed_through_yeti_is_the_first_alone(account):
     assert account.spec(id)["contacts"] == [{**before[0], "uri": "sip:new@192.0.2.50"}, *before[1:]]
 
 
+def test_a_lifetime_changed_through_ribbon_is_that_of_one_contact_alone(account):
+    id = account.make("yeti")
+    spec = fill(account, id)
+    del spec["aor"], spec["contacts"][1]["q"]
+    account.world.redis.hset(account.world.key(id), "spec", json.dumps(spec))
+    account.ribbon.post(account.entry(id), TTL3="90")
+    contacts = spec["contacts"]
+    assert account.spec(id)["contacts"] == [*contacts[:2], {**contacts[2], "expires": 90}, *contacts[3:]]
+
+
+@pytest.mark.parametrize("domain", ["example.com", "example.com:5070", "2001:db8::1", "[2001:db8::1]:5070"])
+def test_a_user_changed_through_ribbon_leaves_the_address_to_the_domain(account, domain):
+    id = int(account.yeti.create(username="alice", domain=domain))
+    aor = account.ribbon.get(account.entry(id)).item["AOR"]
+    account.ribbon.post(account.entry(id), AOR=aor.replace("alice", "bob"))
+    assert account.spec(id)["username"] == "bob" and "aor" not in account.spec(id)
+    account.ribbon.post(account.entry(id), AOR="carol@else.example")
+    assert account.spec(id)["aor"] == "sip:carol@else.example"
+    assert account.ribbon.get(account.entry(id)).item["AOR"] == "sip:carol@else.example"
+
+
 def test_an_outbound_proxy_changed_through_voximplant_is_the_first_route_alone(account):
     id = account.make("yeti")
     account.patch(id, route_set=["<sip:r1.example;lr>", "<sip:r2.example;lr>"])

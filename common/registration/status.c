@@ -54,6 +54,12 @@ void status_done(struct status *s)
     *s = (struct status){0};
 }
 
+uint64_t status_bound_until_ms(const struct status *s)
+{
+    uint64_t bound = s->has_bound ? s->bound.expires_at_wall_ms : 0;
+    return bound > s->expires_at_wall_ms ? bound : s->expires_at_wall_ms;
+}
+
 bool status_is_believed(const struct status *s, uint64_t now_wall_ms)
 {
     if (s->state == STATE_DISABLED || s->state == STATE_UNREGISTERED || s->state == STATE_GIVEN_UP)

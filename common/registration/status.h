@@ -86,6 +86,8 @@ void status_write(struct buf *out, const struct status *s);
 must_use int status_read(const struct json *object, struct status *ret_init, struct error *err);
 // The same without `bound`, epoch and seq: what a REST client or an event consumer may see.
 void status_write_public(struct json_writer *w, const struct status *s);
+// Until when the registrar holds a binding of it (wall), whatever its state; 0: it holds none.
+uint64_t status_bound_until_ms(const struct status *s);
 // Believed until expires_at, or next action + 60 s where nothing is bound (any more: a state other than
 // `registered` outlives its old binding until the action it announced). Then reads say `unknown`. Silent
 // states are believed for ever, and so is one rejected for good (no next action).

@@ -6,6 +6,7 @@
 #include "common/log/log.h"
 #include "services/gateway/dialect/dialect.h"
 #include "services/gateway/jobs/jobs.h"
+#include "services/gateway/jobs/reindex.h"
 #include "services/gateway/kazoo/kazoo.h"
 #include "services/gateway/ribbon/ribbon.h"
 #include "services/gateway/router.h"
@@ -21,6 +22,7 @@
 
 #define JOB_KINDS_MAX    8
 #define JOBS_INTERVAL_MS 200
+#define REINDEX_RETRY_MS 1000
 
 struct loop {
     const struct loop_shared *shared;
@@ -35,6 +37,7 @@ struct loop {
     struct dialect_shared dialect;
     struct job_kind job_kinds[JOB_KINDS_MAX]; // of the dialects
     size_t job_kind_count;
+    struct reindex *reindex;
     struct router router;
     struct http_server *servers[2]; // without and with TLS; NULL: not served
 };
@@ -135,9 +138,29 @@ static void open_ribbon(struct loop *l)
     add_job_kind(l, ribbon_job_kind(ribbon));
 }
 
+// Accounts that come into the file later have no registrations from before.
+static void open_reindex(struct loop *l)
+{
+    struct principals *p = principals_box_get(l->shared->principals);
+    size_t count = principals_account_count(p);
+    const char **accounts = mem_array(count + 1, sizeof *accounts);
+    for (size_t i = 0; i < count; i++)
+        accounts[i] = principals_account_at(p, i)->name;
+    const struct reindex_params params = {.base = l->base,
+                                          .store = l->store,
+                                          .jobs = l->dialect.jobs,
+                                          .accounts = accounts,
+                                          .count = count,
+                                          .retry_ms = REINDEX_RETRY_MS};
+    l->reindex = reindex_new(&params);
+    free(accounts);
+    principals_unref(p);
+}
+
 // Every loop works off jobs, whoever accepted them.
 static void open_jobs(struct loop *l)
 {
+    add_job_kind(l, reindex_kind(l->store));
     const struct jobs_params params = {
         .base = l->base,
         .store = l->store,
@@ -147,6 +170,7 @@ static void open_jobs(struct loop *l)
         .interval_ms = JOBS_INTERVAL_MS,
     };
     l->dialect.jobs = jobs_new(&params);
+    open_reindex(l);
 }
 
 static void open_dialects(struct loop *l)
@@ -244,6 +268,7 @@ static void close_all(struct loop *l)
         http_server_free(l->servers[i]);
     for (size_t i = 0; i < l->router.dialect_count; i++)
         l->router.dialects[i].free(l->router.dialects[i].object);
+    reindex_free(l->reindex);
     jobs_free(l->dialect.jobs);
     event_free(l->drain_check);
     event_free(l->wake);

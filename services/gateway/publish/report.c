@@ -61,12 +61,6 @@ static bool is_alive(const struct status *s, uint64_t now_wall_ms)
     return s->state != STATE_UNREGISTERED && s->state != STATE_DISABLED;
 }
 
-uint64_t report_bound_until_ms(const struct status *s)
-{
-    uint64_t bound = s->has_bound ? s->bound.expires_at_wall_ms : 0;
-    return bound > s->expires_at_wall_ms ? bound : s->expires_at_wall_ms;
-}
-
 static int check(const struct kafka_record *r, struct str topic_place, struct status *s, struct error *err)
 {
     uint64_t key;
@@ -107,7 +101,7 @@ static void derive(struct report *r, const struct kafka_record *record, uint64_t
     const uint64_t values[] = {s->id, s->epoch, s->seq, s->revision, next_in, (uint64_t)r->recorded_ms};
     for (size_t i = 0; i < ARRAY_LEN(values); i++)
         (void)snprintf(r->numbers[i], sizeof(r->numbers[i]), "%" PRIu64, values[i]);
-    (void)snprintf(r->numbers[8], sizeof(r->numbers[8]), "%" PRIu64, report_bound_until_ms(s));
+    (void)snprintf(r->numbers[8], sizeof(r->numbers[8]), "%" PRIu64, status_bound_until_ms(s));
 }
 
 int report_read(const struct kafka_record *record, struct str topic_place, uint64_t now_wall_ms,

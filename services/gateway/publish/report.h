@@ -45,8 +45,6 @@ struct report_waits {
 };
 // Borrows from the report and from `waits`.
 void report_args(struct report *r, const struct report_waits *waits, struct str ret[REPORT_ARGS]);
-// Until when the registrar holds a binding of it (wall), whatever its state; 0: it holds none.
-uint64_t report_bound_until_ms(const struct status *s);
 // (epoch, seq) of a above that of b.
 bool report_is_above(const struct report *a, const struct report *b);
 

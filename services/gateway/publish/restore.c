@@ -2,7 +2,6 @@
 
 #include "common/base/mem.h"
 #include "common/json/json.h"
-#include "services/gateway/publish/report.h"
 #include "services/gateway/store/terms.h"
 
 #include <errno.h>
@@ -78,7 +77,7 @@ static void add_status(struct restore_args *a)
     add_number(a, 10, s->epoch);
     add_number(a, 11, s->seq);
     add(a, str_of(s->place));
-    add_number(a, 12, report_bound_until_ms(s));
+    add_number(a, 12, status_bound_until_ms(s));
 }
 
 static int read_parts(struct restore_args *a, const struct json *root, struct error *err)

@@ -167,6 +167,11 @@ typedef void store_batch_fn(void *arg, int rc, size_t failed, const struct store
 void store_batch(struct store *s, struct str account, const struct store_item *items, size_t item_count,
                  const struct store_term *unique, size_t unique_count, const struct store_write_context *c,
                  store_batch_fn *fn, void *arg);
+typedef void store_done_fn(void *arg, int rc, const struct error *err);
+// Puts one that was written before there were indexes under its own, by its configuration and its last
+// report. Where it was written since, or is gone, nothing is done.
+void store_index(struct store *s, const struct store_record *record, store_done_fn *fn, void *arg);
+
 // Clear text of a sealed secret; caller wipes and frees. -ENOKEY, -EBADMSG.
 must_use int store_open_secret(const struct store *s, const struct registration *r, size_t credential,
                                char **ret, struct error *err);
@@ -178,7 +183,6 @@ struct store_object {
 };
 typedef void store_objects_fn(void *arg, int rc, const struct store_object *objects, size_t count,
                               const struct error *err);
-typedef void store_done_fn(void *arg, int rc, const struct error *err);
 void store_objects(struct store *s, const char *kind, store_objects_fn *fn, void *arg);
 void store_object_put(struct store *s, const char *kind, uint64_t id, bool create, struct str json,
                       store_done_fn *fn,

@@ -53,7 +53,7 @@ def quote(text):
 
 def merged(a, b):
     whole = {**a, **b}
-    for member, kind in (("properties", dict), ("required", list)):
+    for member, kind in (("properties", dict), ("required", list), ("never", list)):
         if member in a and member in b:
             whole[member] = {**a[member], **b[member]} if kind is dict else a[member] + b[member]
     return whole
@@ -72,6 +72,8 @@ def flat(rng, schema):
         for part in schema["allOf"]:
             whole = merged(whole, flat(rng, part))
         return flat(rng, whole)
+    if "not" in schema:  # of what our description says with it: members that do not stand together
+        return flat(rng, {**{k: v for k, v in schema.items() if k != "not"}, "never": [schema["not"]["required"]]})
     return schema
 
 
@@ -134,8 +136,12 @@ def value_of(rng, schema, depth=0):
     kind = rng.choice(kind) if isinstance(kind, list) else kind
     if kind == "object":
         wanted = set(schema.get("required", []))
-        return {name: value_of(rng, s, depth + 1) for name, s in schema.get("properties", {}).items()
+        made = {name: value_of(rng, s, depth + 1) for name, s in schema.get("properties", {}).items()
                 if name in wanted or rng.random() < 0.4}
+        for pair in schema.get("never", []):
+            if all(name in made for name in pair):
+                del made[rng.choice(pair)]
+        return made
     if kind == "array":
         low = schema.get("minItems", 0)
         return [value_of(rng, schema.get("items", {}), depth + 1) for _ in range(rng.randint(low, min(schema.get("maxItems", 3), low + 3)))]
@@ -306,7 +312,7 @@ class Maker:
         """A valid request with one to three things wrong with it."""
         request = self.valid()
         ways = [self.spoil_path, self.spoil_query, self.spoil_headers, self.spoil_body, self.spoil_body, self.spoil_body, self.other_media,
-                self.spoil_credentials, self.chunk]
+                self.spoil_credentials, self.other_accept, self.chunk]
         for _ in range(self.rng.choice([1, 1, 1, 2, 3])):
             self.rng.choice(ways)(request)
         return request
@@ -359,6 +365,10 @@ class Maker:
         else:
             self.add_body(request, media, odd(self.rng) if self.rng.random() < 0.5 else value_of(self.rng, {"type": "object", "properties": {
                 "data": {"type": "object"}, "cmd": {"type": "string"}, "auth": {"type": "object"}}}))
+
+    def other_accept(self, request):
+        request.set("Accept", self.rng.choice(["text/html", "application/json", "application/xml", "application/x-ndjson", "image/*, text/plain;q=0.5",
+                                               "application/vnd.api+json", "*/*", "x", '"', "application/vnd.api+json;ext=\"x\""]))
 
     def spoil_credentials(self, request):
         self.target.sign(self.rng, request, False)

@@ -1,7 +1,7 @@
 """Requests made from the OpenAPI description, good and bad: no 5xx, no answer that the description does not declare, and every
 plain request does what it says.
 
-What is sent follows from ROLLCALL_OPENAPI_SEED (1); ROLLCALL_OPENAPI_REQUESTS (48) are sent to each operation, or, with
+What is sent follows from ROLLCALL_OPENAPI_SEED (1); ROLLCALL_OPENAPI_REQUESTS (40) are sent to each operation, or, with
 ROLLCALL_OPENAPI_SECONDS, rounds of as many for so long, each of the next seed. A failure says what was sent as a line for curl.
 """
 import collections
@@ -21,7 +21,7 @@ from openapi_targets import TARGETS, add_principals, target_of
 GATEWAY = {"ROLLCALL_FAILED_LOGINS": "0"}
 PRINCIPALS = add_principals
 SEED = int(os.environ.get("ROLLCALL_OPENAPI_SEED", "1"))
-REQUESTS = int(os.environ.get("ROLLCALL_OPENAPI_REQUESTS", "48"))
+REQUESTS = int(os.environ.get("ROLLCALL_OPENAPI_REQUESTS", "40"))
 SECONDS = float(os.environ.get("ROLLCALL_OPENAPI_SECONDS", "0"))
 SHOWN = 10  # failures of one test
 
@@ -87,6 +87,11 @@ class Run:
             refused = answer.status != wanted if wanted else answer.status >= 300 or target.refusal(answer)
             if refused:
                 self.fail(label, request, f"refused with {answer.status}: {answer.body[:500]!r}")
+            elif "304" in operation.responses:
+                request.set("If-None-Match", answer.header("etag"))
+                again = self.ask(label, target, operation, request)
+                if again and again.status != 304:
+                    self.fail(label, request, f"{again.status} and not 304")
 
     def made(self, target, operation, seed):
         target.prepare(operation)

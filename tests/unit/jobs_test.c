@@ -107,7 +107,7 @@ static void on_done(void *arg, int rc, const struct error *err)
 
 static void accept_job(struct fixture *f, const char *account, const char *kind, const char *args)
 {
-    const struct store_job job = {kind, str_of(args)};
+    const struct store_job job = {.kind = kind, .args = str_of(args)};
     fixture_forget(f);
     store_account_change(f->store, str_of(account), STORE_ANY_VERSION, NULL, 0, &job, on_done, f);
     (void)fixture_answer(f);
@@ -308,6 +308,40 @@ static void a_gateway_that_is_woken_does_not_wait_for_its_next_look(void **state
     gateway_close(&g);
 }
 
+static void accept_once(struct fixture *f, const char *kind, const char *args)
+{
+    const struct store_job job = {.kind = kind, .args = str_of(args), .once = true};
+    fixture_forget(f);
+    store_account_change(f->store, STR_LIT("acme"), STORE_ANY_VERSION, NULL, 0, &job, on_done, f);
+    (void)fixture_answer(f);
+}
+
+// Whoever asks again and again neither fills Redis nor holds up the jobs of others.
+static void one_that_waits_stands_for_those_that_are_asked_for_once(void **state)
+{
+    struct fixture *f = *state;
+    struct gateway g;
+    unsigned shard = hash_crc16(STR_LIT("acme")) % 16;
+    for (int i = 0; i < 20; i++) {
+        accept_once(f, "count", i ? "{\"n\":2}" : "{\"n\":1}");
+        accept_once(f, "other", "{}");
+    }
+    assert_string_equal(jobs_left(f, "acme"), "1 2");
+    accept_job(f, "acme", "count", "{\"n\":3}");
+    assert_string_equal(jobs_left(f, "acme"), "1 2 3");
+    (void)rawf(f, "HINCRBY rc:{s%u}:job:1 tries 1", shard); // begun: it may have passed what is asked now
+    accept_once(f, "count", "{\"n\":4}");
+    accept_once(f, "count", "{\"n\":5}");
+    assert_string_equal(jobs_left(f, "acme"), "1 2 3 4");
+    (void)rawf(f, "ZREM rc:{s%u}:jobs 2", shard); // of a kind that nobody works here
+    gateway_open(&g, f, 1);
+    wait_for_slices(&g, 3);
+    let_both_look(f);
+    assert_string_equal(jobs_left(f, "acme"), "");
+    assert_string_equal(rawf(f, "HKEYS rc:{s%u}:acct:acme:waiting", shard), "other");
+    gateway_close(&g);
+}
+
 static void jobs_of_all_shards_are_found(void **state)
 {
     struct fixture *f = *state;
@@ -334,6 +368,7 @@ int main(void)
         on_redis(a_kind_that_nobody_knows_here_is_left_to_another_gateway),
         on_redis(a_long_job_does_not_hold_up_a_short_one),
         on_redis(a_gateway_that_is_woken_does_not_wait_for_its_next_look),
+        on_redis(one_that_waits_stands_for_those_that_are_asked_for_once),
         on_redis(jobs_of_all_shards_are_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

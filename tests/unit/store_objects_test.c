@@ -143,7 +143,7 @@ static void a_change_that_follows_from_an_old_reading_changes_nothing(void **sta
     assert_int_equal(change(f, 0, two_rows, 2, NULL), 0);
     const struct store_object_change late[] = {{"ribbon.table", STR_LIT("1"), STR_LIT("{\"late\":1}")},
                                                {"ribbon.row", STR_NONE, STR_NONE}};
-    const struct store_job job = {"test", STR_LIT("{}")};
+    const struct store_job job = {.kind = "test", .args = STR_LIT("{}")};
     assert_int_equal(change(f, 0, late, 2, &job), -ESTALE);
     struct reading table cleanup(reading_done) = kind_of(f, ACME, "ribbon.table");
     struct reading rows cleanup(reading_done) = kind_of(f, ACME, "ribbon.row");
@@ -325,14 +325,14 @@ static int save(struct fixture *f, uint64_t id, const char *holder, const char *
 
 static void accept_job(struct fixture *f, const char *args)
 {
-    const struct store_job job = {"flush", str_of(args)};
+    const struct store_job job = {.kind = "flush", .args = str_of(args)};
     assert_int_equal(change(f, STORE_ANY_VERSION, NULL, 0, &job), 0);
 }
 
 static void a_change_and_its_job_are_accepted_together(void **state)
 {
     struct fixture *f = *state;
-    const struct store_job job = {"ribbon.table", STR_LIT("{\"table\":1}")};
+    const struct store_job job = {.kind = "ribbon.table", .args = STR_LIT("{\"table\":1}")};
     assert_int_equal(change(f, 0, two_rows, 2, &job), 0);
     struct claim c = claim(f, "gw-1");
     assert_int_equal(c.rc, 0);
@@ -461,7 +461,7 @@ static void a_store_freed_with_calls_under_way_answers_each_once(void **state)
     struct value v = {.f = f};
     struct claim c = {.f = f};
     struct looked l = {0};
-    const struct store_job job = {"test", STR_LIT("{}")};
+    const struct store_job job = {.kind = "test", .args = STR_LIT("{}")};
     fixture_forget(f);
     store_account_kind(f->store, ACME, "k", on_objects, &r);
     store_value_get(f->store, 3, "session", STR_LIT("abc"), 0, on_value, &v);

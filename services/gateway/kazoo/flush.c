@@ -33,7 +33,7 @@ void kazoo_flush_account_run(struct call *c)
     json_kv_str(&w, "traceparent", context.traceparent);
     json_kv_str(&w, "actor", context.actor);
     json_end_object(&w);
-    const struct store_job job = {.kind = KIND, .args = buf_str(&args)};
+    const struct store_job job = {.kind = KIND, .args = buf_str(&args), .once = true};
     store_account_change(kazoo_call_store(c), str_of(c->call.account->name), STORE_ANY_VERSION, NULL, 0, &job,
                          on_accepted, c);
 }

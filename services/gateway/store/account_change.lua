@@ -1,6 +1,6 @@
 -- Changes objects of an account, accepts a job, or both: all of it or nothing.
 -- KEYS: acct:<account>:obj-version. ARGV: account, version that must be held ('' any), kind and args of the job
--- (kind '' none), then for each change kind, key, what is to be done ('set', 'remove', 'clear') and JSON.
+-- (kind '' none), whether one that waits stands for it (0/1), then for each change kind, key, what is to be done ('set', 'remove', 'clear') and JSON.
 -- Gives 'ok' or 'stale'.
 
 local account, wanted, job_kind, job_args = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
@@ -10,7 +10,7 @@ if wanted ~= '' and wanted ~= held then
     return 'stale'
 end
 
-for i = 5, #ARGV, 4 do
+for i = 6, #ARGV, 4 do
     local objects = shard .. 'acct:' .. account .. ':obj:' .. ARGV[i]
     if ARGV[i + 2] == 'set' then
         redis.call('HSET', objects, ARGV[i + 1], ARGV[i + 3])
@@ -20,14 +20,27 @@ for i = 5, #ARGV, 4 do
         redis.call('DEL', objects)
     end
 end
-if #ARGV >= 5 then -- rises like a revision: a version that a fail-over lost is not given again
+if #ARGV >= 6 then -- rises like a revision: a version that a fail-over lost is not given again
     redis.call('SET', KEYS[1], whole(next_revision(held, now_ms())))
 end
 
+-- Asking again and again adds no work: what is not begun yet will see what there is then.
+local function is_waiting(id)
+    local held = id and redis.call('HMGET', shard .. 'job:' .. id, 'tries', 'cursor')
+    return held and held[1] == '0' and held[2] == ''
+end
+
+local waiting = shard .. 'acct:' .. account .. ':waiting'
+if ARGV[5] == '1' and is_waiting(redis.call('HGET', waiting, job_kind)) then
+    return 'ok'
+end
 if job_kind ~= '' then
     local id = whole(redis.call('INCR', shard .. 'job-seq'))
     redis.call('HSET', shard .. 'job:' .. id, 'account', account, 'kind', job_kind, 'args', job_args, 'cursor', '',
         'tries', '0')
     redis.call('ZADD', shard .. 'jobs', job_score(0), id)
+    if ARGV[5] == '1' then
+        redis.call('HSET', waiting, job_kind, id)
+    end
 end
 return 'ok'

@@ -77,7 +77,7 @@ void store_account_kind(struct store *s, struct str account, const char *kind, s
     read_objects(s, account, kind, NULL, fn, arg);
 }
 
-enum { HEAD_ARGS = 5, CHANGE_ARGS = 4 }; // of account_change.lua, the key among the first
+enum { HEAD_ARGS = 6, CHANGE_ARGS = 4 }; // of account_change.lua, the key among the first
 
 // The arguments are owned until the write is sent, which may be after a commit that is under way.
 struct change_call {
@@ -152,6 +152,7 @@ void store_account_change(struct store *s, struct str account, uint64_t version,
     add_arg(c, buf_str(&wanted));
     add_arg(c, job ? str_of(job->kind) : STR_NONE);
     add_arg(c, job ? job->args : STR_NONE);
+    add_arg(c, job && job->once ? STR_LIT("1") : STR_LIT("0"));
     for (size_t i = 0; i < change_count; i++)
         add_change(c, &changes[i]);
     store_write_begin(&c->w);

@@ -9,6 +9,11 @@ if held[1] ~= holder then
     return 'stale'
 end
 if ARGV[5] == '1' then
+    local of = redis.call('HMGET', job, 'account', 'kind')
+    local waiting = shard_of(jobs) .. 'acct:' .. of[1] .. ':waiting'
+    if redis.call('HGET', waiting, of[2]) == id then
+        redis.call('HDEL', waiting, of[2])
+    end
     redis.call('DEL', job)
     redis.call('ZREM', jobs, id)
     return 'ok'

@@ -214,6 +214,9 @@ struct store_object_change {
 struct store_job {
     const char *kind;
     struct str args; // JSON
+    // One of this kind that the account has waiting, not begun yet, stands for this one too: asking again
+    // adds no work.
+    bool once;
 };
 // All or nothing. `version`: that of the reads it follows from, else -ESTALE and nothing was done. `job` may
 // be NULL, change_count 0 with a job.

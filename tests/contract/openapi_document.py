@@ -10,7 +10,6 @@ import xml.etree.ElementTree as ElementTree
 import jsonschema
 
 METHODS = ("get", "put", "post", "patch", "delete", "options")
-HEADERS_NEVER_DESCRIBED = ("accept", "content-type", "authorization")
 
 
 class Operation:
@@ -36,7 +35,7 @@ class Document:
     def __init__(self, raw):
         self.raw = raw
         self.validators = {}
-        self.all = list(self.operations())
+        self.all = list(self._operations())
 
     def at(self, reference):
         node = self.raw
@@ -54,7 +53,7 @@ class Document:
             return {**self.plain(self.at(node["$ref"])), **{k: self.plain(v) for k, v in node.items() if k != "$ref"}}
         return {k: self.plain(v) for k, v in node.items()}
 
-    def operations(self):
+    def _operations(self):
         for path, item in self.raw["paths"].items():
             shared = item.get("parameters", [])
             for method in METHODS:

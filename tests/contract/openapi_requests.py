@@ -238,9 +238,7 @@ class Maker:
         return self.rng.choice(list(self.operation.media)) if self.operation.media else None
 
     def begin(self, path_value):
-        path = re.sub(r"\{(\w+)\}", lambda m: path_value(m.group(1)), self.operation.path)
-        request = Request(self.operation.method, path)
-        return request
+        return Request(self.operation.method, re.sub(r"\{(\w+)\}", lambda m: path_value(m.group(1)), self.operation.path))
 
     def good_path(self, name):
         parameter = next(p for p in self.operation.parameters_in("path") if p["name"] == name)

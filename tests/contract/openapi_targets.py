@@ -3,7 +3,9 @@ an example that must name them."""
 import base64
 import copy
 import itertools
+import json
 import time
+import urllib.parse
 
 import conftest
 import kazoo_client
@@ -212,7 +214,7 @@ class Voximplant(Target):
     def code(self, answer):
         if answer.status != 200 or answer.is_head:
             return None
-        error = conftest.json.loads(answer.body).get("error")
+        error = json.loads(answer.body).get("error")
         return error and error["code"]
 
     def refusal(self, answer):
@@ -260,7 +262,7 @@ class Kazoo(Target):
         if not good and rng.random() < 0.2:
             return
         if how == "query":
-            request.query.append(("auth_token", token.encode("latin-1").hex() if any(ord(c) > 126 for c in token) else token))
+            request.query.append(("auth_token", urllib.parse.quote(token)))
         elif how == "basic":
             pair = f"{kazoo_client.PARENT}:{kazoo_client.credentials('alice', 'alice-pw' if good else 'wrong')}"
             request.set("Authorization", "Basic " + base64.b64encode(pair.encode()).decode())

@@ -239,6 +239,18 @@ def test_another_name_breaks_nothing(account, maker):
         account.rename(changer, id, "alice")
 
 
+@pytest.mark.parametrize("changer", ["voximplant", "ribbon"])
+def test_a_digest_user_that_is_the_user_name_goes_with_it(account, changer):
+    """Yeti says so with null; elsewhere it is the same text."""
+    id = int(account.yeti.create(username="alice", auth_user=None, auth_password="pw"))
+    account.rename(changer, id, "bob")
+    assert account.spec(id)["credentials"][0]["user"] == "bob"
+    assert account.yeti.read(id)["auth-user"] is None and account.voximplant.read(id)["auth_user"] == "bob"
+    account.voximplant.update(id, auth_user="digest")
+    account.rename(changer, id, "carol")
+    assert account.yeti.read(id)["auth-user"] == "digest" and account.yeti.read(id)["username"] == "carol"
+
+
 # ---- what a dialect does not show stays
 
 SECRET = {"realm": "second.example", "user": "u2", "secret": "gcm:none"}

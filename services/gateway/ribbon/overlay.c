@@ -140,6 +140,18 @@ static char *aor_text(const struct aor *a)
     return buf_steal(&text);
 }
 
+// A digest user that is the user name goes with it: there is no row that says otherwise.
+static void follow_credentials(struct registration *r, const char *username)
+{
+    for (size_t i = 0; i < r->credential_count; i++) {
+        struct credential *c = &r->credentials[i];
+        if (!c->user || strcmp(c->user, r->username) != 0)
+            continue;
+        free(c->user);
+        c->user = mem_dup_cstr(username);
+    }
+}
+
 // The domain stays: it is where the other dialect sends.
 static int set_foreign_aor(struct registration *r, const struct fieldset *entry, struct error *err)
 {
@@ -147,8 +159,10 @@ static int set_foreign_aor(struct registration *r, const struct fieldset *entry,
     struct buf user cleanup(buf_done) = BUF_INIT, of_domain cleanup(buf_done) = BUF_INIT;
     if (!aor_parse(fieldset_text(entry, ENTRY_AOR), &a) || !a.hostport.n || !aor_user(&a, &user))
         return error_set(err, -EINVAL, "the AOR is none");
+    char *username = str_dup(buf_str(&user));
+    follow_credentials(r, username);
     free(r->username);
-    r->username = str_dup(buf_str(&user));
+    r->username = username;
     r->scheme = a.sips ? SCHEME_SIPS : SCHEME_SIP;
     mem_free_cstr(&r->aor);
     registration_aor(&of_domain, r);

@@ -2,6 +2,7 @@
 #include "services/gateway/router.h"
 
 #include "common/json/json.h"
+#include "services/gateway/dialect/dialect.h"
 #include "services/gateway/gateway_metrics.h"
 #include "services/gateway/openapi.h"
 
@@ -73,14 +74,6 @@ static void reply_error(struct http_request *r, int status, const char *title, c
     buf_done(&body);
 }
 
-// Clients of one dialect join a base that ends in a slash with a path that begins with one.
-static struct str without_doubled_slash(struct str path)
-{
-    while (path.n > 1 && path.p[0] == '/' && path.p[1] == '/')
-        path = str_slice(path, 1, path.n);
-    return path;
-}
-
 static bool is_below(struct str path, const char *prefix)
 {
     struct str p = str_of(prefix);
@@ -97,7 +90,7 @@ static const struct dialect *dialect_of(const struct router *router, struct str 
 
 bool router_takes_upload(void *arg, enum http_method method, struct str path)
 {
-    struct str plain = without_doubled_slash(path);
+    struct str plain = dialect_path(path);
     const struct dialect *d = dialect_of(arg, plain);
     return d && d->takes_upload && d->takes_upload(d->object, method, plain);
 }
@@ -107,7 +100,7 @@ void router_handle(void *arg, struct http_request *r)
     struct router *router = arg;
     struct str path = http_path(r);
     metrics_add(router->metrics, GATEWAY_HTTP_REQUESTS, (size_t)http_method(r), 1);
-    const struct dialect *d = dialect_of(router, without_doubled_slash(path));
+    const struct dialect *d = dialect_of(router, dialect_path(path));
     if (d) {
         d->handle(d->object, r);
         return;

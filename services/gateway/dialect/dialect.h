@@ -63,10 +63,16 @@ const struct principals *dialect_principals(struct dialect_call *c, const struct
 struct str dialect_traceparent(const struct http_request *r);
 // Who writes and with which trace; borrows from the call.
 struct store_write_context dialect_write_context(const struct dialect_call *c);
+// A request's path with a single slash at its beginning: clients join a base that ends in one with a path
+// that begins with one. Borrows.
+struct str dialect_path(struct str path);
 // The client's address: the peer, or behind a trusted proxy on this machine the last address of
 // X-Forwarded-For that is not on this machine.
 struct str dialect_client(const struct dialect_shared *shared, const struct http_request *r,
                           struct buf *scratch);
+// Whether p may ask from there (allowed_ips).
+bool dialect_allows_client(const struct dialect_shared *shared, const struct http_request *r,
+                           const struct principal *p);
 // "https" over TLS or where a trusted proxy says so, else "http".
 const char *dialect_scheme(const struct dialect_shared *shared, const struct http_request *r);
 // X-Request-Id without what no header may hold, at most 255 bytes; a random one of 32 hex digits where there

@@ -29,6 +29,13 @@ struct store_write_context dialect_write_context(const struct dialect_call *c)
     };
 }
 
+struct str dialect_path(struct str path)
+{
+    while (path.n > 1 && path.p[0] == '/' && path.p[1] == '/')
+        path = str_slice(path, 1, path.n);
+    return path;
+}
+
 static bool is_loopback(struct str address)
 {
     char text[INET6_ADDRSTRLEN];
@@ -62,6 +69,13 @@ struct str dialect_client(const struct dialect_shared *shared, const struct http
         if (str_trim(piece).n && !is_loopback(str_trim(piece)))
             client = str_trim(piece);
     return client;
+}
+
+bool dialect_allows_client(const struct dialect_shared *shared, const struct http_request *r,
+                           const struct principal *p)
+{
+    struct buf scratch cleanup(buf_done) = BUF_INIT;
+    return principal_allows_ip(p, dialect_client(shared, r, &scratch));
 }
 
 const char *dialect_scheme(const struct dialect_shared *shared, const struct http_request *r)

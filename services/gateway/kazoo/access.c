@@ -63,10 +63,9 @@ bool kazoo_access_take_tokens(struct call *c, struct str who, uint32_t cost)
 
 static bool is_acceptable(const struct call *c, const struct principal *p)
 {
-    struct buf scratch cleanup(buf_done) = BUF_INIT;
     struct str wanted = http_header(c->call.http, "x-auth-account-id");
     return p && (!wanted.n || str_ieq_cstr(wanted, p->account->hex_id)) &&
-           principal_allows_ip(p, dialect_client(c->kazoo->shared, c->call.http, &scratch));
+           dialect_allows_client(c->kazoo->shared, c->call.http, p);
 }
 
 static void identified(struct call *c, const struct principal *p)

@@ -51,7 +51,7 @@ void kazoo_free(void *kazoo)
 
 static bool is_version_1(const struct http_request *r)
 {
-    return str_starts(kazoo_routes_path(r), STR_LIT(KAZOO_PREFIX_V1));
+    return str_starts(dialect_path(http_path(r)), STR_LIT(KAZOO_PREFIX_V1));
 }
 
 bool kazoo_takes_upload(void *kazoo, enum http_method method, struct str path)

@@ -21,15 +21,9 @@ static bool take_tokens(struct call *c)
     return kazoo_access_take_tokens(c, buf_str(&who), LOGIN_COST);
 }
 
-static bool comes_from_allowed(const struct call *c, const struct principal *p)
-{
-    struct buf scratch cleanup(buf_done) = BUF_INIT;
-    return principal_allows_ip(p, dialect_client(c->kazoo->shared, c->call.http, &scratch));
-}
-
 static void on_user(struct call *c, const struct principal *p)
 {
-    if (p && comes_from_allowed(c, p))
+    if (p && dialect_allows_client(c->kazoo->shared, c->call.http, p))
         kazoo_session_begin(c, p);
     else
         kazoo_answer_problem(c, PROBLEM_UNAUTHORIZED, STR_NONE);
@@ -84,7 +78,7 @@ void kazoo_api_auth_run(struct call *c)
         return;
     }
     const struct principal *p = principals_by_api_key(dialect_principals(&c->call, c->kazoo->shared), key);
-    if (p && comes_from_allowed(c, p)) {
+    if (p && dialect_allows_client(c->kazoo->shared, c->call.http, p)) {
         kazoo_session_begin(c, p);
         return;
     }

@@ -65,17 +65,9 @@ static void find(struct call *c, const struct resource *table, size_t count, str
     }
 }
 
-struct str kazoo_routes_path(const struct http_request *r)
-{
-    struct str path = http_path(r);
-    while (path.n > 1 && path.p[0] == '/' && path.p[1] == '/') // a base that ends in one, joined
-        path = str_slice(path, 1, path.n);
-    return path;
-}
-
 void kazoo_routes_match(struct call *c)
 {
-    struct str path = kazoo_routes_path(c->call.http), first, id;
+    struct str path = dialect_path(http_path(c->call.http)), first, id;
     path = str_slice(path, sizeof(KAZOO_PREFIX) - 1, path.n);
     while (path.n && path.p[path.n - 1] == '/')
         path.n--;

@@ -25,9 +25,6 @@ struct resource {
     const char *allow;
 };
 
-// The path from its version on.
-struct str kazoo_routes_path(const struct http_request *r);
-
 // Finds what the path names and fills resource, names_account, account_id and username of the call. An empty
 // tail is not looked at.
 void kazoo_routes_match(struct call *c);

@@ -187,8 +187,7 @@ static void route_logout(struct call *c)
 
 static struct str below_prefix(struct str path)
 {
-    while (path.n > 1 && path.p[0] == '/' && path.p[1] == '/')
-        path = str_slice(path, 1, path.n);
+    path = dialect_path(path);
     return str_slice(path, strlen(RIBBON_PREFIX), path.n);
 }
 

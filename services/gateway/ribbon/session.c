@@ -90,9 +90,9 @@ static void open_session(struct call *c, const struct principal *p)
                     (uint64_t)c->ribbon->params.session_idle_ms, on_session, c);
 }
 
-static struct str client_of(const struct call *c, struct buf *scratch)
+static bool comes_from_allowed(const struct call *c, const struct principal *p)
 {
-    return dialect_client(c->ribbon->params.shared, c->call.http, scratch);
+    return dialect_allows_client(c->ribbon->params.shared, c->call.http, p);
 }
 
 static void refuse(struct call *c, unsigned app_code)
@@ -105,8 +105,6 @@ static void refuse(struct call *c, unsigned app_code)
 static void on_password(void *arg, bool matches)
 {
     struct call *c = arg;
-    struct buf scratch cleanup(buf_done) = BUF_INIT;
-    struct str client = client_of(c, &scratch);
     const struct principal *p = user_of(c, c->login);
     c->call.in_password_check = false;
     if (!matches || !p) {
@@ -114,7 +112,7 @@ static void on_password(void *arg, bool matches)
         refuse(c, APP_LOGIN_REFUSED);
         return;
     }
-    if (!principal_allows_ip(p, client)) {
+    if (!comes_from_allowed(c, p)) {
         refuse(c, APP_NOT_AUTHORISED);
         return;
     }
@@ -204,14 +202,13 @@ static void answer_no_session(struct call *c)
 static bool take_session(struct call *c, struct str value)
 {
     struct json *root cleanup(json_free_ptr) = NULL;
-    struct buf scratch cleanup(buf_done) = BUF_INIT;
     if (json_parse(value, NULL, &root, NULL))
         return false;
     const struct principal *p = user_of(c, json_str(json_get(root, "user")));
     bool csrf = !c->ribbon->params.csrf ||
                 str_eq(http_header(c->call.http, CSRF_HEADER), json_str(json_get(root, "csrf")));
     if (!p || !csrf || json_u64_or(json_get(root, "mark"), 0) != password_mark(p) ||
-        !principal_allows_ip(p, client_of(c, &scratch)))
+        !comes_from_allowed(c, p))
         return false;
     c->call.principal = p;
     c->call.account = p->account;

@@ -87,7 +87,7 @@ static bool with_api_key(struct call *c)
     return take_account(c, p, number);
 }
 
-static bool identify(struct call *c, struct str address)
+static bool identify(struct call *c)
 {
     struct str token;
     struct throttle_answer t = dialect_throttle_login(c->vox->shared, c->base.http, STR_NONE);
@@ -98,7 +98,7 @@ static bool identify(struct call *c, struct str address)
     }
     (void)dialect_principals(&c->base, c->vox->shared);
     bool known = bearer(c->base.http, &token) ? with_token(c, token) : with_api_key(c);
-    if (known && !principal_allows_ip(c->base.principal, address)) {
+    if (known && !dialect_allows_client(c->vox->shared, c->base.http, c->base.principal)) {
         vox_answer_error(c, CODE_AUTHORIZATION_FAILED, "The key may not be used from this address.");
         return false;
     }
@@ -126,7 +126,5 @@ static bool has_role(struct call *c)
 
 bool vox_login_run(struct call *c)
 {
-    struct buf scratch cleanup(buf_done) = BUF_INIT;
-    struct str address = dialect_client(c->vox->shared, c->base.http, &scratch);
-    return identify(c, address) && in_rate(c) && has_role(c);
+    return identify(c) && in_rate(c) && has_role(c);
 }

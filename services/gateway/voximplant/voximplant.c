@@ -34,9 +34,7 @@ void voximplant_free(void *voximplant)
 // no method. False: no path that can be decoded.
 static bool path_method(const struct http_request *r, struct buf *out)
 {
-    struct str path = http_path(r);
-    while (path.n > 1 && path.p[0] == '/' && path.p[1] == '/')
-        path = str_slice(path, 1, path.n);
+    struct str path = dialect_path(http_path(r));
     path = str_slice(path, sizeof(VOXIMPLANT_PREFIX) - 1, path.n);
     while (path.n && path.p[0] == '/')
         path = str_slice(path, 1, path.n);

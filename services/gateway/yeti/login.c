@@ -75,7 +75,7 @@ static void on_checked(void *arg, bool matches)
         dialect_login_failed(c->yeti->params.shared, c->call.http, str_of(c->work));
     if (!matches || !c->call.principal)
         answer_error(c, PROBLEM_LOGIN, STR_LIT("Incorrect login or password."), STR_NONE);
-    else if (!negotiate_client_is_allowed(c, c->call.principal))
+    else if (!dialect_allows_client(c->yeti->params.shared, c->call.http, c->call.principal))
         answer_error(c, PROBLEM_LOGIN, STR_LIT("Your IP address is not allowed."), STR_NONE);
     else
         issue(c);

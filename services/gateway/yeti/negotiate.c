@@ -38,14 +38,6 @@ void negotiate_read(struct call *c)
         call_parse_body(c, http_body(c->call.http));
 }
 
-// ---- where the request comes from
-
-bool negotiate_client_is_allowed(const struct call *c, const struct principal *p)
-{
-    struct buf scratch cleanup(buf_done) = BUF_INIT;
-    return principal_allows_ip(p, dialect_client(c->yeti->params.shared, c->call.http, &scratch));
-}
-
 // ---- token
 
 static struct str last_word(struct str text)
@@ -84,7 +76,7 @@ static const struct principal *authorize(struct call *c)
         return NULL;
     const struct principal *p =
         principals_by_id(dialect_principals(&c->call, c->yeti->params.shared), subject);
-    return p && negotiate_client_is_allowed(c, p) ? p : NULL;
+    return p && dialect_allows_client(c->yeti->params.shared, c->call.http, p) ? p : NULL;
 }
 
 bool negotiate_token(struct call *c)

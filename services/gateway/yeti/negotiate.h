@@ -14,8 +14,6 @@ bool negotiate_limits(struct call *c); // whether c->principal may do this, and 
 bool negotiate_media(struct call *c);
 bool negotiate_query(struct call *c); // whether the query string can be read at all
 
-// Whether p may ask from the client's address: the peer's, or what a trusted proxy on this machine says.
-bool negotiate_client_is_allowed(const struct call *c, const struct principal *p);
 // The media type of the body without parameters.
 struct str negotiate_content_type(const struct call *c);
 

@@ -87,8 +87,7 @@ static bool match_segment(const struct route *r, struct str wanted, struct str s
 
 static struct str below_prefix(struct str path)
 {
-    while (path.n > 1 && path.p[1] == '/')
-        path = str_slice(path, 1, path.n);
+    path = dialect_path(path);
     return without_suffix(str_slice(path, sizeof(YETI_PREFIX) - 1, path.n));
 }
 

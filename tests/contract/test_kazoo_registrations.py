@@ -221,6 +221,18 @@ def test_a_flush_of_more_than_a_slice_reaches_all(world, kazoo):
     assert all(flushes(world, id) == 1 for id in ids)
 
 
+def test_a_flush_is_done_once_although_one_cannot_be_read(world, kazoo):
+    """Not again and again for all others, because of one whose specification Redis has damaged."""
+    ids = [yeti_user(world, "parent").create(username=f"u{i}") for i in range(3)]
+    spec = world.redis.hget(world.key(ids[1]), "spec")
+    world.redis.hset(world.key(ids[1]), "spec", "nonsense")
+    assert kazoo.delete(COLLECTION).data == "ok"
+    wait_for(lambda: all(flushes(world, id) for id in ids), 10, "the flush of each")
+    wait_for(lambda: not list(world.redis.scan_iter("rc:*:job:*")), 10, "the end of the job")
+    world.redis.hset(world.key(ids[1]), "spec", spec)
+    assert [flushes(world, id) for id in ids] == [1, 1, 1]
+
+
 def test_a_flush_of_a_user_name_reaches_all_who_have_it(world, kazoo):
     """Section 8: DELETE username; at two domains it is flushed at both."""
     two = [create_bound(world, "parent", username="u1", domain=f"d{i}.example") for i in range(2)]

@@ -66,7 +66,9 @@ static void on_flushed(void *arg, int rc, const struct store_record *record, con
 {
     struct slice *s = arg;
     (void)record;
-    if (rc && rc != -ENOENT && !s->err.code) // deleted meanwhile: it has nothing to flush any more
+    // Only a Redis that is away makes the slice come again, which flushes all of it anew. One that was
+    // deleted meanwhile has nothing to flush, and one that cannot be read afterwards is flushed all the same.
+    if ((rc == -ENOTCONN || rc == -EBUSY) && !s->err.code)
         s->err = *err;
     s->pending--;
     flush_more(s);

@@ -2,7 +2,7 @@
 a third, shown and deleted in the fourth, and gone in all."""
 import pytest
 import requests
-from ribbon_client import CONTACT, ENTRY, Ribbon, entry_path, path
+from ribbon_client import CONTACT, CREDENTIALS, ENTRY, SERVERS, Ribbon, credential_path, entry_path, path, server_path
 from stack import wait_for
 from voximplant_client import Vox, add_key
 
@@ -83,3 +83,30 @@ def test_one_registration_seen_from_everywhere(world, dialects, user, deleter):
     wait_for(lambda: not binding(world, user), 20, "the binding to go")
     wait_for(lambda: not kazoo.entries(id) and kazoo.count() == before, 20, "the entry of the binding to go")
     wait_for(lambda: not world.keys_of(id) and world.grave_of(id), 20, "the keys to go")
+
+
+@pytest.mark.parametrize("mover", ["yeti", "voximplant"])
+def test_another_domain_moves_what_a_ribbon_registers(world, dialects, user, mover):
+    """Its server row names host and port apart from the domain; neither of the others can, and what they say is what is done."""
+    voximplant, _, yeti, ribbon = dialects
+    for kind in (CONTACT, SERVERS, CREDENTIALS):
+        ribbon.make(path(kind, 7), Description="moves")
+    ribbon.make(credential_path(7, 1), User=user, EncryptedPassword=world.stack.sip_password)
+    ribbon.make(server_path(7, 1), Host="127.0.0.1", Port=world.kamailio.port, ContactRegistrantTableID=7, RemoteAuthorizationTableID=7)
+    ribbon.make(entry_path(7, 1), AorType="2", AOR=f"sip:{user}", URI1=user)
+    wait_for(lambda: world.kamailio_contacts(user), 20, "the binding at the host of the server row")
+    id = ribbon.get(entry_path(7, 1), "?filter=runtime").item["rt_Registration"]
+
+    elsewhere = f"127.0.0.1:{world.registrar.port}"
+    if mover == "yeti":
+        yeti.update(id, domain=elsewhere, auth_password="secret")
+    else:
+        voximplant.update(id, proxy=elsewhere, password="secret")
+    wait_for(lambda: world.bound(user), 20, "the binding at the other registrar")
+    wait_for(lambda: not world.kamailio_contacts(user), 20, "the binding at the first to go")
+    wait_for(lambda: ribbon.get(entry_path(7, 1), "?filter=runtime").item["rt_Target"] == f"udp:{elsewhere}", 20, "the new target")
+
+    ribbon.delete(path(SERVERS, 7))
+    wait_for(lambda: not world.bound(user), 20, "the binding to go with its server row")
+    for kind in (CONTACT, CREDENTIALS):
+        ribbon.delete(path(kind, 7))

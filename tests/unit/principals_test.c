@@ -238,6 +238,8 @@ static void each_mistake_is_refused_with_the_member_it_is_in(void **state)
         {"{\"accounts\":[{\"name\":\"a\",\"hex_id\":\"00112233445566778899AABBCCDDEEFF\"}]}", "lower case"},
         {"{\"accounts\":[{\"name\":\"a\",\"kazoo\":[]}]}", "accounts[0].kazoo takes an object"},
         {"{\"accounts\":[{\"name\":\"a\"},{\"name\":\"a\"}]}", "accounts[1].name"},
+        {"{\"accounts\":[{\"name\":\"a:by:domain\"}]}", "accounts[0].name must not hold :by:"},
+        {"{\"users\":[" USER(1, "x", "a:by:username:b", "") "]}", "users[0].account must not hold :by:"},
         {"{\"accounts\":[{\"name\":\"a\",\"number\":1},{\"name\":\"b\",\"number\":1}]}",
          "accounts[1].number"},
         {"{\"accounts\":[{\"name\":\"a\",\"realm\":\"X\"},{\"name\":\"b\",\"realm\":\"x\"}]}",

@@ -10,6 +10,8 @@
 // The dialects' own settings, which they read themselves.
 static const char *const dialects[] = {"yeti", "voximplant", "kazoo", "ribbon"};
 
+#define INDEX_MARK ":by:" // proto/redis-keys.md
+
 static bool is_hex(struct str text, size_t digits)
 {
     for (size_t i = 0; i < text.n; i++)
@@ -101,6 +103,9 @@ static int index_account(struct principals *p, const struct members *m, struct a
 {
     uint64_t *number = &a->view.number;
     const char *twice = NULL;
+    // Keys of the store: what another account's clients write into an index would be this one's.
+    if (strstr(a->view.name, INDEX_MARK))
+        return refuse(m, a, "name", err, "must not hold " INDEX_MARK);
     if (!lookup_add_text(&p->by_name, a->view.name, a))
         twice = "name";
     else if (*number && !lookup_add(&p->by_number, number, sizeof(*number), a))

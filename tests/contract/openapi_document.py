@@ -9,6 +9,19 @@ import xml.etree.ElementTree as ElementTree
 
 import jsonschema
 
+FORMATS = jsonschema.FormatChecker(formats=())
+
+
+@FORMATS.checks("date-time")
+def is_time(text):
+    return not isinstance(text, str) or re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", text) is not None
+
+
+@FORMATS.checks("uri")
+def is_uri(text):
+    return not isinstance(text, str) or re.fullmatch(r"https?://[!-~]+", text) is not None
+
+
 METHODS = ("get", "put", "post", "patch", "delete", "options")
 
 
@@ -29,6 +42,13 @@ class Operation:
 
 def media_type(text):
     return text.partition(";")[0].strip().lower()
+
+
+def best(errors):
+    """The one that says most; a member that no part of a schema judged well is a consequence of another."""
+    errors = list(errors)
+    causes = [e for e in errors if e.validator != "unevaluatedProperties"]
+    return jsonschema.exceptions.best_match(causes or errors)
 
 
 class Document:
@@ -64,17 +84,14 @@ class Document:
     def validator(self, schema):
         key = id(schema)
         if key not in self.validators:
-            self.validators[key] = (schema, jsonschema.Draft202012Validator(schema))  # kept, so that the id stays its own
+            self.validators[key] = (schema, jsonschema.Draft202012Validator(schema, format_checker=FORMATS))  # kept, so that the id stays its own
         return self.validators[key][1]
 
     def misfit(self, schema, value):
         """What of the value does not fit the schema, in one line; None: it fits."""
-        error = jsonschema.exceptions.best_match(self.validator(schema).iter_errors(value))
+        error = best(self.validator(schema).iter_errors(value))
         while error is not None and error.context:
-            deeper = jsonschema.exceptions.best_match(error.context)
-            if deeper is None:
-                break
-            error = deeper
+            error = best(error.context)
         if error is None:
             return None
         return f"at /{'/'.join(map(str, error.absolute_path))}: {error.message[:400]}"

@@ -14,6 +14,17 @@ import voximplant_client
 
 GARBAGE = ["", "x", "null", "a.b.c", "e30.e30.", "\xff\xfe", "0" * 3000, "Bearer", "../..", "undefined"]
 
+ODD_TEXT = "\u00fc \U0001f4a5 \"<&>\\ \x01\x7f\ufffe ]]> " + "x" * 300
+# What registrants may have said of registrations.
+REPORTS = [
+    {"granted_s": 60, "contacts": ["<sip:a@h>;expires=60"], "service_route": [ODD_TEXT], "path": [], "associated": [ODD_TEXT] * 5,
+     "target": "udp:192.0.2.1:5060", "local": "tcp:[2001:db8::1]:5060", "rtt_us": 812, "node": "registrant-a", "attempt": 0},
+    {"state": "retrying", "attempt": 2, "cause": {"code": 503, "reason": ODD_TEXT, "warning": ODD_TEXT, "retry_after_s": 30, "by": "remote"}},
+    {"state": "rejected", "cause": {"code": 403, "reason": "", "by": "remote"}}, {"state": "given_up", "cause": {"code": 408, "by": "local"}},
+    {"state": "registering"}, {"state": "unregistering"}, {"state": "unregistered", "revision": 7},
+    {"expires_at_ms": 1795255260120, "target": ODD_TEXT, "local": "", "node": ODD_TEXT},  # ran out
+]
+
 
 def add_principals(document):
     voximplant_client.add_accounts(document)
@@ -35,6 +46,9 @@ class Target:
     def mix(self):
         """Registrations of this account that the dialects make, each in its own way."""
         yeti = self.world.api(self.user)
+        ids = [yeti.create() for _ in REPORTS]
+        for id, members in zip(ids, REPORTS):
+            voximplant_client.report(self.world, id, **members)
         yeti.create(display_username='"ü€" <x>', auth_user="a b", auth_password="p", expire=None, route_set=["<sip:e.example.net;lr>"] * 3,
                     contact='"A" <sip:a%20b@[2001:db8::1]:5070;transport=tcp>;q=0.5', sip_schema_id=2, username="ü@x", domain="[2001:db8::2]:5061")
         yeti.create(enabled=False, max_attempts=1, sip_interface_name="eth0", expire=-1, force_expire=True)

@@ -227,3 +227,59 @@ def test_lines_and_operations_fit_their_schemas(document, api):
     answer = api.call("DELETE", "/registrations/" + api.create(), headers={"If-Match": '"0"'})
     assert answer.status == 412
     fits(document, "Errors", answer.json)
+
+
+# ---- the check itself, of which test_openapi_generated.py makes so much
+
+class Given:
+    """An answer that was never sent."""
+    is_head = False
+
+    def __init__(self, status=200, media="application/json", body=b"", **headers):
+        self.status, self.body = status, body
+        self.headers = {"content-type": media, **{k.replace("_", "-"): v for k, v in headers.items()}}
+
+    def header(self, name):
+        return self.headers.get(name.lower())
+
+
+def complaint(read, key, answer):
+    return read.complaint(next(o for o in read.all if o.key == key), answer)
+
+
+VOX = "GET /platform_api/DeleteSipRegistration"
+RIBBON = "GET /rest/sipcontactregistrant/{table}"
+STATUS = "GET /api/rest/admin/registrations/{id}/status"
+YETI = "application/vnd.api+json"
+TABLE = '<root><status><http_code>200</http_code></status><sipcontactregistrant id="1" href="http://h/x"><Description>d</Description>' \
+        '</sipcontactregistrant></root>'
+SINCE = '{"data":{"id":"1","type":"registration-statuses","links":{"self":"http://h/1"},"attributes":{"since":"2026-11-21T10:01:00.120Z"}}}'
+
+
+@pytest.mark.parametrize("key,answer", [
+    (VOX, Given(body=b'{"result":1}')), (VOX, Given(media="application/json; charset=utf-8", body=b'{"result":1}')),
+    (RIBBON, Given(media="text/xml; charset=utf-8", body=f'\n<?xml version="1.0"?>{TABLE}'.encode())),
+    (STATUS, Given(media=YETI, body=SINCE.encode())), (STATUS, Given(401, "text/html")),
+    ("GET /v2/token_auth", Given(431, body=b'{"errors":[{"title":"t","detail":"d","code":"431","status":"431"}]}'))])
+def test_the_check_passes_what_is_declared(read, key, answer):
+    assert complaint(read, key, answer) is None
+
+
+@pytest.mark.parametrize("key,answer,cause", [
+    (VOX, Given(500), "status 500 is not declared"), (VOX, Given(204), "status 204 is not declared"),
+    (VOX, Given(media="text/html", body=b'{"result":1}'), "media type"), (VOX, Given(body=b'{"result":2}'), "1 was expected|'error' is a required"),
+    (VOX, Given(body=b'{"result":1,"x":1}'), "x"), (VOX, Given(body=b'{"result":1'), "cannot be read"), (VOX, Given(body=b'"\xff"'), "no UTF-8"),
+    (VOX, Given(404, body=b'{"errors":[{"title":"t","detail":"d","code":"404","status":"404"}]}'), "not one of"),
+    (STATUS, Given(401, "text/html", b"x"), "a body where none is declared"),
+    (STATUS, Given(media=YETI, body=SINCE.replace("T10", " 10").encode()), "date-time"),
+    (STATUS, Given(media=YETI, body=SINCE.replace("http:", "ftp:").encode()), "uri"),
+    (STATUS, Given(media=YETI, body=SINCE.replace('"since"', '"until"').encode()), "until"),
+    ("GET /v2/account/registrations/count", Given(body=b"{}"), "x-request-id is missing"),
+    ("GET /v2/account/registrations/count", Given(body=b"{}", x_request_id="ü"), "x-request-id"),
+    *((RIBBON, Given(media="text/xml", body=TABLE.replace(a, b).encode()), cause) for a, b, cause in [
+        ("root>", "wurzel>", "the root is wurzel"), ("<Description>d</Description>", "", "Description"), (">d<", "><", "too short"),
+        (">d<", f">{'d' * 65}<", "too long"), ("</sip", "<More/></sip", "More"), (' id="1"', "", "'id' is a required"), ('id="1"', 'id="x"', "match"),
+        ("200", "404", "200 was expected"), ("</root>", "<root/></root>", "root"), ("<http_code>", '<http_code a="b">', "was expected"),
+        ("</status>", "</status><status/>", "status"), ("</root>", "", "cannot be read"), ("href", "src", "src|href")])])
+def test_the_check_sees_what_is_not_declared(read, key, answer, cause):
+    assert re.search(cause, complaint(read, key, answer) or "nothing was wrong")

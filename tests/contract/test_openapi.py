@@ -183,6 +183,13 @@ def test_every_reference_leads_somewhere(document):
             at = at[step]
 
 
+def test_every_component_is_used(document):
+    used = set(re.findall(r'"\$ref": "#/components/([^"/]+/[^"/]+)', json.dumps(document)))
+    used |= {f"securitySchemes/{name}" for item in document["paths"].values() for o in item.values() if isinstance(o, dict)
+             for choice in o.get("security", []) for name in choice}
+    assert used == {f"{kind}/{name}" for kind, members in document["components"].items() for name in members}
+
+
 def fits(document, name, value):
     schema = {"$ref": f"#/components/schemas/{name}", "components": document["components"]}
     jsonschema.Draft202012Validator(schema).validate(value)

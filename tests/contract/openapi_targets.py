@@ -55,8 +55,11 @@ class Target:
         voximplant_client.Vox(self.world.gateway.port, voximplant_client.FIRST_NUMBER + self.user, f"key{self.user}").create(
             proxy="sips:h.example.net", is_persistent="false", application_name="ünï", user_name="u", rule_name="r", password="p")
         ribbon = Ribbon(self.world, self.user)
-        ribbon.log_in()
+        ribbon.enter()
         ribbon.make()
+
+    def enter(self):
+        """Gets what it signs with."""
 
     def prepare(self, operation):
         """Makes what requests of the operation are about, where it is not there (any more)."""
@@ -197,12 +200,15 @@ class Voximplant(Target):
         self.vox = voximplant_client.Vox(world.gateway.port, voximplant_client.FIRST_NUMBER + self.user, f"key{self.user}")
         self.ids = []
 
+    def enter(self):
+        self.token = self.vox.token(exp=int(time.time()) + 600)
+
     def prepare(self, operation):
         del operation
         if not self.ids:
             self.mix()
         self.ids = self.vox.ids()[:3] + [self.vox.create(application_id=12, user_id=9), self.vox.create()]
-        self.token = self.vox.token(exp=int(time.time()) + 600)
+        self.enter()
 
     def example(self, operation, value):
         if isinstance(value, dict) and "sip_registration_id" in value:
@@ -293,14 +299,14 @@ class Ribbon(Target):
         self.fresh = itertools.count(20)
         self.was = None  # the method of what was prepared before
 
-    def log_in(self):
+    def enter(self):
         assert self.client.login(f"user{self.user}", self.world.stack.password).done
 
     def prepare(self, operation):
         if not self.was:
             self.mix()
         if not self.client.session or self.client.get("/sipservertable/1").http_code == 401:
-            self.log_in()
+            self.enter()
         if operation.method == "DELETE" or self.was in (None, "DELETE"):
             self.make()
         self.was = operation.method

@@ -1,6 +1,6 @@
 -- Changes objects of an account, accepts a job, or both: all of it or nothing.
 -- KEYS: acct:<account>:obj-version. ARGV: account, version that must be held ('' any), kind and args of the job
--- (kind '' none), whether one that waits stands for it (0/1), then for each change kind, key, what is to be done ('set', 'remove', 'clear') and JSON.
+-- (kind '' none), whether one under way stands for it (0/1), then for each change kind, key, what is to be done ('set', 'remove', 'clear') and JSON.
 -- Gives 'ok' or 'stale'.
 
 local account, wanted, job_kind, job_args = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
@@ -24,14 +24,20 @@ if #ARGV >= 6 then -- rises like a revision: a version that a fail-over lost is 
     redis.call('SET', KEYS[1], whole(next_revision(held, now_ms())))
 end
 
--- Asking again and again adds no work: what is not begun yet will see what there is then.
-local function is_waiting(id)
+-- Asking again and again adds no job: one that is begun will begin again at its end.
+local function takes_it_over(id)
     local held = id and redis.call('HMGET', shard .. 'job:' .. id, 'tries', 'cursor')
-    return held and held[1] == '0' and held[2] == ''
+    if not held or not held[1] then
+        return false
+    end
+    if held[1] ~= '0' or held[2] ~= '' then
+        redis.call('HSET', shard .. 'job:' .. id, 'again', '1')
+    end
+    return true
 end
 
-local waiting = shard .. 'acct:' .. account .. ':waiting'
-if ARGV[5] == '1' and is_waiting(redis.call('HGET', waiting, job_kind)) then
+local single = shard .. 'acct:' .. account .. ':jobs'
+if ARGV[5] == '1' and takes_it_over(redis.call('HGET', single, job_kind)) then
     return 'ok'
 end
 if job_kind ~= '' then
@@ -40,7 +46,7 @@ if job_kind ~= '' then
         'tries', '0')
     redis.call('ZADD', shard .. 'jobs', job_score(0), id)
     if ARGV[5] == '1' then
-        redis.call('HSET', waiting, job_kind, id)
+        redis.call('HSET', single, job_kind, id)
     end
 end
 return 'ok'

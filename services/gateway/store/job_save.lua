@@ -8,11 +8,16 @@ local held = redis.call('HMGET', job, 'holder', 'cursor')
 if held[1] ~= holder then
     return 'stale'
 end
+if ARGV[5] == '1' and redis.call('HDEL', job, 'again') == 1 then -- it was asked for again meanwhile
+    redis.call('HSET', job, 'cursor', '', 'tries', '0')
+    redis.call('ZADD', jobs, job_score(0), id)
+    return 'ok'
+end
 if ARGV[5] == '1' then
     local of = redis.call('HMGET', job, 'account', 'kind')
-    local waiting = shard_of(jobs) .. 'acct:' .. of[1] .. ':waiting'
-    if redis.call('HGET', waiting, of[2]) == id then
-        redis.call('HDEL', waiting, of[2])
+    local single = shard_of(jobs) .. 'acct:' .. of[1] .. ':jobs'
+    if redis.call('HGET', single, of[2]) == id then
+        redis.call('HDEL', single, of[2])
     end
     redis.call('DEL', job)
     redis.call('ZREM', jobs, id)

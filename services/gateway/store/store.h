@@ -214,8 +214,8 @@ struct store_object_change {
 struct store_job {
     const char *kind;
     struct str args; // JSON
-    // One of this kind that the account has waiting, not begun yet, stands for this one too: asking again
-    // adds no work.
+    // The account has one of this kind at most. One that waits stands for this one too, and one that is begun
+    // begins again at its end, so asking again and again holds nobody up.
     bool once;
 };
 // All or nothing. `version`: that of the reads it follows from, else -ESTALE and nothing was done. `job` may

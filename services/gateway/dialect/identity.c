@@ -26,16 +26,15 @@ static void follow_aor(struct registration *r, enum registration_scheme scheme, 
 {
     struct str whole = str_of(r->aor);
     size_t colon = str_find(whole, ':', 0), at = str_find(whole, '@', 0);
-    if (colon >= at || at == whole.n)
-        return;
+    size_t rest = colon + 1;
     struct buf text = BUF_INIT;
-    struct str user = str_slice(whole, colon + 1, at);
     buf_addf(&text, "%s:", registration_scheme_name(scheme));
-    if (is_user(user, r->username) && !str_eq_cstr(username, r->username))
+    bool names_user = at < whole.n && is_user(str_slice(whole, rest, at), r->username);
+    if (names_user && !str_eq_cstr(username, r->username)) {
         sip_escape_user(&text, username);
-    else
-        buf_add_str(&text, user);
-    buf_add_str(&text, str_slice(whole, at, whole.n));
+        rest = at;
+    }
+    buf_add_str(&text, str_slice(whole, rest, whole.n));
     free(r->aor);
     r->aor = buf_steal(&text);
 }

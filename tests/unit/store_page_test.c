@@ -228,6 +228,91 @@ static void a_store_freed_in_the_middle_of_a_walk_answers_it(void **state)
         assert_int_equal(p.rc, -ENOTCONN);
 }
 
+enum { WALKS = 12, WALKED = 450, WALK_SLICE = 200 };
+
+struct walks {
+    struct page pages[WALKS];
+    struct walker {
+        struct walks *all;
+        size_t judged;
+    } walkers[WALKS];
+    bool out_of_turn; // one had more of a slice while another had none of it
+    size_t most_begun;
+};
+
+// How many are within a slice now: a slice is judged in more than one turn of the loop.
+static size_t walks_begun(const struct walks *all)
+{
+    size_t begun = 0;
+    for (size_t i = 0; i < WALKS; i++)
+        begun += all->walkers[i].judged % WALK_SLICE && all->walkers[i].judged < WALKED;
+    return begun;
+}
+
+static bool keep_all(const void *arg, const struct store_record *record)
+{
+    struct walker *w = (struct walker *)(uintptr_t)arg;
+    size_t slice = w->judged++ / WALK_SLICE, begun = walks_begun(w->all);
+    for (size_t i = 0; slice && i < WALKS; i++)
+        if (w->all->walkers[i].judged < slice * WALK_SLICE)
+            w->all->out_of_turn = true;
+    if (begun > w->all->most_begun)
+        w->all->most_begun = begun;
+    return record->reg.id > 0;
+}
+
+static void begin_walks(struct fixture *f, struct walks *all)
+{
+    for (size_t i = 0; i < WALKS; i++) {
+        all->walkers[i].all = all;
+        const struct store_query q = {
+            .account = STR_LIT("acme"), .limit = 5, .keep = keep_all, .keep_arg = &all->walkers[i]};
+        store_page(f->store, &q, on_page, &all->pages[i]);
+    }
+}
+
+static bool all_walked(const void *arg)
+{
+    const struct walks *all = arg;
+    size_t answered = 0;
+    for (size_t i = 0; i < WALKS; i++)
+        answered += all->pages[i].count > 0;
+    return answered == WALKS;
+}
+
+static void many_walks_take_turns_a_few_slices_at_once(void **state)
+{
+    struct fixture *f = *state;
+    create_many(f, WALKED);
+    struct walks *all = test_calloc(1, sizeof(*all));
+    begin_walks(f, all);
+    assert_true(peer_run_until(f->base, all_walked, all, SOON_MS));
+    for (size_t i = 0; i < WALKS; i++) {
+        assert_int_equal(all->pages[i].count, 1);
+        assert_int_equal(all->pages[i].total, WALKED);
+        assert_page(&all->pages[i], 1, 2, 3, 4, 5);
+    }
+    assert_false(all->out_of_turn);
+    assert_in_range(all->most_begun, 1, 4);
+    test_free(all);
+}
+
+static void walks_that_wait_for_their_turn_are_answered_when_the_store_closes(void **state)
+{
+    struct fixture *f = *state;
+    create_many(f, WALKED);
+    struct walks *all = test_calloc(1, sizeof(*all));
+    begin_walks(f, all);
+    for (int turn = 0; turn < 5; turn++)
+        (void)event_base_loop(f->base, EVLOOP_ONCE);
+    store_free(f->store);
+    f->store = NULL;
+    for (size_t i = 0; i < WALKS; i++)
+        assert_int_equal(all->pages[i].count, 1);
+    assert_int_equal(all->pages[WALKS - 1].rc, -ENOTCONN);
+    test_free(all);
+}
+
 // ---- objects and places
 
 struct told {
@@ -478,6 +563,8 @@ int main(void)
         on_redis(absent_keys_are_last_ascending_and_first_descending),
         on_redis(a_damaged_record_fails_its_page_with_its_id),
         on_redis(a_store_freed_in_the_middle_of_a_walk_answers_it),
+        on_redis(many_walks_take_turns_a_few_slices_at_once),
+        on_redis(walks_that_wait_for_their_turn_are_answered_when_the_store_closes),
         on_redis(objects_are_put_listed_and_dropped),
         on_redis(a_place_is_in_use_until_the_last_removal_is_proved),
         on_redis(a_write_that_no_replica_confirmed_stands_and_says_so),

@@ -47,10 +47,18 @@ struct store {
     struct store_laters later;
     struct store_writes held, committing; // see commit.c
     size_t unanswered;                    // of those committing
+    struct store_laters slices;           // of walks, waiting for their turn
+    unsigned slices_begun;
     bool closing;
 };
 
 void store_run_later(struct store *s, struct store_later *l, void (*run)(struct store_later *l));
+
+// Slices of walks take turns, a few of them under way at once: however many walk, whoever does not waits
+// behind those few only. `run` is called now or in its turn, also when the store closes; store_slice_end
+// follows it.
+void store_slice_begin(struct store *s, struct store_later *l, void (*run)(struct store_later *l));
+void store_slice_end(struct store *s);
 
 // 0, or why nothing may be written over this connection now: -ENOTCONN, -EBUSY.
 must_use int store_writable(const struct store *s, struct error *err);

@@ -163,11 +163,23 @@ static void ask_ranks(struct page_call *c)
 
 static void on_slice(struct scan *x);
 
+static void begin_slice(struct store_later *l)
+{
+    struct page_call *c = container_of(l, struct page_call, later);
+    if (!c->s->closing) {
+        scan_next(&c->scan, on_slice);
+        return;
+    }
+    (void)error_set(&c->err, -ENOTCONN, "the store is closing");
+    store_slice_end(c->s);
+    answer(c);
+}
+
 static void walk_on(struct page_call *c)
 {
     bool full = c->total_given && c->id_count >= c->limit && !c->top;
     if (!full && !c->scan.end) {
-        scan_next(&c->scan, on_slice);
+        store_slice_begin(c->s, &c->later, begin_slice);
         return;
     }
     if (c->seen > c->total)
@@ -202,31 +214,33 @@ static void judge(struct fetch *f, struct store_record *take_record)
     registration_done(r);
 }
 
-static void slice_judged(struct fetch *f)
+static void end_slice(struct page_call *c)
 {
-    struct page_call *c = container_of(f, struct page_call, fetch);
-    c->err = f->err;
+    store_slice_end(c->s);
     if (c->err.code)
         answer(c);
     else
         walk_on(c);
 }
 
+static void slice_judged(struct fetch *f)
+{
+    struct page_call *c = container_of(f, struct page_call, fetch);
+    c->err = f->err;
+    end_slice(c);
+}
+
 static void on_slice(struct scan *x)
 {
     struct page_call *c = container_of(x, struct page_call, scan);
     c->err = x->err;
-    if (c->err.code) {
-        answer(c);
-        return;
-    }
-    if (c->keep || c->top) {
+    if (!c->err.code && (c->keep || c->top)) {
         read_records(c, x->ids, x->count, c->keep_reads_status, judge, slice_judged);
         return;
     }
-    for (size_t i = 0; i < x->count; i++)
+    for (size_t i = 0; !c->err.code && i < x->count; i++)
         count_id(c, x->ids[i]);
-    walk_on(c);
+    end_slice(c);
 }
 
 static void on_planned(struct scan *x)

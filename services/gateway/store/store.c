@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #define COMMAND_TIMEOUT_MS 5000
+#define SLICES_AT_ONCE     4
 
 uint64_t store_replication_hash(struct str replication_id)
 {
@@ -81,12 +82,35 @@ void store_run_later(struct store *s, struct store_later *l, void (*run)(struct 
         event_active(s->turn, 0, 0);
 }
 
+void store_slice_begin(struct store *s, struct store_later *l, void (*run)(struct store_later *l))
+{
+    if (s->slices_begun < SLICES_AT_ONCE) {
+        s->slices_begun++;
+        run(l);
+        return;
+    }
+    l->run = run;
+    STAILQ_INSERT_TAIL(&s->slices, l, link);
+}
+
+void store_slice_end(struct store *s)
+{
+    struct store_later *next = STAILQ_FIRST(&s->slices);
+    if (!next) {
+        s->slices_begun--;
+        return;
+    }
+    STAILQ_REMOVE_HEAD(&s->slices, link);
+    store_run_later(s, next, next->run);
+}
+
 int store_new(const struct store_params *p, struct store **ret, struct error *err)
 {
     struct store *s = mem_alloc(sizeof *s);
     s->params = *p;
     s->source = mem_dup_cstr(p->source);
     STAILQ_INIT(&s->later);
+    STAILQ_INIT(&s->slices);
     STAILQ_INIT(&s->held);
     STAILQ_INIT(&s->committing);
     redis_script_init(&s->write, "write", script_write());

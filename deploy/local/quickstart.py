@@ -13,7 +13,7 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from stack import ROOT, StartError, Stack, port_is_free, wait_for  # noqa: E402
+from stack import ROOT, StartError, Stack, free_port, port_is_free, wait_for  # noqa: E402
 from story import Failure, check_another_dialect, check_the_rest, log_in, log_in_kazoo, say, show  # noqa: E402
 
 HOME = pathlib.Path(os.environ.get("ROLLCALL_QUICKSTART_HOME", ROOT / "build/quickstart")).absolute()
@@ -27,7 +27,8 @@ QUESTIONS = [  # of the registrations, in Yeti's, Voximplant's, Kazoo's and Ribb
     'curl -c COOKIES -d "Username=$YETI_USER&Password=$YETI_PASSWORD" $GATEWAY_URL/rest/login',
     'curl -b COOKIES "$GATEWAY_URL/rest/sipcontactregistrant/65535/sipregistrantentry?details=true"',
 ]
-PORTS = {"gateway": "the REST API", "redis": "Redis", "kafka": "the embedded broker", "registrar": "Kamailio"}
+PORTS = {"gateway": "the REST API", "https": "the same over TLS", "redis": "Redis", "kafka": "the embedded broker",
+         "registrar": "Kamailio"}
 
 
 def arguments():
@@ -139,6 +140,18 @@ def note(part):
     return part
 
 
+def tls_settings(port):
+    """A gateway's listener for TLS, with a certificate of its own making: Voximplant's SDKs speak nothing else."""
+    certificate, key = HOME / "certificate.pem", HOME / "certificate-key.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "365",
+               "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", key, "-out", certificate]
+    made = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if made.returncode:
+        raise Failure(f"openssl made no certificate:\n{made.stderr}")
+    return {"ROLLCALL_HTTPS_LISTEN": f"127.0.0.1:{port}", "ROLLCALL_TLS_CERTIFICATE_FILE": str(certificate),
+            "ROLLCALL_TLS_KEY_FILE": str(key)}
+
+
 def start(options):
     for name in ("redis", "redis-aof"):
         shutil.rmtree(HOME / name, ignore_errors=True)
@@ -151,7 +164,8 @@ def start(options):
         note(stack.start_redis(options.redis_port))
         note(stack.start_broker(options.kafka_port))
         kamailio = note(stack.start_kamailio(options.registrar_port))
-        note(stack.new_gateway(port=options.gateway_port).start())
+        tls = tls_settings(options.https_port or free_port())
+        note(stack.new_gateway(port=options.gateway_port, env=tls).start())
         note(stack.new_registrant().start())
     except BaseException:
         stack.stop()
@@ -160,8 +174,11 @@ def start(options):
 
 
 def write_env(stack, kamailio):
+    gateway = stack.gateways[0]
     values = {
-        "GATEWAY_URL": stack.gateways[0].url,
+        "GATEWAY_URL": gateway.url,
+        "GATEWAY_TLS": gateway.env["ROLLCALL_HTTPS_LISTEN"],
+        "GATEWAY_CERTIFICATE": gateway.env["ROLLCALL_TLS_CERTIFICATE_FILE"],
         "YETI_TOKEN": log_in(stack),
         "YETI_USER": stack.username,
         "YETI_PASSWORD": stack.password,
@@ -169,7 +186,7 @@ def write_env(stack, kamailio):
         "API_KEY": stack.api_key,
         "KAZOO_TOKEN": log_in_kazoo(stack),
         "PRINCIPALS_FILE": str(stack.principals_file),
-        "GATEWAY_PID": str(stack.gateways[0].pid),
+        "GATEWAY_PID": str(gateway.pid),
         "KAFKA_BOOTSTRAP": stack.kafka.bootstrap,
         "REDIS_URL": stack.redis.url,
         "REGISTRAR": kamailio.address,

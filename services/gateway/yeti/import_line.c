@@ -156,13 +156,10 @@ static bool is_same(struct store *s, const struct registration *before, struct r
 static void update(struct line *l, const struct registration *before)
 {
     struct call *c = l->import->call;
-    struct draft d cleanup(draft_done) = {
-        .has_record = true,
-        .has_password = before->credential_count && before->credentials[0].secret,
-    };
+    struct draft d cleanup(draft_done);
     struct registration after cleanup(registration_done);
+    draft_of(&d, before);
     registration_copy(&after, before);
-    values_of(&d.values, before, NULL);
     if (!make(l, &d, &after))
         return;
     if (is_same(call_store(c), before, &after)) {

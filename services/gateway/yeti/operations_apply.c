@@ -91,13 +91,10 @@ static bool add(struct call *c, struct operations *o, size_t n)
 static bool update(struct call *c, struct operations *o, size_t n)
 {
     const struct registration *now = &o->actions[n].subject->now;
-    struct draft d cleanup(draft_done) = {
-        .has_record = true,
-        .has_password = now->credential_count && now->credentials[0].secret,
-    };
+    struct draft d cleanup(draft_done);
     struct registration made;
+    draft_of(&d, now);
     registration_copy(&made, now);
-    values_of(&d.values, now, NULL);
     if (make(c, &o->actions[n], n, &d, &made))
         return put(c, o, n, &made);
     registration_done(&made);

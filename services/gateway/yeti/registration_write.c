@@ -140,13 +140,10 @@ static void on_before(void *arg, int rc, const struct store_record *record, cons
     if (!registrations_pass(c, record))
         return;
     const struct registration *before = &record->reg;
-    struct draft d cleanup(draft_done) = {
-        .has_record = true,
-        .has_password = before->credential_count && before->credentials[0].secret,
-    };
+    struct draft d cleanup(draft_done);
     struct registration after cleanup(registration_done);
+    draft_of(&d, before);
     registration_copy(&after, before);
-    values_of(&d.values, before, NULL);
     if (!make(c, &d, &after))
         return;
     const struct store_write_context context = dialect_write_context(&c->call);

@@ -8,6 +8,15 @@
 #include <stdio.h>
 #include <string.h>
 
+void draft_of(struct draft *ret, const struct registration *before)
+{
+    *ret = (struct draft){
+        .has_record = true,
+        .has_password = before->credential_count && before->credentials[0].secret,
+    };
+    values_of(&ret->values, before, NULL);
+}
+
 void draft_done(struct draft *d)
 {
     values_done(&d->values);

@@ -18,6 +18,8 @@ struct draft {
     bool new_password; // the write gives another
 };
 
+// What a write begins from that changes `before`.
+void draft_of(struct draft *ret_init, const struct registration *before);
 void draft_done(struct draft *d);
 
 // Puts the body's attributes and relationships over d->values, which is what was there before. mask: the mask

@@ -3,6 +3,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
+#include "common/event/base_end.h"
 #include "common/log/log.h"
 #include "services/gateway/dialect/dialect.h"
 #include "services/gateway/jobs/jobs.h"
@@ -272,7 +273,7 @@ static void close_all(struct loop *l)
     jobs_free(l->dialect.jobs);
     event_free(l->drain_check);
     event_free(l->wake);
-    event_base_free(l->base);
+    base_end(l->base);
     (void)close(l->wake_fd);
 }
 
@@ -312,7 +313,7 @@ int loop_start(const struct loop_shared *shared, const struct loop_sockets *take
     if (rc) {
         event_free(l->drain_check);
         event_free(l->wake);
-        event_base_free(l->base);
+        base_end(l->base);
         (void)close(l->wake_fd);
         free(l);
         return rc;

@@ -4,6 +4,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
+#include "common/event/base_end.h"
 #include "common/log/log.h"
 #include "services/registrant/admin.h"
 #include "services/registrant/shard/place.h"
@@ -414,7 +415,7 @@ int registrant_run(const struct registrant_settings *settings)
     struct event *events[] = {r.term, r.interrupt, r.stop_deadline, r.topics_again};
     for (size_t i = 0; i < ARRAY_LEN(events); i++)
         event_free(events[i]);
-    event_base_free(r.base);
+    base_end(r.base);
     key_ring_free(r.ring);
     return status;
 }

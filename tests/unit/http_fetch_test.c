@@ -316,8 +316,7 @@ static void other_done(struct other *o)
 {
     (void)close(o->listen_fd);
     event_free(o->f.deadline);
-    (void)event_base_loop(o->f.base, EVLOOP_NONBLOCK);
-    event_base_free(o->f.base);
+    base_end(o->f.base);
 }
 
 // Fetches once from a peer that answers with `text` in two pieces, cut at `at`, and closes.

@@ -4,6 +4,7 @@
 #define ROLLCALL_TESTS_HTTP_FIXTURE_H
 
 #include "common/base/mem.h"
+#include "common/event/base_end.h"
 #include "common/http/http.h"
 
 #include <arpa/inet.h>
@@ -94,8 +95,7 @@ static inline void fixture_done(struct fixture *f)
 {
     http_server_free(f->server);
     event_free(f->deadline);
-    (void)event_base_loop(f->base, EVLOOP_NONBLOCK); // libevent closes descriptors a turn later
-    event_base_free(f->base);
+    base_end(f->base);
 }
 
 static inline void client_readable(evutil_socket_t fd, short what, void *arg)

@@ -4,6 +4,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/mem.h"
+#include "common/event/base_end.h"
 #include "tests/unit/peer.h"
 
 #include <ftw.h>
@@ -83,7 +84,7 @@ static int teardown(void **state)
     redis_free(f->r);
     server_kill(&f->server);
     (void)nftw(f->server.dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-    event_base_free(f->base);
+    base_end(f->base);
     free(f);
     return 0;
 }

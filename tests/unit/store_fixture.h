@@ -5,6 +5,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/mem.h"
+#include "common/event/base_end.h"
 #include "common/redis/redis.h"
 #include "services/gateway/store/keys.h"
 #include "services/gateway/store/store.h"
@@ -169,7 +170,7 @@ static inline int fixture_teardown(void **state)
     fixture_forget(f);
     buf_done(&f->raw_text);
     key_ring_free(f->ring);
-    event_base_free(f->base);
+    base_end(f->base);
     free(f);
     return 0;
 }

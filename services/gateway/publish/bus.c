@@ -6,6 +6,7 @@
 #include "common/base/clock.h"
 #include "common/base/mailbox.h"
 #include "common/base/mem.h"
+#include "common/event/base_end.h"
 #include "common/kafka/kafka.h"
 #include "common/log/log.h"
 #include "services/gateway/publish/hub.h"
@@ -296,7 +297,7 @@ static void dismantle(struct bus *b)
     for (size_t i = 0; i < ARRAY_LEN(events); i++)
         if (events[i])
             event_free(events[i]);
-    event_base_free(h->base);
+    base_end(h->base);
     mailbox_free(b->posted);
     (void)close(b->wake_fd);
     for (size_t i = 0; i < ARRAY_LEN(b->texts); i++)

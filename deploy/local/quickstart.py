@@ -155,6 +155,8 @@ def tls_settings(port):
 def start(options):
     for name in ("redis", "redis-aof"):
         shutil.rmtree(HOME / name, ignore_errors=True)
+    for name in ("cookies", "voximplant.json"):  # README's names for a session and a key, which ended with the last quick start
+        (HOME / name).unlink(missing_ok=True)
     for log in HOME.glob("*.log"):
         if log.name != "quickstart.log":
             log.unlink()

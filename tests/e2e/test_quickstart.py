@@ -49,6 +49,10 @@ def test_detached_it_keeps_an_env_file_and_refuses_a_second_start(detached):
     listed = subprocess.run(["curl", "-sf", "-H", f"Authorization: Bearer {env['YETI_TOKEN']}",
                              f"{env['GATEWAY_URL']}/api/rest/admin/registrations"], capture_output=True, text=True, check=False)
     assert listed.returncode == 0 and '"total-count":1' in listed.stdout
+    sealed = subprocess.run(["curl", "-sf", "--cacert", env["GATEWAY_CERTIFICATE"], f"https://{env['GATEWAY_TLS']}/platform_api/"
+                             f"GetSipRegistrations?account_id={env['VOXIMPLANT_ACCOUNT']}&api_key={env['API_KEY']}"],
+                            capture_output=True, text=True, check=False)
+    assert sealed.returncode == 0 and '"total_count":1' in sealed.stdout
     second = run("--check")
     assert second.returncode == 1 and "already running" in second.stderr
     assert run("--stop").returncode == 0

@@ -217,10 +217,21 @@ def test_6_5_an_expression_that_costs_too_much_matches_nothing(ribbon):
 
 def test_6_5_of_many_expressions_the_first_hundred_are_tried(ribbon):
     for row in range(1, 102):
-        credential(ribbon, row, f"u{row}", FromURIUserMatch="1", MatchRegex="^4001$" if row in (100, 101) else "^x")
+        credential(ribbon, row, f"u{row}", Realm="r", FromURIUserMatch="1", MatchRegex="^4001$" if row in (100, 101) else "^x")
     credential(ribbon, 102, "4001")
     found = users(derive(ribbon, row={"RemoteAuthorizationTableID": "4"}))
-    assert found == [(None, "u100"), (None, "4001")]
+    assert found == [("r", "u100"), (None, "4001")]
+
+
+def test_6_5_rows_after_one_of_any_realm_have_no_turn(ribbon):
+    credential(ribbon, 1, "4001", Realm="r1")
+    credential(ribbon, 2, "4001")
+    credential(ribbon, 3, "4001", Realm="r3")
+    assert users(derive(ribbon, row={"RemoteAuthorizationTableID": "4"})) == [("r1", "4001"), (None, "4001")]
+    ribbon.post(path(CREDENTIALS, 4), Sequence="3,2")
+    assert users(only(ribbon)) == [("r3", "4001"), (None, "4001")]
+    ribbon.post(credential_path(4, 2), Realm="r2")
+    assert [r for r, _ in users(only(ribbon))] == ["r3", "r2", "r1"]
 
 
 def test_6_5_the_sequence_comes_first(ribbon):

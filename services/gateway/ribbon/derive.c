@@ -197,6 +197,8 @@ static uint32_t set_credentials(const struct derive_input *in, struct registrati
             .secret = mem_dup_cstr(in->auth[i].password),
             .clear = true,
         };
+        if (!r->credentials[r->credential_count - 1].realm)
+            break; // it answers any realm, and later rows none: registrants prefer the one that names it
     }
     return unknown ? 0 : group_digest(buf_str(&digested));
 }

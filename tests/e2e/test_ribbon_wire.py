@@ -1,0 +1,218 @@
+"""Contract ribbon 6.2 to 6.5 on the wire: what each switch of a server row, each AOR type and each row of credentials does to the
+REGISTERs that a scriptable registrar sees, all of it said by forms of an SBC Edge's client."""
+import datetime
+import re
+import time
+
+import pytest
+from ribbon_client import CONTACT, CREDENTIALS, SERVERS, Ribbon, credential_path, entry_path, path, server_path
+from stack import wait_for
+from world import removes
+
+WORLD = {"kamailio": False}
+REALM = "127.0.0.1"  # of the registrar, whose password is `secret` for everybody
+CHALLENGE = {"status": 401, "headers": {"WWW-Authenticate": f'Digest realm="{REALM}", nonce="%s", qop="auth"'}}
+
+
+@pytest.fixture
+def ribbon(world):
+    client = Ribbon(world.gateway.port)
+    assert client.login(world.stack.username, world.stack.password).done
+    for table, id in ((CONTACT, 3), (SERVERS, 2), (CREDENTIALS, 4)):
+        client.make(path(table, id), Description="on the wire")
+    yield client
+    for table, id in ((SERVERS, 2), (CONTACT, 3), (CREDENTIALS, 4)):
+        client.delete(path(table, id))
+
+
+def server(world, client, **fields):
+    client.make(server_path(2, 1), **{"Host": "127.0.0.1", "Port": world.registrar.port, "ContactRegistrantTableID": 3,
+                                      "RemoteAuthorizationTableID": 4, **fields})
+
+
+def credential(client, row, user, password="secret", **fields):
+    client.make(credential_path(4, row), User=user, EncryptedPassword=password, **fields)
+
+
+def entry(client, user, row=1, **fields):
+    client.make(entry_path(3, row), **{"AOR": f"sip:{user}", "AorTtl": "600", **fields})
+
+
+def runtime(client):
+    return client.get(entry_path(3, 1), "?filter=runtime").item.values
+
+
+def wait_state(client, state):
+    wait_for(lambda: runtime(client).get("rt_State") == state, 20, f"rt_State {state}, not {runtime(client)}", every=0.05)
+    return runtime(client)
+
+
+def settled(requests):
+    return [r for r in requests if r.answer and 200 <= r.answer.status < 300]
+
+
+def seconds_until(text):
+    at = datetime.datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=datetime.timezone.utc)
+    return at.timestamp() - time.time()
+
+
+# ---- 6.2 and 6.3
+
+@pytest.mark.parametrize("kind, aor, domain, to, ruri", [
+    (1, "sip:{user}", "", "sip:{user}@127.0.0.1", "sip:127.0.0.1"),
+    (1, "{user}", "pbx.example", "sip:{user}@127.0.0.1", "sip:pbx.example"),
+    (2, "sip:{user}", "", "sip:{user}@127.0.0.1", "sip:127.0.0.1"),
+    (2, "{user}", "pbx.example", "sip:{user}@pbx.example", "sip:pbx.example"),
+    (3, "sip:{user}@static.example", "pbx.example", "sip:{user}@static.example", "sip:pbx.example")])
+def test_6_2_headers_of_an_aor_type(world, ribbon, user, kind, aor, domain, to, ruri):
+    """6.2 row by row: To and From; 6.3: the Request-URI is the registrar's domain and has no user."""
+    credential(ribbon, 1, user)
+    server(world, ribbon, DomainName=domain)
+    entry(ribbon, user, AorType=kind, AOR=aor.format(user=user))
+    wait_state(ribbon, "registered")
+    last = settled(world.registrar.requests(to.format(user=user)))[-1]
+    assert last.header("to") == f"<{to.format(user=user)}>"
+    assert last.header("from").startswith(f"<{to.format(user=user)}>;tag=")
+    assert re.fullmatch(re.escape(ruri) + r"(:\d+)?", last.ruri)
+
+
+def test_6_3_contacts_of_one_register(world, ribbon, user):
+    """6.3: all contacts in one REGISTER, user from URIn, own address, q from Qn, expires from TTLn or AorTtl."""
+    credential(ribbon, 1, user)
+    server(world, ribbon)
+    entry(ribbon, user, AorTtl="900", URI1="one", TTL1="300", Q1="100", URI2="sip:two@elsewhere:5099", TTL2="0", Q2="50", URI8="three",
+          Q8="0")
+    wait_state(ribbon, "registered")
+    first = world.sent(user)[0]
+    assert first.expires == 900
+    host = re.match(r"sip:one@(.*)", first.contacts[0].uri).group(1)
+    assert [c.uri for c in first.contacts] == [f"sip:{name}@{host}" for name in ("one", "two", "three")]
+    assert host.startswith("127.0.0.1")
+    assert [float(c.params["q"]) for c in first.contacts] == [1.0, 0.5, 0.0]
+    assert [c.expires for c in first.contacts] == [300, 900, 64]
+
+
+def test_6_3_after_a_failure_the_retry_timer_runs(world, ribbon, user):
+    """6.3: FailedRegistrationRetryTimer, as it is given."""
+    credential(ribbon, 1, user)
+    world.script(user, [{"status": 500}])
+    server(world, ribbon)
+    entry(ribbon, user, FailedRegistrationRetryTimer="77")
+    seen = wait_state(ribbon, "retrying")
+    assert seen["rt_StatusCode"] == "500" and 60 < seconds_until(seen["rt_NextAction"]) <= 78
+
+
+# ---- 6.4
+
+def test_6_4_stagger_registration(world, ribbon, user):
+    """StaggerRegistration: REGISTERs and un-REGISTERs of several entries are a second apart."""
+    names = [f"{user}s{i}" for i in range(3)]
+    for row, name in enumerate(names, 1):
+        credential(ribbon, row, name)
+        entry(ribbon, name, row)
+    server(world, ribbon, StaggerRegistration="1")
+    wait_for(lambda: all(settled(world.sent(n)) for n in names), 20, "all to be registered")
+    assert ribbon.delete(server_path(2, 1)).done
+    wait_for(lambda: not any(world.bound(n) for n in names), 20, "all to be gone")
+    for wanted in (False, True):
+        times = sorted(r.time for n in names for r in settled(world.sent(n)) if removes(r) is wanted)
+        assert len(times) == 3
+        assert min(b - a for a, b in zip(times, times[1:])) > 0.95, f"removals: {wanted}"
+
+
+@pytest.mark.parametrize("switch, wanted", [("1", [True, False]), ("0", [False])])
+def test_6_4_clear_remote_registration_on_startup(world, ribbon, user, switch, wanted):
+    """ClearRemoteRegistrationOnStartup: first a REGISTER with Expires 0, then the real one."""
+    credential(ribbon, 1, user)
+    server(world, ribbon, ClearRemoteRegistrationOnStartup=switch)
+    entry(ribbon, user)
+    wait_state(ribbon, "registered")
+    sent = settled(world.sent(user))
+    assert [r.expires == 0 for r in sent] == [removes(r) for r in sent] == wanted
+    assert world.bound(user)
+
+
+@pytest.mark.parametrize("switch", ["1", "0"])
+def test_6_4_authorization_on_refresh(world, ribbon, user, switch):
+    """AuthorizationOnRefresh: 1 re-uses the earlier authorization header on a refresh, 0 waits for a challenge."""
+    world.grant(user, 6)
+    credential(ribbon, 1, user)
+    server(world, ribbon, AuthorizationOnRefresh=switch)
+    entry(ribbon, user)
+    wait_state(ribbon, "registered")
+    refresh = world.wait_sent(user, 3)[2]
+    if switch == "1":
+        assert refresh.auth["nonce"] == world.sent(user)[1].auth["nonce"] and refresh.answer.status == 200
+        return
+    assert refresh.auth is None and refresh.answer.status == 401
+    assert world.wait_sent(user, 4)[3].auth_result == "ok"
+
+
+@pytest.mark.parametrize("switch, state", [("1", "retrying"), ("0", "rejected")])
+def test_6_4_retry_non_stale_nonce(world, ribbon, user, switch, state):
+    """RetryNonStaleNonce: a fresh challenge that is not stale starts the retry timer; with 0 the same is never sent again."""
+    credential(ribbon, 1, user)
+    world.script(user, [{**CHALLENGE, "headers": {k: v % i for k, v in CHALLENGE["headers"].items()}} for i in "ab"])
+    server(world, ribbon, RetryNonStaleNonce=switch)
+    entry(ribbon, user, FailedRegistrationRetryTimer="30")
+    seen = wait_state(ribbon, state)
+    sent = world.sent(user)
+    assert len(sent) == 2 and sent[1].auth["nonce"] == "a" and seen["rt_StatusCode"] == "401"
+    if switch == "1":
+        assert 20 < seconds_until(seen["rt_NextAction"]) <= 31
+    else:
+        assert "rt_NextAction" not in seen
+    ribbon.post(credential_path(4, 1), EncryptedPassword="another")
+    ribbon.post(credential_path(4, 1), EncryptedPassword="secret")
+    wait_state(ribbon, "registered")
+
+
+def test_6_4_contact_uri_randomizer(world, ribbon, user):
+    """ContactURIRandomizer: SBCxxxx before each contact's user, the same in refreshes and in the removal."""
+    world.grant(user, 6)
+    credential(ribbon, 1, user)
+    server(world, ribbon, ContactURIRandomizer="1")
+    entry(ribbon, user, URI1="one", URI2="two", TTL1="0", TTL2="0")
+    wait_state(ribbon, "registered")
+    world.wait_sent(user, 3)
+    assert ribbon.delete(entry_path(3, 1)).done
+    wait_for(lambda: not world.bound(user), 20, "the bindings to go")
+    contacts = {tuple(c.uri for c in r.contacts) for r in world.sent(user)}
+    assert len(contacts) == 1
+    [(one, two)] = contacts
+    assert re.match(r"sip:SBC[0-9a-f]{4}one@", one) and two == one.replace("one@", "two@")
+
+
+# ---- 6.5
+
+@pytest.mark.parametrize("rows, sequence, taken", [
+    ([("{user}", {"Realm": "elsewhere", "password": "wrong"}), ("{user}", {"Realm": REALM})], "", "{user}"),
+    ([("other", {}), ("{user}", {})], "", "{user}"),
+    ([("other", {"FromURIUserMatch": "1", "MatchRegex": "^x"}), ("trunk", {"FromURIUserMatch": "1", "MatchRegex": "^u[0-9]+$"})], "",
+     "trunk"),
+    ([("a", {"FromURIUserMatch": "1", "MatchRegex": "^u"}), ("b", {"FromURIUserMatch": "1", "MatchRegex": "^u"})], "", "a"),
+    ([("a", {"FromURIUserMatch": "1", "MatchRegex": "^u"}), ("b", {"FromURIUserMatch": "1", "MatchRegex": "^u"})], "2,1", "b"),
+    ([("a", {"FromURIUserMatch": "1", "MatchRegex": "^u"}),
+      ("b", {"FromURIUserMatch": "1", "MatchRegex": "^u", "Realm": REALM})], "1,2", "a")],
+    ids=["realm", "user", "expression", "by id", "by sequence", "an empty realm is any"])
+def test_6_5_credentials_are_chosen(world, ribbon, user, rows, sequence, taken):
+    """6.5: the first row in the table's order whose Realm is the challenge's, or empty, and whose rule takes the From user."""
+    for row, (name, fields) in enumerate(rows, 1):
+        credential(ribbon, row, name.format(user=user), **fields)
+    ribbon.post(path(CREDENTIALS, 4), Sequence=sequence)
+    server(world, ribbon)
+    entry(ribbon, user)
+    wait_state(ribbon, "registered")
+    bare, answered = world.sent(user)[:2]
+    assert bare.auth is None and answered.auth_result == "ok"
+    assert answered.auth["username"] == taken.format(user=user)
+
+
+def test_6_5_without_a_row_that_fits_the_challenge_is_final(world, ribbon, user):
+    """6.5: rows of other realms and users answer nothing."""
+    credential(ribbon, 1, user, Realm="elsewhere")
+    credential(ribbon, 2, "other")
+    server(world, ribbon)
+    entry(ribbon, user)
+    wait_for(lambda: runtime(ribbon).get("rt_StatusCode") == "401", 20, "the refusal")
+    assert [r.auth for r in world.sent(user)] == [None]

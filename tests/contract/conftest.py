@@ -22,6 +22,7 @@ import redis
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "deploy/local"), str(ROOT / "tests/peers")]
+from faults import stop_without_faults  # noqa: E402
 from stack import Stack  # noqa: E402
 
 BUILD = os.environ.get("ROLLCALL_TEST_BUILD", str(ROOT / "build/tests"))
@@ -164,6 +165,12 @@ class World:
         self.gateway = self.stack.new_gateway(env=self.env).start()
         self.redis = redis.Redis(port=self.stack.redis.port, decode_responses=True)
 
+    def stop(self):
+        try:
+            stop_without_faults(self.stack)
+        finally:
+            shutil.rmtree(self.stack.directory, ignore_errors=True)
+
     def token(self, user=1, **claims):
         whole = {"sub": user, "aud": ["admin"], "exp": int(time.time()) + 600, **claims}
         return make_token(self.stack.token_secret, {k: v for k, v in whole.items() if v is not None})
@@ -183,8 +190,7 @@ def world(request):
         w.start()
         yield w
     finally:
-        w.stack.stop()
-        shutil.rmtree(w.stack.directory, ignore_errors=True)
+        w.stop()
 
 
 @pytest.fixture

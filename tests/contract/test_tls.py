@@ -1,6 +1,5 @@
 """The listener with TLS: the same API over it, links with its scheme, its pair swapped on SIGHUP, bad pairs refused."""
 import http.client
-import shutil
 import signal
 import socket
 import ssl
@@ -34,8 +33,7 @@ def world():
         w.start()
         yield w
     finally:
-        w.stack.stop()
-        shutil.rmtree(w.stack.directory, ignore_errors=True)
+        w.stop()
 
 
 def context(**limits):

@@ -3,7 +3,6 @@ import datetime
 import ipaddress
 import json
 import pathlib
-import shutil
 import subprocess
 
 import pytest
@@ -73,8 +72,7 @@ def world(files):
         w.start()
         yield w
     finally:
-        w.stack.stop()
-        shutil.rmtree(w.stack.directory, ignore_errors=True)
+        w.stop()
 
 
 @pytest.fixture(scope="module")

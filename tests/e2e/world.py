@@ -7,6 +7,7 @@ import redis
 import requests
 
 from digest_check import Digest
+from faults import stop_without_faults
 from registrar import Registrar
 from stack import Broker, wait_for
 
@@ -125,7 +126,7 @@ class World:
     def stop(self):
         if self.registrar:
             self.registrar.stop()
-        self.stack.stop()
+        stop_without_faults(self.stack)
 
     @property
     def gateway(self):

@@ -116,6 +116,8 @@ class Process:
     def signal(self, number):
         if self.running():
             os.kill(self.pid, number)
+            if number == signal.SIGSTOP:  # until it has a processor to take the signal on, its threads go on
+                os.waitpid(self.pid, os.WUNTRACED)
 
     def kill(self):
         """kill -9, and wait until it is gone."""

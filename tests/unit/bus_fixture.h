@@ -12,7 +12,7 @@
 
 #include <inttypes.h>
 
-enum { MAX_SEEN = 8192, GRACE_MS = 20000, REPORT_WAIT_MS = 8000, SESSION_MS = 3000, LONG_MS = 20000 };
+enum { MAX_SEEN = 8192, GRACE_MS = 20000, REPORT_WAIT_MS = 8000, SESSION_MS = 3000, LONG_MS = 60000 };
 // The embedded broker answers an empty fetch only when its time is over.
 #define BROKER_SETTINGS "fetch.wait.max.ms=10"
 #define TOKEN           "a token of the internal listener"
@@ -234,6 +234,8 @@ static inline void world_forget(struct world *w)
 static inline int world_teardown(void **state)
 {
     struct world *w = *state;
+    if (!w)
+        return 0; // the set-up failed
     if (w->bus)
         bus_stop(w->bus, 2000);
     kafka_consumer_free(w->watcher, 1000);

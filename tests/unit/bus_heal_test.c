@@ -73,7 +73,7 @@ static bool redis_is_noticed_away(const void *arg)
 static void a_kafka_that_was_away_gets_each_change_once(void **state)
 {
     struct world *w = *state;
-    (void)kill(w->broker, SIGSTOP);
+    peer_freeze(w->broker);
     create_many(w, "kafka", true);
     // past the brake of 2 s, and ack_wait: without it the sweep would publish all of them again
     expect_metric(w, BUS_BRAKED, 2, 15);
@@ -222,7 +222,7 @@ static void a_report_that_no_redis_took_is_read_again_by_the_next_gateway(void *
     report_state(w, &r, 100, 1, STATE_REGISTERED);
     expect_redis(w, "registered", "HGET rc:{s%u}:reg:%" PRIu64 " state", s, r.id);
     assert_string_equal(raw(w->f, "SAVE"), "OK");
-    (void)kill(w->f->server, SIGSTOP); // takes the script and never runs it
+    peer_freeze(w->f->server); // takes the script and never runs it
     report_state(w, &r, 100, 2, STATE_REJECTED);
     expect_metric(w, BUS_BRAKED, 3, 1); // it is read, and waits
     bus_stop(w->bus, 100);
@@ -332,7 +332,7 @@ static void without_kafka_an_unknown_redis_takes_no_writes(void **state)
     struct world *w = *state;
     bus_stop(w->bus, 1000);
     w->bus = NULL;
-    (void)kill(w->broker, SIGSTOP);
+    peer_freeze(w->broker);
     w->f->gate.approved = 0;
     (void)raw(w->f, "FLUSHALL");
     w->bus = world_new_bus(w, "gateway-2", w->metrics);

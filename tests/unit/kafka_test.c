@@ -502,7 +502,7 @@ static void a_producer_that_librdkafka_gave_up_is_replaced(void **state)
     broker_start(f);
     producer_start(f, NULL);
     ensure(f, "one");
-    (void)kill(f->broker, SIGSTOP);
+    peer_freeze(f->broker);
     assert_int_equal(produce(f, "one", "1", "x"), 0);
     char given_up[64]; // librdkafka numbers its handles
     (void)snprintf(given_up, sizeof(given_up), "%s", rd_kafka_name(f->p->client.rk));
@@ -577,7 +577,7 @@ static void a_commit_that_moves_nothing_still_asks_the_coordinator(void **state)
         assert_true(m->last_sent_us >= before_us && m->last_sent_us <= after_us);
     }
     // A coordinator that stands still gives no answer, so the answers above were its own.
-    (void)kill(f->broker, SIGSTOP);
+    peer_freeze(f->broker);
     m->commits = 0;
     kafka_consumer_commit(m->c, "one", 0, -1);
     assert_false(peer_run_until(f->base, has_commit, m, 300));
@@ -683,7 +683,7 @@ static void a_silent_coordinator_costs_the_partitions(void **state)
     easy_member_start(f, 0, "eight");
     struct member *m = &f->members[0];
     until(f, owns_all, m);
-    (void)kill(f->broker, SIGSTOP);
+    peer_freeze(f->broker);
     uint64_t start_us = clock_monotonic_us();
     until(f, owns_nothing, m);
     assert_int_equal(m->lost, PARTITIONS);

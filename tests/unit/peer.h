@@ -65,6 +65,15 @@ static inline int peer_stop(pid_t pid, int sig)
     return status;
 }
 
+// It stands still once this returns: a signal alone takes until one of its threads gets a processor, and the
+// others go on meanwhile. SIGCONT lets it run again.
+static inline void peer_freeze(pid_t pid)
+{
+    (void)kill(pid, SIGSTOP);
+    while (waitpid(pid, NULL, WUNTRACED) < 0 && errno == EINTR)
+        ;
+}
+
 static inline void peer_tick(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what, (void)arg;

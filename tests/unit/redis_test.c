@@ -356,7 +356,7 @@ static void comes_back_after_the_server_was_killed(void **state)
     come_up(f);
     char first_id[64];
     (void)snprintf(first_id, sizeof(first_id), "%s", f->seen.replication_id);
-    (void)kill(f->server.pid, SIGSTOP);
+    peer_freeze(f->server.pid);
     for (int i = 0; i < 100; i++)
         redis_commandl(f->r, on_answer, &f->seen, STR_LIT("PING"));
     (void)event_base_loop(f->base, EVLOOP_NONBLOCK);
@@ -383,7 +383,7 @@ static void a_silent_server_times_out_and_is_left(void **state)
     connect_default(f, 300);
     until(f, has_ups, &f->seen);
     f->seen.downs = 0;
-    (void)kill(f->server.pid, SIGSTOP);
+    peer_freeze(f->server.pid);
     uint64_t start_us = clock_monotonic_us();
     redis_commandl(f->r, on_answer, &f->seen, STR_LIT("PING"));
     redis_commandl(f->r, on_answer, &f->seen, STR_LIT("PING"));

@@ -149,6 +149,19 @@ def test_a_password_is_kept_by_its_mask(api, world):
     assert problems(answer) == (422, [("100", "auth-password - is invalid", "/atomic:operations/0/data/attributes/auth-password")])
 
 
+def test_a_resource_object_names_its_target_by_lid_too(api):
+    found = results(send(api, [add("x", lid="a"), {"op": "update", "data": {"type": "registrations", "lid": "a", "attributes": {"expire": 4}}}]))
+    assert found[1]["data"]["id"] == found[0]["data"]["id"] and found[1]["data"]["attributes"]["expire"] == 4
+
+
+def test_meta_and_members_of_the_document_go_with_operations(api):
+    """The extension's document structure: any top-level member but data and included; an operation may have meta."""
+    body = {"atomic:operations": [{**add("x"), "meta": {"a": 1}}], "meta": {}, "jsonapi": {"version": "1.1"}, "links": {}}
+    answer = send(api, body)
+    assert len(results(answer)) == 1 and answer.header("vary") == "Accept"
+    assert problems(send(api, {**body, "included": []})) == (400, [("105", "included is not allowed.", None)])
+
+
 # ---- all or none
 
 @pytest.mark.parametrize("bad, status, code, pointer", [
@@ -164,6 +177,15 @@ def test_one_that_fails_undoes_all(api, bad, status, code, pointer):
     answer = send(api, [add("ok0"), add("ok1", lid="ok"), bad, add("ok2")])
     assert (answer.status, {(e["code"], e["source"]["pointer"]) for e in answer.json["errors"]}) == (status, {(code, f"/atomic:operations/2{pointer}")})
     assert listed(api) == {}
+
+
+@pytest.mark.parametrize("target, at", [({"ref": ref(id="abc")}, "/ref"), ({"href": "registrations/abc"}, "/href"),
+                                        ({"ref": ref("pop", id="abc")}, "/ref"), ({"href": "registrations/abc/relationships/pop"}, "/href")])
+def test_a_pointer_leads_to_what_is_in_the_request(api, target, at):
+    """JSON:API, error objects: a pointer names a value of the document that was sent."""
+    is_relationship = "pop" in str(target)
+    answer = send(api, [{"op": "update", "data": None, **target} if is_relationship else {"op": "remove", **target}])
+    assert problems(answer) == (404, [("404", "The record identified by abc could not be found.", f"/atomic:operations/0{at}")])
 
 
 def test_a_name_that_another_holds_undoes_all(api):
@@ -224,7 +246,10 @@ def test_parallel_requests_over_the_same_registrations_all_get_through(world):
     ([{"op": "remove", "ref": ref(id="1", lid="1")}], "400", "/ref"), ([{"op": "remove", "ref": ref("pop", id="1")}], "400", "/op"),
     ([{"op": "add", "ref": ref("pop", id="1"), "data": []}], "400", "/op"), ([{"op": "remove", "ref": ref("bogus", id="1")}], "105", "/ref"),
     ([{"op": "remove", "ref": ref("status", id="1")}], "105", "/ref"), ([{"op": "remove", "href": "pops/1"}], "400", "/href"),
-    ([{"op": "remove", "href": "registrations/1/pop"}], "400", "/href"), ([{"op": "remove", "href": 5}], "400", "/href"),
+    ([{"op": "remove", "href": "registrations/1/pop"}], "400", "/href"), ([{"op": "remove", "href": "registrations/1?x=1"}], "400", "/href"),
+    ([{"op": "remove", "href": "registrations/1#x"}], "400", "/href"), ([{"op": "remove", "href": ""}], "400", "/href"),
+    ([{"op": "remove", "href": "//example.org/api/rest/admin/registrations/1"}], "400", "/href"), ([{"op": "remove", "href": "/registrations/1"}], "400", "/href"),
+    ([{"op": "update", "href": "registrations", "data": {"type": "registrations"}}], "109", ""), ([{"op": "update"}], "109", ""), ([{"op": "remove", "href": 5}], "400", "/href"),
     ([{"op": "update", "data": {"type": "registrations"}}], "109", ""), ([{"op": "update", "ref": ref(id="1")}], "106", ""),
     ([{"op": "update", "ref": ref(id="1"), "data": {"type": "registrations"}}], "109", ""),
     ([{"op": "update", "ref": ref(id="1"), "data": {"type": "registrations", "id": "2"}}], "110", ""),
@@ -255,13 +280,20 @@ def test_a_body_that_is_too_long(api):
 # ---- media types (JSON:API 1.1, Content Negotiation)
 
 @pytest.mark.parametrize("type", [MEDIA_TYPE, "application/json", None, f"{MEDIA_TYPE};charset=utf-8", f'{ATOMIC};charset=utf-8',
-                                  f'{MEDIA_TYPE};ext="https://example.org/other"', f'{MEDIA_TYPE};ext="https://jsonapi.org/ext/atomic https://example.org/x"'])
+                                  f"{ATOMIC};q=1", f'{MEDIA_TYPE};ext=""', f'{MEDIA_TYPE};ext="https://example.org/other"', f'{MEDIA_TYPE};ext="https://jsonapi.org/ext/atomic https://example.org/x"'])
 def test_a_content_type_that_is_not_taken(api, type):
     answer = send(api, [add("x")], {"Content-Type": type})
     assert (answer.status, answer.json["errors"][0]["code"]) == (415, "415") and ATOMIC in answer.json["errors"][0]["detail"]
 
 
-@pytest.mark.parametrize("type", [ATOMIC, ATOMIC.replace(";", "; "), f'{ATOMIC};profile="https://example.org/p"', ATOMIC.replace('"', "")])
+def test_a_body_that_is_packed_is_refused(api):
+    """RFC 9110, 8.4 and 15.5.16."""
+    answer = send(api, [add("x")], {"Content-Encoding": "gzip"})
+    assert (answer.status, answer.json["errors"][0]["code"]) == (415, "415") and "Content-Encoding" in answer.json["errors"][0]["detail"]
+    assert results(send(api, [add("x")], {"Content-Encoding": "identity"}))
+
+
+@pytest.mark.parametrize("type", [ATOMIC, ATOMIC.replace(";", "; "), ATOMIC.replace("application/vnd", "Application/Vnd"), f'{ATOMIC};profile="https://example.org/p"', ATOMIC.replace('"', "")])
 def test_a_content_type_that_is_taken(api, type):
     assert send(api, [add("x")], {"Content-Type": type}).status == 200
 

@@ -62,7 +62,7 @@ def test_errors_stand_in_the_order_of_the_validators(api):
 
 
 @pytest.mark.parametrize("name", ["name", "domain", "username"])
-@pytest.mark.parametrize("value", [None, "", "  ", "\t"])
+@pytest.mark.parametrize("value", [None, "", "  ", "\t", " \r\n", "\v\f"])
 def test_required_texts_may_not_be_blank(api, name, value):
     id = api.create()
     answer = api.patch(id, {name: value})

@@ -4,6 +4,14 @@ import concurrent.futures
 import pytest
 
 
+COLLEAGUES = (1001, 1002)
+
+
+def PRINCIPALS(document):
+    """Two users of one account."""
+    document["users"] += [{**document["users"][0], "id": id, "username": f"colleague{id}", "account": "colleagues"} for id in COLLEAGUES]
+
+
 def change(api, id, attributes, tag, method="PATCH", query=""):
     return api.call(method, f"/registrations/{id}{query}", api.resource(attributes, id=id), {"If-Match": tag})
 
@@ -130,6 +138,34 @@ def test_a_key_is_good_for_one_request_only(api):
     assert answer.errors == [("422", "k1 was given with another request before.", None)]
     assert answer.json["errors"][0]["source"] == {"header": "idempotency-key"}
     assert create(api, "k2", name="other").status == 201
+
+
+def test_a_create_that_is_sent_again_does_not_bring_back_what_was_deleted(api):
+    id = create(api, "gone").data["id"]
+    assert api.call("DELETE", f"/registrations/{id}").status == 204
+    for _ in range(2):
+        answer = create(api, "gone")
+        assert (answer.status, answer.titles) == (404, ["Record not found"])
+        assert answer.json["errors"][0]["detail"] == "What gone made before could not be found."
+        assert answer.json["errors"][0]["source"] == {"header": "idempotency-key"}
+    assert api.get("/registrations").data == []
+    assert create(api, "another").status == 201
+
+
+def test_a_create_that_is_sent_again_gives_what_it_is_now(api):
+    id = create(api, "k").data["id"]
+    api.patch(id, {"expire": 77, "name": "renamed"})
+    again = create(api, "k")
+    assert (again.status, again.data["id"], again.attributes["expire"], again.attributes["name"]) == (201, id, 77, "renamed")
+
+
+def test_users_of_an_account_share_its_keys(world):
+    """Whoever of them sends the same again gets what the first made; another body is refused."""
+    one, other = (world.api(user) for user in COLLEAGUES)
+    first = create(one, "shared")
+    assert first.status == 201 and create(other, "shared").body == first.body
+    assert create(other, "shared", expire=5).status == 422
+    assert other.get("/registrations").json["meta"]["total-count"] == 1
 
 
 def test_a_failed_create_leaves_its_key_unused(api):

@@ -8,12 +8,14 @@ import time
 import pytest
 from conftest import HOST, MEDIA_TYPE, PREFIX
 from stack import wait_for
+from voximplant_client import add_accounts, new_vox
 
 LINES = "application/x-ndjson"
 READER = 1000
 
 
 def PRINCIPALS(document):
+    add_accounts(document)
     document["users"].append({**document["users"][0], "id": READER, "username": "reader", "account": "read-only", "roles": ["support"]})
 
 
@@ -186,6 +188,67 @@ def test_nothing_is_nothing(api, body):
     assert counts(send(api, body)) == [0, 0, 0, 0, 0]
 
 
+def test_a_byte_order_mark_at_the_beginning_is_passed_over(api):
+    """RFC 8259, 8.1; anywhere else it is no JSON."""
+    mark = b"\xef\xbb\xbf"
+    assert counts(send(api, mark + encode([line("a"), line("b")]))) == [2, 2, 0, 0, 0]
+    assert counts(send_chunked(api, mark + encode([line("a")]), 1)) == [1, 0, 0, 1, 0]
+    assert counts(send(api, mark)) == counts(send(api, mark + b"\r\n")) == [0, 0, 0, 0, 0]
+    bad, summary = report(send(api, encode([line("c")]) + mark + encode([line("d")]) + b"\n" + mark))
+    assert set(bad) == {2, 4} and summary["created"] == 1
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+@pytest.mark.parametrize("last", [b"", b"\n"])
+def test_lines_end_as_they_like(api, end, last):
+    body = end.join(json.dumps(line(n)).encode() for n in "abc") + last
+    assert counts(send(api, body)) == [3, 3, 0, 0, 0] and names(api) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("text, cause", [
+    (b'{"type":"registrations","type":"pops"}', 'the key "type" stands twice'),
+    (b'{"type":"registrations","attributes":{"name":"x","domain":"h","name":"y"}}', 'the key "name" stands twice'),
+    (b'{"type":"registrations","attributes":{"name":"\xff"}}', "not UTF-8"), (b'{"type":"registrations","attributes":{"name":"\\ud800"}}', "surrogate"),
+    (b"[" * 5000, "nested deeper"), (b"\x1f\x8b\x08\x00", "not UTF-8"), (b'{"type":"registrations"} {}', "")])
+def test_a_line_that_is_no_json(api, text, cause):
+    """The line is named, nothing of it is done, and the next goes on."""
+    bad, summary = report(send(api, text + b"\n" + encode([line("next")])))
+    assert (set(bad), summary["created"], names(api)) == ({1}, 1, ["next"])
+    assert bad[1]["name"] is None and bad[1]["errors"][0]["code"] == "400" and cause in bad[1]["errors"][0]["detail"]
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br", "gzip, identity"])
+def test_a_body_that_is_packed_is_refused(api, coding):
+    """RFC 9110, 8.4 and 15.5.16: it is not taken for lines."""
+    answer = send(api, [line("x")], headers={"Content-Encoding": coding})
+    assert (answer.status, answer.titles) == (415, ["Unsupported media type"])
+    assert answer.json["errors"][0]["detail"] == f"This path takes a body without Content-Encoding. This request specified '{coding}'."
+    assert names(api) == []
+    assert counts(send(api, [line("x")], headers={"Content-Encoding": "identity"})) == [1, 1, 0, 0, 0]
+
+
+def test_an_id_of_a_line_is_not_looked_at(api, world):
+    """What identifies is the name: neither the id of another of the account nor that of another account's is touched."""
+    mine, theirs = api.create(name="mine"), world.api().create(name="theirs")
+    lines = [{"id": id, **line(name, expire=9)} for id, name in ((theirs, "mine"), (mine, "new"), ("abc", "newer"), (None, "newest"))]
+    assert counts(send(api, lines)) == [4, 3, 1, 0, 0]
+    assert names(api) == ["mine", "new", "newer", "newest"]
+
+
+def test_a_registration_of_another_dialect_is_known_by_its_name(world):
+    """Exported like any other, and changed by a line that has the name that was made for it."""
+    vox = new_vox(world)
+    id = vox.create(sip_username="alice", proxy="sip.example.net", auth_user="a", password="secret", application_id=12, user_id=9)
+    api = world.api(vox.user)
+    (row,) = export(api)
+    assert row["id"] == str(id) and row["attributes"]["name"].startswith("alice@sip.example.net/vox-")
+    assert counts(send(api, [row])) == [1, 0, 0, 1, 0]
+    row["attributes"]["expire"] = 77
+    assert counts(send(api, [row])) == [1, 0, 1, 0, 0]
+    found = vox.read(id)
+    assert (found["user_id"], found["application_id"], found["auth_user"]) == (9, 12, "a") and api.read(id)["expire"] == 77
+
+
 def test_a_dry_run_judges_and_writes_nothing(api):
     api.create(name="old", expire=5, auth_user="u", auth_password="secret")
     lines = [line("new"), line("old", expire=6), line("bad", contact="x")]
@@ -334,6 +397,9 @@ def test_a_query_that_an_export_does_not_take(api, query, code):
 def test_head_of_an_export(api):
     answer = api.call("HEAD", "/registrations/export", headers={"Accept": LINES})
     assert (answer.status, answer.body, answer.header("content-type")) == (200, b"", LINES)
+    assert api.get("/registrations").status == 200, "nothing of a body came behind it"
+    answer = api.call("HEAD", "/registrations/export?filter[bogus]=1", headers={"Accept": LINES})
+    assert (answer.status, answer.body) == (400, b"")
 
 
 def test_a_client_that_reads_slowly_or_leaves_is_no_harm(api, world):

@@ -131,6 +131,25 @@ def test_writes_may_include_the_status(api):
     assert answer.json["included"][0]["attributes"]["state"] == "pending"
 
 
+def test_tags_follow_what_is_asked_for(api, world):
+    """Contract 7 with the additions: a tag is that of the very body, so one with the status changes with the status, and one of a
+    filtered list with the list."""
+    id = api.create(name="tagged")
+    paths = {"plain": f"/registrations/{id}", "status": f"/registrations/{id}?include=status", "alone": f"/registrations/{id}/status",
+             "list": "/registrations?filter[name_cont]=tag", "listed": "/registrations?filter[name_cont]=tag&include=status"}
+    old = {name: api.get(path).header("etag") for name, path in paths.items()}
+    assert len(set(old.values())) == len(paths)
+    assert {api.get(path, If_None_Match=old[name]).status for name, path in paths.items()} == {304}
+    report(world, id)
+    assert {name: api.get(path, If_None_Match=old[name]).status for name, path in paths.items()} == {
+        "plain": 304, "status": 200, "alone": 200, "list": 304, "listed": 200}
+    body = api.resource({"expire": 5}, id=id)
+    assert api.call("PATCH", paths["status"], body, {"If-Match": old["status"]}).status == 412
+    assert api.call("PATCH", paths["status"], body, {"If-Match": api.get(paths["status"]).header("etag")}).status == 200
+    api.create(name="tag too")
+    assert api.get(paths["list"], If_None_Match=old["list"]).status == 200
+
+
 @pytest.mark.parametrize("id, status", [("7777777", 404), ("abc", 400)])
 def test_a_status_of_nobody(api, id, status):
     assert api.get(f"/registrations/{id}/status").status == status

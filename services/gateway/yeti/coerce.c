@@ -50,6 +50,12 @@ const char *coerce_text(const struct json *v, void *target)
     return NULL;
 }
 
+const char *coerce_required(const struct json *v, void *target)
+{
+    bool is_blank = json_is(v, JSON_STRING) && coerce_is_blank(json_str(v));
+    return is_unsafe(v) && is_blank ? MESSAGE_BLANK : coerce_text(v, target);
+}
+
 // ---- flag
 
 static const char *const falses[] = {"0", "f", "F", "false", "FALSE", "off", "OFF"};

@@ -14,11 +14,12 @@
 #define MESSAGE_TAKEN       "has already been taken"
 #define MESSAGE_TOO_LONG    "is too long (maximum is 1024 bytes)"
 
-coerce_fn coerce_text;    // char **
-coerce_fn coerce_flag;    // bool *; null and "" cannot be held
-coerce_fn coerce_integer; // struct integer *; casts whatever it is, 32 bits
-coerce_fn coerce_count;   // struct integer *; judges the value as it was written: a number from 1 to 32767
-coerce_fn coerce_texts;   // struct texts *
+coerce_fn coerce_text;     // char **
+coerce_fn coerce_required; // the same of what must not be blank
+coerce_fn coerce_flag;     // bool *; null and "" cannot be held
+coerce_fn coerce_integer;  // struct integer *; casts whatever it is, 32 bits
+coerce_fn coerce_count;    // struct integer *; judges the value as it was written: a number from 1 to 32767
+coerce_fn coerce_texts;    // struct texts *
 
 bool coerce_is_blank(struct str text); // white space, if anything
 // A text that says yes or no; coerce_flag takes any other for yes.

@@ -48,8 +48,12 @@ static const struct row {
                             "Content-Type. This request specified '{a}'."},
     [PROBLEM_OTHER_TYPE] = {415, "415", "Unsupported media type",
                             "This path takes '{a}'. This request specified '{b}'."},
+    [PROBLEM_OTHER_CODING] = {415, "415", "Unsupported media type",
+                              "This path takes a body without Content-Encoding. This request specified "
+                              "'{a}'."},
     [PROBLEM_OTHER_ACCEPT] = {406, "406", "Not acceptable",
                               "This path answers with '{a}'. This request specified '{b}'."},
+    [PROBLEM_KEY_SPENT] = {404, "404", "Record not found", "What {a} made before could not be found."},
     [PROBLEM_KEY_REUSED] = {422, "422", "Idempotency key reused",
                             "{a} was given with another request before."},
     [PROBLEM_TOO_MANY] = {429, "429", "Too Many Requests", "{a}"},

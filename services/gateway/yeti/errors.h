@@ -35,7 +35,9 @@ enum problem {
     PROBLEM_TOO_LARGE,
     PROBLEM_MEDIA_TYPE,
     PROBLEM_OTHER_TYPE,
+    PROBLEM_OTHER_CODING,
     PROBLEM_OTHER_ACCEPT,
+    PROBLEM_KEY_SPENT,
     PROBLEM_KEY_REUSED,
     PROBLEM_TOO_MANY,
     PROBLEM_INTERNAL,
@@ -54,7 +56,7 @@ void errors_done(struct errors *e);
 
 // Adds the row, with a and b in its pattern. Texts are copied.
 void errors_add(struct errors *e, enum problem problem, struct str a, struct str b);
-// 400 or 422 that a header of the request is to blame for.
+// 400, 404 or 422 that a header of the request is to blame for.
 void errors_add_header(struct errors *e, enum problem problem, struct str a, const char *header);
 
 // Code 100 (422). The pointer is /data/attributes/<name>, /data/relationships/<name> or /data; with the last

@@ -180,6 +180,13 @@ static void refuse_long(struct import *im)
     count(im, IMPORT_FAILED);
 }
 
+// Some editors begin a file with U+FEFF in UTF-8; what reads JSON may pass over it (RFC 8259, 8.1).
+static struct str without_mark(struct str first)
+{
+    struct str mark = STR_LIT("\xef\xbb\xbf");
+    return str_starts(first, mark) ? str_slice(first, mark.n, first.n) : first;
+}
+
 // Cuts the next whole line off; at the end of the body the rest is one. False: there is none yet.
 static bool next_line(struct import *im, struct str *ret)
 {
@@ -246,6 +253,8 @@ static void pump(struct import *im)
     im->holds = true;
     while (more && !im->gone && !im->stopped_why && im->under_way < IMPORT_WINDOW) {
         more = next_line(im, &text);
+        if (more && im->number == 1)
+            text = without_mark(text);
         if (more && !coerce_is_blank(text))
             take_line(im, text);
     }

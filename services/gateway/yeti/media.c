@@ -28,7 +28,8 @@ static struct str unquoted(struct str text)
 
 // What the parameters of a JSON:API media type say.
 struct parameters {
-    bool foreign;     // others than ext, profile and, in Accept, q
+    bool foreign;     // others than ext and profile
+    bool weighted;    // q, which only Accept has
     bool atomic;      // ext has the atomic operations
     bool unsupported; // ext has something else
 };
@@ -53,7 +54,9 @@ static struct parameters read_parameters(struct str rest)
         struct str value = unquoted(str_trim(str_slice(parameter, equals + 1, parameter.n)));
         if (str_ieq_cstr(name, "ext"))
             read_extensions(&p, value);
-        else if (name.n && !str_ieq_cstr(name, "profile") && !str_ieq_cstr(name, "q"))
+        else if (str_ieq_cstr(name, "q"))
+            p.weighted = true;
+        else if (name.n && !str_ieq_cstr(name, "profile"))
             p.foreign = true;
     }
     return p;
@@ -65,7 +68,7 @@ static bool is_atomic_type(struct str text)
     if (!cut(&text, ';', &type) || !str_ieq_cstr(type, MEDIA_DOCUMENT))
         return false;
     struct parameters p = read_parameters(text);
-    return p.atomic && !p.unsupported && !p.foreign;
+    return p.atomic && !p.unsupported && !p.foreign && !p.weighted;
 }
 
 static bool is_lines_type(struct str text)
@@ -101,6 +104,16 @@ static bool accepts(struct str accept, bool atomic)
     return false;
 }
 
+// A body that is packed (RFC 9110, 8.4) would be read as what it is not.
+static bool is_plain(struct call *c)
+{
+    struct str coding = str_trim(http_header(c->call.http, "content-encoding"));
+    if (!coding.n || str_ieq_cstr(coding, "identity"))
+        return true;
+    answer_error(c, PROBLEM_OTHER_CODING, coding, STR_NONE);
+    return false;
+}
+
 bool media_passes(struct call *c)
 {
     struct buf accept cleanup(buf_done) = BUF_INIT;
@@ -112,6 +125,8 @@ bool media_passes(struct call *c)
         answer_error(c, PROBLEM_OTHER_TYPE, wanted, type);
         return false;
     }
+    if (c->route->flags & ROUTE_UPLOAD && !is_plain(c))
+        return false;
     if (!accepts(buf_str(&accept), atomic)) {
         answer_error(c, PROBLEM_OTHER_ACCEPT, wanted, buf_str(&accept));
         return false;

@@ -8,8 +8,9 @@
 #define MEDIA_ATOMIC   "application/vnd.api+json;ext=\"https://jsonapi.org/ext/atomic\""
 #define MEDIA_LINES    "application/x-ndjson"
 
-// Of the routes that are no Yeti's: Content-Type (415), then Accept (406). The rules of an extension are
-// those of JSON:API 1.1 (Content Negotiation, Server Responsibilities). False: the call was answered.
+// Of the routes that are no Yeti's: Content-Type and Content-Encoding (415), then Accept (406). The rules of
+// an extension are those of JSON:API 1.1 (Content Negotiation, Server Responsibilities). False: the call was
+// answered.
 bool media_passes(struct call *c);
 
 #endif

@@ -24,7 +24,7 @@ static bool refuse_at(struct errors *e, size_t n, const char *member, const char
 // ---- target: ref or href
 
 struct target {
-    bool given;
+    const char *member; // that says it; NULL: not given
     struct str id, lid; // p NULL: not given; neither: the collection
     const struct relation *relation;
 };
@@ -73,6 +73,11 @@ static struct str path_of(struct str href)
     return str_starts(href, prefix) ? str_slice(href, prefix.n, href.n) : href;
 }
 
+static bool has_query(struct str href)
+{
+    return str_find(href, '?', 0) < href.n || str_find(href, '#', 0) < href.n;
+}
+
 static bool read_href(struct target *ret, const struct json *href, size_t n, struct errors *e)
 {
     struct str parts[5] = {STR_NONE}, rest = path_of(json_str(href));
@@ -82,9 +87,10 @@ static bool read_href(struct target *ret, const struct json *href, size_t n, str
         count++;
     bool is_relation = count == 4 && str_eq_cstr(parts[2], "relationships");
     if (!str_eq_cstr(parts[0], type_of(TYPE_REGISTRATIONS)->name) || count == 3 || count > 4 ||
-        (count == 4 && !is_relation) || (count > 1 && !parts[1].n))
+        (count == 4 && !is_relation) || (count > 1 && !parts[1].n) || has_query(json_str(href)))
         return refuse(e, PROBLEM_BAD_REQUEST,
-                      STR_LIT("href must lead to registrations, one of them or a relationship of it"));
+                      STR_LIT("href must lead to registrations, one of them or a relationship of it, "
+                              "and have no query"));
     if (count > 1)
         ret->id = parts[1];
     return !is_relation || read_relation(ret, parts[3], e);
@@ -93,7 +99,7 @@ static bool read_href(struct target *ret, const struct json *href, size_t n, str
 static bool read_target(struct target *ret, const struct json *op, size_t n, struct errors *e)
 {
     const struct json *ref = json_get(op, "ref"), *href = json_get(op, "href");
-    *ret = (struct target){.given = ref || href};
+    *ret = (struct target){.member = ref ? "/ref" : href ? "/href" : NULL};
     if (ref && href)
         return refuse_at(e, n, "", "ref and href exclude each other");
     return ref ? read_ref(ret, ref, n, e) : href ? read_href(ret, href, n, e) : true;
@@ -165,7 +171,7 @@ static bool read_relink(struct operations *o, struct action *a, const struct tar
     operations_point(e, n, "");
     if (!body_read_linkage(linkage, op, t->relation, e))
         return false;
-    operations_point(e, n, "/ref");
+    operations_point(e, n, t->member);
     return t->lid.p ? find_by_lid(o, a, t->lid, e) : find_by_id(o, a, t->id, e);
 }
 
@@ -174,8 +180,8 @@ static bool read_update(struct operations *o, struct action *a, const struct tar
                         size_t n, struct errors *e)
 {
     const struct json *data = json_get(op, "data");
-    struct str id = t->given ? t->id : id_text(json_get(data, "id"));
-    struct str lid = t->given ? t->lid : json_str(json_get(data, "lid"));
+    struct str id = t->member ? t->id : id_text(json_get(data, "id"));
+    struct str lid = t->member ? t->lid : json_str(json_get(data, "lid"));
     const struct body_params params = {
         .type = type_of(TYPE_REGISTRATIONS), .url_id = id, .local_ids = lid.p != NULL};
     operations_point(e, n, "");
@@ -185,7 +191,7 @@ static bool read_update(struct operations *o, struct action *a, const struct tar
         return false;
     if (lid.p && a->body.lid.p && !str_eq(lid, a->body.lid))
         return refuse(e, PROBLEM_KEY_NOT_IN_URL, a->body.lid);
-    operations_point(e, n, t->given ? "/ref" : "/data");
+    operations_point(e, n, t->member ? t->member : "/data");
     return lid.p ? find_by_lid(o, a, lid, e) : find_by_id(o, a, id, e);
 }
 
@@ -196,7 +202,7 @@ static bool read_remove(struct operations *o, struct action *a, const struct tar
         return refuse_at(e, n, "/op", "a relationship to one can only be updated");
     if (!t->id.p && !t->lid.p)
         return refuse_at(e, n, "", "ref or href must name a resource");
-    operations_point(e, n, "/ref");
+    operations_point(e, n, t->member);
     return t->lid.p ? find_by_lid(o, a, t->lid, e) : find_by_id(o, a, t->id, e);
 }
 
@@ -224,7 +230,7 @@ static bool read_one(struct operations *o, struct action *a, const struct json *
     if (!str_eq_cstr(code, "update"))
         return refuse_at(e, n, "/op", "op must be add, update or remove");
     if (t.relation && !t.id.p && !t.lid.p)
-        return refuse_at(e, n, "/ref", "ref must name a resource");
+        return refuse_at(e, n, t.member, "ref or href must name a resource");
     return t.relation ? read_relink(o, a, &t, op, n, e) : read_update(o, a, &t, op, n, e);
 }
 

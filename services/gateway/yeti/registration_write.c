@@ -65,17 +65,18 @@ static void finish(struct call *c, const struct store_record *record)
 
 // ---- create
 
-static void refuse_key(struct call *c)
+static void refuse_key(struct call *c, enum problem problem)
 {
-    errors_add_header(&c->errors, PROBLEM_KEY_REUSED, http_header(c->call.http, "idempotency-key"),
-                      "idempotency-key");
+    errors_add_header(&c->errors, problem, http_header(c->call.http, "idempotency-key"), "idempotency-key");
     answer_errors(c);
 }
 
 static void on_created(void *arg, int rc, const struct store_record *record, const struct error *err)
 {
     if (rc == -EALREADY)
-        refuse_key(arg);
+        refuse_key(arg, PROBLEM_KEY_REUSED);
+    else if (rc == -ENOENT) // deleted since: a create that is sent again must not bring it back
+        refuse_key(arg, PROBLEM_KEY_SPENT);
     else if (rc)
         fail(arg, rc, err);
     else

@@ -123,6 +123,7 @@ static void open_ribbon(struct loop *l)
         .ring = l->shared->ring,
         .layout = s->ribbon_xml == 1 ? XML_CLEAN : XML_LEGACY,
         .csrf = s->ribbon_csrf,
+        .status_200 = s->ribbon_status_200,
         .session_idle_ms = s->ribbon_session_idle_s * 1000,
         .delete_absent = s->ribbon_delete_absent == 1 ? 404 : 500,
         .limits = {.aor_ttl = s->ribbon_aor_ttl,

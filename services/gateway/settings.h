@@ -28,7 +28,7 @@ struct gateway_settings {
     char *contact;
     int ribbon_xml;           // 0 legacy, 1 clean
     int ribbon_delete_absent; // 0: 500, 1: 404
-    bool ribbon_csrf;
+    bool ribbon_csrf, ribbon_status_200;
     int64_t ribbon_session_idle_s, ribbon_aor_ttl, ribbon_ttl;
     int64_t ribbon_table_ids, ribbon_entry_ids, ribbon_tables, ribbon_entries;
     int64_t requests_per_s, failed_logins_per_min;

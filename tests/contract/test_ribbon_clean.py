@@ -1,19 +1,22 @@
-"""Contract ribbon 3.1 and 11, switched: clean XML, CSRF enforced, other defaults, ids and sizes, an absent object's number."""
+"""Contract ribbon 3.1, 7 and 11, switched: clean XML, the transport's status, CSRF enforced, other defaults, ids and sizes, an
+absent object's number."""
 import xml.etree.ElementTree as ElementTree
 
 import pytest
 from ribbon_client import (CONTACT, CREDENTIALS, ENTRY, SERVERS, Ribbon, connect, credential_path, entry_path, path,
                            server_path)
 
-GATEWAY = {"ROLLCALL_RIBBON_XML": "clean", "ROLLCALL_RIBBON_CSRF": "true", "ROLLCALL_RIBBON_DELETE_ABSENT": "404",
+GATEWAY = {"ROLLCALL_RIBBON_XML": "clean", "ROLLCALL_RIBBON_STATUS_200": "false", "ROLLCALL_RIBBON_CSRF": "true",
+           "ROLLCALL_RIBBON_DELETE_ABSENT": "404",
            "ROLLCALL_RIBBON_AOR_TTL": "60", "ROLLCALL_RIBBON_TTL": "0", "ROLLCALL_RIBBON_TABLE_IDS": "20",
            "ROLLCALL_RIBBON_ENTRY_IDS": "30", "ROLLCALL_RIBBON_TABLES": "3", "ROLLCALL_RIBBON_ENTRIES": "2",
            "ROLLCALL_FAILED_LOGINS": "2", "ROLLCALL_REQUEST_RATE": "1000", "ROLLCALL_TRUST_FORWARDED": "true"}
+SWITCHED = {"layout": "clean", "status_follows": True}
 
 
 @pytest.fixture
 def ribbon(world):
-    client = connect(world, layout="clean")
+    client = connect(world, **SWITCHED)
     client.send_csrf = True
     return client
 
@@ -22,6 +25,15 @@ def test_3_1_clean_answers_are_xml_as_they_are(ribbon):
     for answer in (ribbon.get(path(CONTACT)), ribbon.get("/zzz")):
         assert answer.text.startswith("<?xml version=\"1.0\"?>\n<root>\n")
         ElementTree.fromstring(answer.text)
+
+
+@pytest.mark.parametrize("call,status", [
+    (lambda r: r.get(path(CONTACT)), 200), (lambda r: r.get("/zzzz"), 404), (lambda r: r.get(path(CONTACT), "?details=True"), 400),
+    (lambda r: r.call("GET", path(CONTACT), headers={"Cookie": None}), 401), (lambda r: r.put(path(CONTACT, 1)), 500)],
+    ids=["200", "404", "400", "401", "500"])
+def test_11_the_transports_status_follows_the_http_code(ribbon, call, status):
+    """7 and 11: a real 404, as some firmware gives; 200 with everything is the default."""
+    assert call(ribbon).status == status
 
 
 @pytest.mark.parametrize("header", [None, "", "wrong"])
@@ -95,6 +107,6 @@ def test_11_deleting_what_is_absent_is_404(ribbon, target):
 def test_failed_logins_are_throttled_by_name(world):
     number = next(world.users)
     for _ in range(2):
-        assert Ribbon(world.gateway.port, "clean").login(f"user{number}", "wrong").app == 3007
-    answer = Ribbon(world.gateway.port, "clean").login(f"user{number}", world.stack.password)
+        assert Ribbon(world.gateway.port, **SWITCHED).login(f"user{number}", "wrong").app == 3007
+    answer = Ribbon(world.gateway.port, **SWITCHED).login(f"user{number}", world.stack.password)
     assert answer.error == (429, 20000, "Too many failed logins; come again later.")

@@ -130,6 +130,28 @@ def test_3_1_s12_slices_lists(ribbon, target):
         assert link.tag == f"{name}_pk" and link.get("href").startswith("http://")
 
 
+@pytest.mark.parametrize("target,query", [*((t, "") for t in ITEMS + COLLECTIONS), *((t, "?details=true") for t in COLLECTIONS),
+                                          (path(CONTACT, 3, ENTRY), "?filter=runtime"), (entry_path(3, 1), "?filter=runtime"),
+                                          (path(CONTACT, 65535, ENTRY), "")])
+def test_3_1_s12_cuts_from_its_prefix_to_eight_characters_before_the_end(ribbon, target, query):
+    name = target.split("/")[-2 if target in ITEMS else -1]
+    text = ribbon.get(target, query).text
+    begin = text.index(f"<{name} id=\"" if target in ITEMS else f"<{name}_list")
+    root = ElementTree.fromstring(text[begin:len(text) - 8])
+    assert root.tag == (name if target in ITEMS else f"{name}_list")
+
+
+def test_3_1_s12_slices_what_put_and_post_answer(world):
+    """Between the white space after </status> and that before </root>, each found by its first match."""
+    client = connect(world)
+    for target, fields in ((path(CONTACT, 3), {"Description": "</root>\\s </status> &"}), (entry_path(3, 1), {"AOR": "sip:1"})):
+        for method in ("PUT", "POST"):
+            text = client.call(method, target, fields).text
+            begin, end = re.search(r"</status>\s+", text).end(), re.search(r"\s+</root>", text).start()
+            assert ElementTree.fromstring(text[begin:end]).tag == target.split("/")[-2]
+            assert ElementTree.fromstring(text[text.index(f"<{target.split('/')[-2]} id="):-8]).get("id")
+
+
 def test_3_1_the_body_begins_with_a_line_break_then_the_declaration(ribbon):
     for answer in (ribbon.get(path(CONTACT)), ribbon.get("/zzz"), ribbon.delete(path(CONTACT, 99))):
         assert answer.text.startswith("\n<?xml version=\"1.0\"?>\n<root>\n")

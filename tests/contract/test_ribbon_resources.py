@@ -57,14 +57,14 @@ def test_6_4_bounds_of_numbers(ribbon, name, low, high):
         assert ribbon.post(server_path(2, 1), **{name: bad}).error == (500, 20038, f"{SERVER}|2:1")
 
 
-ENUMS = [("ServerType", "012"), ("HostIpVersion", "01"), ("Protocol", "124"), ("StaggerRegistration", "01"),
+ENUMS = [("ServerLookup", "01"), ("ServerType", "012"), ("HostIpVersion", "01"), ("Protocol", "124"), ("StaggerRegistration", "01"),
          ("ClearRemoteRegistrationOnStartup", "01"), ("ContactURIRandomizer", "01"), ("AuthorizationOnRefresh", "01"),
          ("RetryNonStaleNonce", "01"), ("SessionURIValidation", "01")]
 
 
 @pytest.mark.parametrize("name,values", ENUMS, ids=[e[0] for e in ENUMS])
 def test_6_4_enums(ribbon, name, values):
-    ribbon.make(server_path(2, 1), Host="h")
+    ribbon.make(server_path(2, 1), Host="h", DomainName="d")
     for value in [str(i) for i in range(6)] + ["", "true"]:
         answer = ribbon.post(server_path(2, 1), **{name: value})
         if value and value in values:
@@ -73,7 +73,8 @@ def test_6_4_enums(ribbon, name, values):
             assert answer.error == (500, 20038, f"{SERVER}|2:1")
 
 
-TEXTS = [("ServiceName", 64), ("LocalUserName", 256), ("PeerUserName", 256)]
+TEXTS = [("ServiceName", 64), ("LocalUserName", 256), ("PeerUserName", 256),
+         *((name, 64) for name in ("Monitor", "KeepAliveFrequency", "RecoverFrequency", "ReuseTransport", "ReuseTimeout", "TransportSocket"))]
 
 
 @pytest.mark.parametrize("name,longest", TEXTS)
@@ -116,6 +117,24 @@ def test_6_4_kinds_of_rows_are_not_mixed(ribbon):
 def test_5_3_ids_of_server_rows(ribbon, row, error):
     answer = ribbon.put(server_path(2, row), Host="h")
     assert answer.app == error
+
+
+@pytest.mark.parametrize("client", ["S12", "S13"])
+def test_6_4_what_real_clients_send_of_a_row(ribbon, client):
+    """Empty texts, a field that is none, and nothing of many that have a default."""
+    sent = "ServerLookup=0&ServerType=0&Priority=1&Host=192.0.2.7&Port=5061&Protocol=4&DomainName=&Weight=0&TLSProfileID=1&Monitor=1"
+    sent += {"S12": "&SipServerTableId=2", "S13": "&ReuseTimeout=1000&TransportSocket=4"}[client]
+    item = ribbon.call("PUT", server_path(2, 1), sent, headers={"Content-Type": None}).item
+    given = dict(pair.split("=") for pair in sent.split("&"))
+    assert item.values == {**SERVER_DEFAULTS, **{k: v for k, v in given.items() if k in SERVER_DEFAULTS}}
+
+
+@pytest.mark.parametrize("table", [SERVERS, CREDENTIALS])
+def test_6_4_and_6_5_descriptions_of_tables(ribbon, table):
+    assert ribbon.make(path(table, 9), Description="d" * 64).values == {"Description": "d" * 64, "Sequence": ""}
+    assert ribbon.put(path(table, 10), Description="d" * 65).error == (500, 20038, f"{table}|10")
+    assert ribbon.put(path(table, 10), Description="").error == (500, 20039, f"{table}|10")
+    assert ribbon.put(path(table, 10)).error == (500, 20045, "")
 
 
 # ---- 6.5 credentials
@@ -273,7 +292,8 @@ def test_4_life_of_an_object(world, item, collection, body):
 
 @pytest.mark.parametrize("target", [r[0] for r in ROUTES])
 def test_4_unknown_actions(ribbon, target):
-    assert ribbon.call("POST", target + "?action=reset", {}).error == (400, 20046, "reset")
+    for whole in (target, target.rpartition("/")[0]):
+        assert ribbon.call("POST", whole + "?action=reset", {}).error == (400, 20046, "reset")
 
 
 @pytest.mark.parametrize("target", [r[1] for r in ROUTES])

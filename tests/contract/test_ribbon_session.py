@@ -35,9 +35,20 @@ def test_1_doubled_slashes(ribbon, prefix):
     assert ribbon.call("GET", path(CONTACT), prefix=prefix).links == []
 
 
+def test_1_doubled_slashes_of_every_method(ribbon):
+    for method, body in (("PUT", {"Description": "c"}), ("POST", {"Description": "d"}), ("GET", None), ("DELETE", None)):
+        assert ribbon.call(method, path(CONTACT, 1), body, prefix="//rest").http_code == 200, method
+    assert ribbon.call("POST", "/logout", "", prefix="//rest").done
+
+
 @pytest.mark.parametrize("method,suffix", [("GET", "/?details=true"), ("GET", "/")])
 def test_1_trailing_slash_before_the_query(ribbon, method, suffix):
     assert ribbon.call(method, path(CONTACT) + suffix).http_code == 200
+
+
+@pytest.mark.parametrize("target,error", [(path(CONTACT), (400, 20046, "refresh")), ("/adconfig", (404, 20012, "|adconfig"))])
+def test_1_trailing_slash_before_an_action(ribbon, target, error):
+    assert ribbon.call("POST", target + "/?action=refresh", "").error == error
 
 
 @pytest.mark.parametrize("accept", [None, "*/*", "application/json", "application/x-www-form-urlencoded",

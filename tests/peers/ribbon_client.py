@@ -27,18 +27,18 @@ class Item:
 
 
 class Answer:
-    """`layout` is what the gateway was told to send: legacy or clean."""
+    """`layout` is what the gateway was told to send: legacy or clean; with `status_follows` its HTTP status is the http_code."""
 
-    def __init__(self, answer, layout):
+    def __init__(self, answer, layout, status_follows=False):
         self.status = answer.status
         self.headers = [(k.lower(), v) for k, v in answer.getheaders()]
         self.body = answer.read()
         self.text = self.body.decode()
-        assert self.status == 200, self.text
         self._check_layout(layout)
         self.root = ElementTree.fromstring(self.text.strip())
         assert self.root.tag == "root" and self.root[0].tag == "status"
         self.http_code = int(re.search("<http_code>([0-9]+)</http_code>", self.text).group(1))
+        assert self.status == (self.http_code if status_follows else 200), self.text
         entries = self.root.findall(".//app_status_entry")
         assert len(entries) <= 1
         self.app = self.params = self.app_href = None
@@ -100,8 +100,8 @@ class Answer:
 
 
 class Ribbon:
-    def __init__(self, port, layout="legacy"):
-        self.port, self.layout = port, layout
+    def __init__(self, port, layout="legacy", status_follows=False):
+        self.port, self.layout, self.status_follows = port, layout, status_follows
         self.session = self.csrf = None
         self.send_csrf = False
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
@@ -126,7 +126,7 @@ class Ribbon:
         if body is not None or method in ("PUT", "POST"):
             self.connection.putheader("Content-Length", str(len(body or b"")))
         self.connection.endheaders(body)
-        return Answer(self.connection.getresponse(), self.layout)
+        return Answer(self.connection.getresponse(), self.layout, self.status_follows)
 
     def login(self, username, password):
         answer = self.call("POST", "/login", {"Username": username, "Password": password})
@@ -154,11 +154,11 @@ class Ribbon:
         return answer.item
 
 
-def connect(world, number=None, layout="legacy"):
+def connect(world, number=None, **options):
     """A client of the contract suite's world that has logged in as a user whose account is empty, or as the one of that
     number. `yeti` is the same user of that dialect."""
     number = number or next(world.users)
-    client = Ribbon(world.gateway.port, layout)
+    client = Ribbon(world.gateway.port, **options)
     answer = client.login(f"user{number}", world.stack.password)
     assert answer.done, answer.text
     client.number, client.account, client.yeti = number, f"account{number}", world.api(number)

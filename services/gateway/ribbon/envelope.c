@@ -13,11 +13,16 @@ void envelope_headers(struct call *c)
     http_reply_header(c->call.http, "cache-control", STR_LIT("no-store"));
 }
 
-void envelope_document(struct call *c, struct str body)
+static void send(struct call *c, unsigned status, struct str body)
 {
     envelope_headers(c);
-    http_reply(c->call.http, 200, body);
+    http_reply(c->call.http, (int)status, body);
     ribbon_call_free(c);
+}
+
+void envelope_document(struct call *c, struct str body)
+{
+    send(c, 200, body);
 }
 
 void envelope_done(struct call *c)
@@ -46,7 +51,7 @@ static void answer_code(struct call *c, unsigned http_code, unsigned app_code, s
     xml_begin(&body, c->ribbon->params.layout, http_code);
     xml_end_status_error(&body, buf_str(&c->href), app_code, params);
     xml_end(&body);
-    envelope_document(c, buf_str(&body));
+    send(c, c->ribbon->params.status_200 ? 200 : http_code, buf_str(&body));
 }
 
 void envelope_app(struct call *c, unsigned app_code, ...)

@@ -20,6 +20,7 @@ struct ribbon_params {
     const struct key_ring *ring;         // the same
     enum xml_layout layout;
     bool csrf;               // X-CSRF-Token must come back with each request
+    bool status_200;         // the transport's status is that, whatever http_code says
     int64_t session_idle_ms; // a session ends so long after its last request
     unsigned delete_absent;  // http_code of deleting what is not there
     struct limits limits;

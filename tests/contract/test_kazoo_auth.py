@@ -1,5 +1,6 @@
 """Contract kazoo 2: every form of credential, the logins that the SDKs call, sessions and their end."""
 import base64
+import json
 import time
 
 import pytest
@@ -54,6 +55,38 @@ def test_the_header_wins_over_the_query_and_that_over_authorization(kazoo, token
     assert kazoo.get(COLLECTION + f"?auth_token={token}", headers=bad).error == A
     assert kazoo.get(COLLECTION + f"?auth_token={token}", headers={"Authorization": "Bearer bad"}).status == 200
     assert kazoo.get(COLLECTION + f"?authorization=Bearer%20{token}", headers={"Authorization": "Bearer bad"}).error == A
+
+
+def test_a_value_is_taken_from_the_data_then_the_query_then_the_envelope(kazoo, token):
+    """Section 2: where a request value is searched, in that order."""
+    def ask(data, query, top):
+        body = json.dumps({"data": {"auth_token": data} if data else {}, **({"auth_token": top} if top else {})}).encode()
+        return kazoo.call("POST", f"{COLLECTION}?verb=GET" + (f"&auth_token={query}" if query else ""), body=body).status
+    assert [ask(token, "bad", "bad"), ask(None, token, "bad"), ask(None, None, token)] == [200] * 3
+    assert [ask("bad", token, token), ask(None, "bad", token), ask(None, None, "bad")] == [401] * 3
+
+
+def test_the_traffic_of_the_javascript_sdk(kazoo):
+    """Section 9.1: its requests as they were seen, from the first preflight to a flush, and without a token."""
+    cors = {"Origin": "https://ui.example.com"}
+
+    def preflight(path, method, headers="Content-Type"):
+        answer = kazoo.call("OPTIONS", path, headers={**cors, "Access-Control-Request-Method": method,
+                                                      "Access-Control-Request-Headers": headers})
+        assert answer.status == 200 and answer.headers["access-control-allow-origin"] == "*"
+        assert method in answer.headers["access-control-allow-methods"].split(", ")
+        assert headers.lower() in answer.headers["access-control-allow-headers"].lower().split(", ")
+
+    listing = COLLECTION + "?paginate=false&_=1795255260120"
+    preflight("/user_auth", "PUT")
+    login = kazoo.call("PUT", "/user_auth", {"credentials": credentials("bob", "bob-pw"), "account_name": "Parent Ltd"}, headers=cors)
+    held = {**cors, "X-Auth-Token": login.json["auth_token"]}
+    preflight(listing, "GET", "X-Auth-Token")
+    assert isinstance(kazoo.get(listing, headers=held).data, list)
+    preflight(COLLECTION, "DELETE", "X-Auth-Token")
+    flush = kazoo.delete(COLLECTION, body=b'{"data":{}}', headers={**held, "Content-Type": "application/json"})
+    assert flush.data == "ok" and flush.headers["access-control-allow-origin"] == "*"
+    assert kazoo.get(listing, headers={**cors, "X-Auth-Token": "undefined"}).error == A
 
 
 @pytest.mark.parametrize("bad", ["undefined", "x", "a.b.c", "0" * 32])

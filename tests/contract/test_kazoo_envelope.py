@@ -38,6 +38,7 @@ def test_the_request_id_is_the_clients_or_a_new_one(kazoo):
     assert re.fullmatch("[0-9a-f]{32}", one) and one != two
     answer = kazoo.get(COLLECTION, headers={"X-Request-ID": 'a"b<c>'})
     assert answer.json["request_id"] == "abc"
+    assert kazoo.get(COLLECTION, headers={"X-Request-ID": "x" * 300}).json["request_id"] == "x" * 255
 
 
 def test_the_revision_follows_the_data(kazoo):
@@ -81,6 +82,14 @@ def test_options_answers_cors_without_a_token(kazoo, path):
     answer = kazoo.call("OPTIONS", path, token=False, headers={"Origin": "https://x", "Access-Control-Request-Method": "PUT"})
     assert (answer.status, answer.body) == (200, b"") and set(CORS) <= set(answer.headers)
     assert kazoo.call("OPTIONS", path, token=False).error == (405, "invalid_method", {"message": "method not allowed"})
+
+
+@pytest.mark.parametrize("query, headers", [("?jsonp=fn", {}), ("?accept=csv", {}), ("", {"Accept": "text/csv"}), ("", {"Accept-Encoding": "gzip"})],
+                         ids=["jsonp", "csv in the query", "csv", "gzip"])
+def test_what_is_optional_and_not_served_is_answered_in_plain_json(kazoo, query, headers):
+    """Section 4.1: JSONP, CSV and compression are optional."""
+    answer = kazoo.get(COLLECTION + query, headers=headers)
+    assert isinstance(answer.data, list) and "content-encoding" not in answer.headers
 
 
 @pytest.mark.parametrize("how", ["header", "query"])

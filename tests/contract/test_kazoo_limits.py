@@ -1,5 +1,5 @@
 """Contract kazoo 2.1, 4 and 6: rate limits and failed logins."""
-from kazoo_client import PARENT, PARENT_KEY, STRANGER, Kazoo, add_principals, basic, credentials, log_in
+from kazoo_client import PARENT, PARENT_KEY, STRANGER, UNKNOWN, Kazoo, add_principals, basic, credentials, log_in, session
 
 PRINCIPALS = add_principals
 GATEWAY = {"ROLLCALL_REQUEST_RATE": "50", "ROLLCALL_FAILED_LOGINS": "3", "ROLLCALL_HTTP_THREADS": "1"}
@@ -22,6 +22,18 @@ def test_the_envelope_tells_the_tokens_and_their_end_is_429(world):
     assert int(answer.headers["retry-after"]) >= 1
     assert answer.json["tokens"]["remaining"] == 0
     assert "version" not in answer.json, "nobody is authenticated yet"
+
+
+def test_3_6_the_limit_comes_after_the_account_and_before_whose_it_is(world):
+    """Section 3: 429 at step 6: verb (405) and account (404) win over it and cost nothing, 403 is told only to who has tokens."""
+    k = Kazoo(world, session(world, key="reader-key"))
+    seen = [k.get(f"/accounts/{STRANGER}/registrations").status]
+    while seen[-1] == 403 and len(seen) < 1000:
+        seen.append(k.get(f"/accounts/{STRANGER}/registrations").status)
+    assert set(seen) == {403, 429}
+    for _ in range(120):
+        assert k.get(f"/accounts/{UNKNOWN}/registrations").status == 404
+    assert k.call("PUT", COLLECTION).status == 405
 
 
 def test_another_principal_has_tokens_of_its_own(world):

@@ -178,6 +178,30 @@ def test_included_is_flat_grouped_and_without_duplicates(api, place):
     assert list(answer.json) == ["data", "included", "meta", "links"]
 
 
+@pytest.mark.parametrize("include, types", [("node.pop", ["nodes", "pops"]), ("node.pop,pop", ["pops", "nodes"]), ("pop,node", ["pops", "nodes"]),
+                                            ("node.pop,transport-protocol", ["transport-protocols", "nodes", "pops"]),
+                                            ("status,node.pop,pop", ["pops", "nodes", "registration-statuses"])])
+def test_types_are_included_in_the_order_in_which_they_are_first_seen(api, place, include, types):
+    """Relationships in their order, whatever the parameter's; a node is seen before its pop."""
+    pop, node = place
+    api.create(relationships={"pop": link("pops", pop), "node": link("nodes", node)} if "pop" in include.split(",") else {"node": link("nodes", node)})
+    assert [i["type"] for i in api.get(f"/registrations?include={include}").json["included"]] == types
+
+
+@pytest.mark.parametrize("fields, wanted", [
+    ("fields[registrations]=name", ["nodes", "pops"]), ("fields[registrations]=id&fields[nodes]=id", ["nodes", "pops"]),
+    ("fields[nodes]=name&fields[pops]=id", ["nodes", "pops"])])
+def test_fields_that_hide_a_relationship_do_not_hide_what_is_included(api, place, fields, wanted):
+    """Contract 8.2: fields apply per type; JSON:API, Compound Documents: sparse fieldsets are the exception from full linkage."""
+    id = api.create(relationships={"node": link("nodes", place[1])})
+    for path in (f"/registrations/{id}", "/registrations"):
+        answer = api.get(f"{path}?include=node.pop&{fields}")
+        assert [i["type"] for i in answer.json["included"]] == wanted
+        shown = answer.data if isinstance(answer.data, dict) else answer.data[0]
+        assert ("relationships" in shown) == ("fields[registrations]" not in fields)
+        assert ("relationships" in answer.json["included"][0]) == ("fields[nodes]" not in fields)
+
+
 def test_a_node_always_shows_its_pop(api, place):
     pop, node = place
     id = api.create(relationships={"node": link("nodes", node)})

@@ -265,23 +265,29 @@ static void add_included(struct included *in, enum type_id type, const void *ite
     for (size_t i = 0; type != TYPE_STATUSES && i < count; i++) // each registration has its own status
         if (in->of[type].items[i] == item)
             return;
-    if (!count)
-        in->order[in->type_count++] = type;
     in->of[type].items = mem_resize(in->of[type].items, count + 1, sizeof(void *));
     in->of[type].items[in->of[type].count++] = item;
 }
 
-// What a resource leads to comes before it, as Yeti's library does it.
+static void see_type(struct included *in, enum type_id type)
+{
+    for (size_t i = 0; i < in->type_count; i++)
+        if (in->order[i] == type)
+            return;
+    in->order[in->type_count++] = type;
+}
+
+// As Yeti's library does it: a type takes its place before what its resources lead to, a resource takes its
+// place among its type behind that, and fields that hide a relationship do not hide what it leads to.
 static void collect(struct included *in, const struct document *d, const struct type *type, const void *item,
                     size_t index)
 {
     for (size_t i = 0; i < type->relation_count; i++) {
         const struct relation *r = &type->relations[i];
-        if (!(d->query->include & r->include) || !shows_relation(d, type, i))
-            continue;
-        const void *target = find_target(d, r, item, index);
+        const void *target = d->query->include & r->include ? find_target(d, r, item, index) : NULL;
         if (!target)
             continue;
+        see_type(in, r->target);
         collect(in, d, type_of(r->target), target, 0);
         add_included(in, r->target, target);
     }

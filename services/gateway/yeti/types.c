@@ -6,11 +6,11 @@
 #include "services/gateway/yeti/statuses.h"
 
 static const struct attribute name_only[] = {
-    {"name", KIND_TEXT, offsetof(struct object, name), coerce_text},
+    {"name", KIND_TEXT, offsetof(struct object, name), coerce_required},
 };
 static const struct attribute node_attributes[] = {
-    {"name", KIND_TEXT, offsetof(struct object, name), coerce_text},
-    {"rpc-endpoint", KIND_TEXT, offsetof(struct object, rpc_endpoint), coerce_text},
+    {"name", KIND_TEXT, offsetof(struct object, name), coerce_required},
+    {"rpc-endpoint", KIND_TEXT, offsetof(struct object, rpc_endpoint), coerce_required},
 };
 
 static const struct relation node_relations[] = {

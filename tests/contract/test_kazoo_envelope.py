@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from kazoo_client import PARENT, Kazoo, add_principals, create_bound, log_in
+from kazoo_client import PARENT, STRANGER_KEY, Kazoo, add_principals, create_bound, log_in
 
 PRINCIPALS = add_principals
 COLLECTION = f"/accounts/{PARENT}/registrations"
@@ -108,6 +108,20 @@ def test_empty_containers_are_printed_pretty_too(world):
     k = Kazoo(world)
     answer = k.get(COLLECTION, headers={"X-Auth-Token": "bad", "X-Pretty-Print": "true"})
     assert b'"data": {}' in answer.body and answer.json["data"] == {}
+
+
+@pytest.mark.parametrize("path", ["", "/count"])
+def test_what_the_store_holds_damaged_is_503(world, path):
+    """Section 6: database trouble of the other kind, and nothing of its cause."""
+    create_bound(world, "stranger")
+    [key] = world.redis.scan_iter("rc:*:acct:stranger:live")
+    held = world.redis.zrange(key, 0, -1, withscores=True)
+    world.redis.delete(key)
+    world.redis.set(key, "no sorted set")
+    answer = log_in(world, STRANGER_KEY).get(f"/account/registrations{path}")
+    assert answer.error == (503, "datastore_fault", {"message": "an internal error was logged"})
+    world.redis.delete(key)
+    world.redis.zadd(key, dict(held))
 
 
 @pytest.mark.parametrize("method, path", [("GET", ""), ("GET", "/count"), ("DELETE", ""), ("DELETE", "/pretty")])

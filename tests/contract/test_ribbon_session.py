@@ -1,6 +1,7 @@
 """Contract ribbon 1 and 2: transport, URL conventions, what must be tolerated, login, session, logout."""
 import json
 import re
+import socket
 import time
 
 import pytest
@@ -106,6 +107,15 @@ def test_1_more_pairs_than_anybody_needs_are_refused(ribbon, pairs, error):
 def test_1_expect_100_continue(ribbon):
     answer = ribbon.call("PUT", path(CONTACT, 1), {"Description": "c"}, headers={"Expect": "100-continue"})
     assert answer.item["Description"] == "c"
+
+
+def test_1_who_waits_for_100_continue_gets_it(world, ribbon):
+    with socket.create_connection(("127.0.0.1", world.gateway.port), timeout=10) as s:
+        s.sendall(f"PUT /rest/{CONTACT}/1 HTTP/1.1\r\nHost: h\r\nCookie: PHPSESSID={ribbon.session}\r\nExpect: 100-continue\r\n"
+                  "Content-Length: 13\r\n\r\n".encode())
+        assert s.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        s.sendall(b"Description=c")
+        assert b"<Description>c</Description>" in s.recv(10000)
 
 
 @pytest.mark.parametrize("form", ["PHPSESSID={}; path=/; secure; HttpOnly", "csrfp_token=x; path=/, PHPSESSID={}; path=/",

@@ -301,6 +301,13 @@ def test_a_role_that_was_taken_away_is_gone_at_once(world, original):
     ("{\"users\": [{\"id\": 1}]}", "users[0].username takes"),
     ("{\"usres\": []}", "usres is not a member that is known here"),
     ("{\"accounts\": [{\"name\": \"a\", \"parent\": \"a\"}]}", "accounts[0].parent leads into a circle"),
+    ('{"accounts": [{"name": "a", "parent": "b"}]}', "accounts[0].parent names no account"),
+    ('{"accounts": [{"name": "a", "number": 1}, {"name": "b", "number": 1}]}', "accounts[1].number is another account's too"),
+    ('{"accounts": [{"name": "a", "voximplant": 5}]}', "accounts[0].voximplant takes an object"),
+    ('{"keys": [{"id": "k", "account": "a", "public_key": "x"}]}', "keys[0].public_key takes a public key in PEM"),
+    ('{"keys": [{"id": "k", "account": "a", "api_key_sha256": "zz"}]}', "keys[0].api_key_sha256 takes 64 hexadecimal digits"),
+    ('{"keys": [{"id": "k", "account": "a", "roles": []}]}', "keys[0]."),
+    ("[]", "the file takes an object"), ("\ufeff{}", "line 1: "),
 ])
 def test_a_bad_file_is_refused_whole_in_one_line_and_the_old_one_stays(world, original, text, cause):
     api = world.api()

@@ -228,6 +228,17 @@ def test_2_legacy_credentials_in_the_query(parent, verb):
     assert isinstance(answer.result, list)
 
 
+@pytest.mark.parametrize("verb", ["GET", "POST"])
+def test_2_legacy_credentials_manage_children_too(parent, verb):
+    """As a token's iss may be a child (contract 2); an account that is no child is refused."""
+    made = parent.send(verb, "/CreateSipRegistration/?account_id=2&api_key=the-api-key&sip_username=deep&proxy=h.example", token="")
+    assert made.json["account_info"]["account_id"] == 2
+    answer = parent.send(verb, "/GetSipRegistrations?account_id=2&api_key=the-api-key&sip_username=deep", token="")
+    assert made.json["sip_registration_id"] in [r["sip_registration_id"] for r in answer.result]
+    assert parent.send(verb, "/GetSipRegistrations?account_id=1&api_key=the-api-key&sip_username=deep", token="").result == []
+    assert parent.send(verb, "/GetSipRegistrations?account_id=4&api_key=the-api-key", token="").code == 100
+
+
 def test_2_legacy_credentials_in_the_body(parent):
     fields = {"account_id": 1, "api_key": "the-api-key", "sip_username": "x", "proxy": "y.example.net"}
     assert parent.call("CreateSipRegistration", _token="", **fields).result == 1

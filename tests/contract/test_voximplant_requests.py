@@ -1,9 +1,11 @@
 """Contract voximplant 1: every method in every form of request that a client of the API sends, and how answers are framed."""
 import json
+import socket
 
 import pytest
 
-from voximplant_client import FORMS, METHODS, Vox, add_accounts, curl, encoded, get, multipart, new_vox, python
+from voximplant_client import (FORMS, METHODS, Vox, add_accounts, curl, dotnet, encoded, get, go, java, multipart, new_vox, node,
+                               python)
 
 PRINCIPALS = add_accounts
 
@@ -131,6 +133,39 @@ def test_1_values_of_a_multipart_form_are_raw_text(vox):
     body = multipart({"sip_username": "100%25+1 é", "proxy": "sip.example.net"}, "x")
     answer = vox.send("POST", "/CreateSipRegistration", {"Content-Type": "multipart/form-data; boundary=x"}, body)
     assert vox.read(answer.json["sip_registration_id"])["sip_username"] == "100%25+1 é"
+
+
+def test_1_parameters_are_at_most_256_in_every_form(vox):
+    for form in FORMS:
+        spare = 255 if form in (node, python, dotnet) else 256  # of which cmd is one
+        if form in (java, go):
+            continue  # they add fields of their own
+        for count, code in ((spare, None), (spare + 1, 101)):
+            answer = vox.call("GetSipRegistrations", form, **{f"x{i}": i for i in range(count)})
+            assert answer.code == code if code else answer.result == [], form
+
+
+def test_1_a_client_that_waits_to_be_asked_for_its_body_is_asked(vox, world):
+    """Rows 3 and 4: what curl and Apache's client do with Expect (RFC 9110, 10.1.1)."""
+    body = multipart({"sip_username": "nobody"}, "x")
+    head = (f"POST /platform_api/GetSipRegistrations HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {vox.token()}\r\nExpect: 100-continue\r\n"
+            f"Content-Type: multipart/form-data; boundary=x\r\nContent-Length: {len(body)}\r\n\r\n").encode()
+    with socket.create_connection(("127.0.0.1", world.gateway.port), timeout=10) as s:
+        s.sendall(head)
+        assert s.recv(1000).startswith(b"HTTP/1.1 100 ")
+        s.sendall(body)
+        assert s.recv(1000).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize("body", [
+    b"hello\r\n%b--x--\r\n", b"%b--x--", b"%b--x--\r\ntrailing", b"%b--x--  \r\n"], ids=["preamble", "no last line end", "epilogue", "blanks"])
+def test_1_what_stands_around_the_parts_of_a_form(vox, body):
+    """RFC 2046, 5.1.1."""
+    vox.create(sip_username="alice")
+    part = b'--x\r\nContent-Disposition: form-data; name="sip_username"\r\n\r\nnobody\r\n'
+    for wanted, name in ((0, b"nobody"), (1, b"alice")):
+        answer = vox.send("POST", "/GetSipRegistrations", {"Content-Type": "Multipart/Form-Data; Boundary=x"}, body % part.replace(b"nobody", name))
+        assert len(answer.result) == wanted
 
 
 # ---- 1.1

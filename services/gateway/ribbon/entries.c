@@ -62,8 +62,8 @@ static void remove_gone(struct call *c)
         {.kind = ch.items[0].kind, .key = str_of(ch.items[0].key), .json = STR_NONE},
         {.kind = ch.items[1].kind, .key = str_of(ch.items[1].key), .json = STR_NONE},
     };
-    store_account_change(call_store(c), str_of(call_account(c)), plan_version(&c->view.plan), items,
-                         ARRAY_LEN(items), NULL, on_removed, c);
+    store_account_change(call_store(c), str_of(call_account(c)), c->view.version, items, ARRAY_LEN(items),
+                         NULL, on_removed, c);
 }
 
 static void on_view(void *arg, int rc, const struct error *err)
@@ -109,7 +109,7 @@ static void send(struct call *c)
     if (method != HTTP_DELETE)
         changes_set(&ch, kind, key, &c->values);
     c->scope = (struct scope){.kind = SCOPE_ENTRY, .entry = c->id};
-    changes_send(c, &ch, plan_version(&c->view.plan));
+    changes_send(c, &ch, c->view.version);
 }
 
 // What is taken must be fit to be registered, since nobody hears of it later.

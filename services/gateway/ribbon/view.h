@@ -51,7 +51,7 @@ struct view {
     struct view_entry *entries;       // ascending by id
     size_t count;
     struct store_walk *walk;
-    uint64_t version; // of the plan when registrations were read
+    uint64_t version; // of the objects that entries were read from: the plan may have read later ones
     unsigned attempts;
     reader_fn *fn;
     void *arg;

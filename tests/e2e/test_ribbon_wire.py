@@ -104,6 +104,38 @@ def test_6_3_after_a_failure_the_retry_timer_runs(world, ribbon, user):
 
 # ---- 6.4
 
+@pytest.mark.parametrize("protocol, transport", [("1", "udp"), ("2", "tcp")])
+def test_6_4_protocol(world, ribbon, user, protocol, transport):
+    """Host, Port and Protocol: where it is sent, and by what."""
+    credential(ribbon, 1, user)
+    server(world, ribbon, Protocol=protocol)
+    entry(ribbon, user)
+    seen = wait_state(ribbon, "registered")
+    assert {r.transport.lower() for r in world.sent(user)} == {transport}
+    assert seen["rt_Target"] == f"{transport}:{world.registrar.address}"
+
+
+def test_6_4_a_transport_that_the_registrant_has_not_is_told(world, ribbon, user):
+    """Protocol 4: kept, and its status says why nothing is sent."""
+    credential(ribbon, 1, user)
+    server(world, ribbon, Protocol="4")
+    entry(ribbon, user)
+    seen = wait_state(ribbon, "retrying")
+    assert "no local address for this transport" in seen["rt_Reason"] and "rt_StatusCode" not in seen
+    assert not world.sent(user)
+    ribbon.post(server_path(2, 1), Protocol="1")
+    wait_state(ribbon, "registered")
+
+
+def test_6_4_a_name_is_looked_up_for_the_registrants_own_family(world, ribbon, user):
+    """HostIpVersion is kept and not followed."""
+    credential(ribbon, 1, user)
+    server(world, ribbon, Host="localhost", HostIpVersion="1")
+    entry(ribbon, user, AorType="1")
+    assert wait_state(ribbon, "registered")["rt_Target"] == f"udp:{world.registrar.address}"
+    assert ribbon.get(server_path(2, 1)).item["HostIpVersion"] == "1"
+
+
 def test_6_4_stagger_registration(world, ribbon, user):
     """StaggerRegistration: REGISTERs and un-REGISTERs of several entries are a second apart."""
     names = [f"{user}s{i}" for i in range(3)]

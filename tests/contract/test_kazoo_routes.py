@@ -191,7 +191,7 @@ def test_a_role_that_only_reads_flushes_nothing(world):
     assert reader.delete(COLLECTION + "/alice").status == 403
 
 
-@pytest.mark.parametrize("name", ["nobody", "al%20ice", "%22", "x" * 600])
+@pytest.mark.parametrize("name", ["nobody", "al%20ice", "%22", "x" * 600, "100%", "%zz"])
 def test_3_8_an_unknown_user_name(kazoo, name):
     """Section 6: data is an array with the name."""
     status, message, data = kazoo.delete(f"{COLLECTION}/{name}").error
@@ -245,6 +245,13 @@ def test_a_body_that_is_no_json(kazoo, type):
 
 def test_a_body_of_another_type_is_not_read(kazoo):
     assert kazoo.delete(COLLECTION + "/alice", body=b"{", headers={"Content-Type": "text/plain"}).data == "ok"
+
+
+@pytest.mark.parametrize("inside", [b"[" * 70 + b"]" * 70, b"[" + b"1," * 10000 + b"1]"], ids=["deep", "many"])
+def test_a_body_that_is_more_than_an_envelope(kazoo, inside):
+    """Section 3 step 2, validation: what nobody sends is refused before anybody knows whose it is."""
+    answer = kazoo.delete(COLLECTION, body=b'{"data":' + inside + b"}", token=False)
+    assert answer.status == 400 and set(answer.json["data"]["json"]["invalid"]) == {"message", "target"}
 
 
 @pytest.mark.parametrize("body, member", [(b"[]", "json"), (b'"x"', "json"), (b'{"data":1}', "data"), (b'{"data":"x"}', "data")])

@@ -55,12 +55,22 @@ static bool match(const char *pattern, struct str path, struct str *ret_username
     return !next_segment(&path, &segment);
 }
 
+// A segment that is no encoding stands for itself: a tool that encodes nothing asks for a name with a `%` so.
+static void decode_segment(struct buf *out, struct str segment)
+{
+    if (!http_decode(out, segment, false))
+        return;
+    buf_clear(out);
+    buf_add_str(out, segment);
+}
+
 static void find(struct call *c, const struct resource *table, size_t count, struct str path)
 {
     for (size_t i = 0; i < count && !c->resource; i++) {
         struct str username = STR_NONE;
-        if (!match(table[i].pattern, path, &username) || http_decode(&c->username, username, false))
+        if (!match(table[i].pattern, path, &username))
             continue;
+        decode_segment(&c->username, username);
         c->resource = &table[i];
     }
 }
@@ -82,8 +92,8 @@ void kazoo_routes_match(struct call *c)
     }
     bool is_own = str_eq_cstr(first, "account"); // the account of whoever asks
     c->names_account = !is_own && next_segment(&path, &id);
-    if (c->names_account && http_decode(&c->account_id, id, false))
-        buf_add_str(&c->account_id, id); // no id looks like that
+    if (c->names_account)
+        decode_segment(&c->account_id, id);
     find(c, account_resources, ARRAY_LEN(account_resources), path);
 }
 

@@ -133,9 +133,9 @@ BAD_TEXT = ["a\r\nb", "a\nb", "a\x01b", "x" * 1025]
 
 
 @pytest.mark.parametrize("name, code, values", [
-    ("sip_username", 273, BAD_TEXT),
+    ("sip_username", 273, BAD_TEXT + ["  "]),
     ("proxy", 274, BAD_TEXT + ["a b", "sip:user@host.example", "http://x", "host:0", "host:99999", "host;lr", "host;transport=sctp",
-                               "sips:host;transport=udp", "-x.example", "256.1.1.1", "sip:host?subject=x", "[::1", ";"]),
+                               "  ", "sips:host;transport=udp", "-x.example", "256.1.1.1", "sip:host?subject=x", "[::1", ";"]),
     ("auth_user", 101, BAD_TEXT),
     ("outbound_proxy", 101, BAD_TEXT + ["a b", "http://x", "host:0", "sip:host?subject=x", "<sip:host", "-x.example"]),
     ("password", 101, ["x" * 1025]),

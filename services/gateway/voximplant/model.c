@@ -77,6 +77,8 @@ static bool apply_username(const struct dialect_shared *shared, const struct ask
 {
     if (!a->sip_username.n || is_text(r->username, a->sip_username))
         return true;
+    if (!str_trim(a->sip_username).n)
+        return vox_fault_set(fault, CODE_INVALID_USERNAME, "The parameter 'sip_username' is blank.");
     if (!check_text(a->sip_username, "sip_username", CODE_INVALID_USERNAME, fault))
         return false;
     follow_contact(shared, r, a->sip_username);

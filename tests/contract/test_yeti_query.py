@@ -80,7 +80,8 @@ def test_a_bad_page(api, query, detail):
     assert (answer.status, answer.errors, answer.titles) == (400, [("118", detail, None)], ["Invalid page value"])
 
 
-@pytest.mark.parametrize("query", ["page[size]=1000", "page=1", "page[limit]=0&page[offset]=-1", "page[number]=1x"])
+@pytest.mark.parametrize("query", ["page[size]=1000", "page=1", "page[limit]=0&page[offset]=-1", "page[number]=1x",
+                                   "page[size]=%205", "page[size]=%2B5", "page[number]=%20%2B1"])
 def test_a_good_page(api, query):
     assert api.get(f"/registrations?{query}").status == 200
 

@@ -140,14 +140,16 @@ static bool read_sort(struct query *q, const struct param *p, struct errors *err
 
 // ---- page
 
-// As Ruby's to_i: the number that the text begins with, or 0.
+// As Ruby's to_i: the number that the text begins with, behind blanks, or 0.
 static int64_t page_number(struct str text)
 {
     int64_t value = 0;
-    size_t end = text.n && text.p[0] == '-';
+    text = str_trim(text);
+    bool plus = text.n && text.p[0] == '+';
+    size_t end = plus || (text.n && text.p[0] == '-');
     while (end < text.n && text.p[end] >= '0' && text.p[end] <= '9')
         end++;
-    return str_to_i64(str_slice(text, 0, end), &value) == -ERANGE ? INT64_MAX : value;
+    return str_to_i64(str_slice(text, plus, end), &value) == -ERANGE ? INT64_MAX : value;
 }
 
 struct page {

@@ -127,6 +127,7 @@ int32_t kafka_consumer_partitions(struct kafka_consumer *c,
 
 // ---- reading a topic's last minutes once, outside any group (write-back after a Redis fail-over).
 // on_record for each record with a timestamp >= since_ms, up to the end as it was at the start; then on_done.
+struct kafka_replay;
 struct kafka_replay_params {
     struct kafka_params common;
     const char *const *topics;
@@ -136,6 +137,9 @@ struct kafka_replay_params {
     void (*on_record)(void *arg, const struct kafka_record *r);
     void (*on_done)(void *arg, const struct error *err); // the replay frees itself after this
 };
-must_use int kafka_replay(const struct kafka_replay_params *p, struct error *err);
+must_use int kafka_replay(const struct kafka_replay_params *p, struct kafka_replay **ret, struct error *err);
+// Ends one that has not called on_done, and frees it: no callback runs any more. Waits for what its thread
+// asks of the broker at this moment, which takes seconds where that is away. NULL is allowed.
+void kafka_replay_stop(struct kafka_replay *r);
 
 #endif

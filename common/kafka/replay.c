@@ -9,6 +9,7 @@
 #include <event2/event.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 enum {
@@ -20,7 +21,7 @@ enum {
     BATCHES_AHEAD = 8, // between thread and loop: bounds the memory
 };
 
-struct replay {
+struct kafka_replay {
     struct kafka_replay_params params; // its strings are not valid after kafka_replay
     rd_kafka_t *rk;
     char **topics;
@@ -30,6 +31,7 @@ struct replay {
     struct event *arrived;
     sem_t room; // batches that may still be pushed
     struct error result;
+    atomic_bool stopping;
 };
 
 struct batch {
@@ -44,16 +46,32 @@ static void release_message(void *owner)
     rd_kafka_message_destroy(owner);
 }
 
-static void push(struct replay *r, struct batch *take_batch)
+static void batch_free(struct batch *b)
 {
-    while (sem_wait(&r->room) < 0)
-        ; // interrupted
+    kafka_batch_clear(&b->records, release_message);
+    kafka_batch_done(&b->records);
+    free(b);
+}
+
+static bool is_stopping(struct kafka_replay *r)
+{
+    return atomic_load(&r->stopping);
+}
+
+static void push(struct kafka_replay *r, struct batch *take_batch)
+{
+    while (!is_stopping(r) && sem_wait(&r->room) < 0)
+        ;                 // interrupted
+    if (is_stopping(r)) { // nobody makes room any more
+        batch_free(take_batch);
+        return;
+    }
     if (mailbox_push(r->to_loop, take_batch) < 0)
         abort(); // `room` counts its places
 }
 
 // A topic that does not exist holds nothing to read.
-static int add_topic(struct replay *r, const char *name, rd_kafka_topic_partition_list_t *list)
+static int add_topic(struct kafka_replay *r, const char *name, rd_kafka_topic_partition_list_t *list)
 {
     rd_kafka_topic_t *handle = rd_kafka_topic_new(r->rk, name, NULL);
     int32_t count = handle ? kafka_ask_partitions(r->rk, handle, ASK_MS) : -EINVAL;
@@ -67,11 +85,11 @@ static int add_topic(struct replay *r, const char *name, rd_kafka_topic_partitio
 }
 
 // Offsets of all partitions of `list` for a time or for one of the logical offsets.
-static int ask_offsets(struct replay *r, rd_kafka_topic_partition_list_t *list, int64_t time)
+static int ask_offsets(struct kafka_replay *r, rd_kafka_topic_partition_list_t *list, int64_t time)
 {
     for (int i = 0; i < list->cnt; i++)
         list->elems[i].offset = time;
-    int rc = kafka_ask_offsets(r->rk, list, OFFSETS_MS, NULL);
+    int rc = kafka_ask_offsets(r->rk, list, OFFSETS_MS, &r->stopping);
     return rc < 0 ? error_set(&r->result, rc, "Kafka: cannot ask where to read") : 0;
 }
 
@@ -85,7 +103,7 @@ static bool any_found(const rd_kafka_topic_partition_list_t *list)
 
 // Where to begin. "None" for a time means that nothing is that young, or (the embedded broker) that the
 // broker knows no times: then it finds nothing for the oldest time either, and all is read and filtered.
-static int ask_starts(struct replay *r, rd_kafka_topic_partition_list_t *start)
+static int ask_starts(struct kafka_replay *r, rd_kafka_topic_partition_list_t *start)
 {
     if (ask_offsets(r, start, r->params.since_ms > 0 ? r->params.since_ms : 0) < 0)
         return r->result.code;
@@ -121,7 +139,7 @@ static void note_progress(rd_kafka_topic_partition_list_t *end, const rd_kafka_m
 }
 
 // True when the batch took the message.
-static bool take(struct replay *r, rd_kafka_topic_partition_list_t *end, rd_kafka_message_t *m,
+static bool take(struct kafka_replay *r, rd_kafka_topic_partition_list_t *end, rd_kafka_message_t *m,
                  struct kafka_batch *into)
 {
     bool ours = false;
@@ -140,11 +158,11 @@ static bool take(struct replay *r, rd_kafka_topic_partition_list_t *end, rd_kafk
     return ours;
 }
 
-static int read_until(struct replay *r, rd_kafka_topic_partition_list_t *end)
+static int read_until(struct kafka_replay *r, rd_kafka_topic_partition_list_t *end)
 {
     struct batch *b = mem_alloc(sizeof(*b));
     uint64_t moved_us = clock_monotonic_us();
-    while (end->cnt > 0 && r->result.code == 0) {
+    while (end->cnt > 0 && r->result.code == 0 && !is_stopping(r)) {
         rd_kafka_message_t *m = rd_kafka_consumer_poll(r->rk, POLL_MS);
         if (m && !m->err)
             moved_us = clock_monotonic_us();
@@ -161,7 +179,7 @@ static int read_until(struct replay *r, rd_kafka_topic_partition_list_t *end)
     return r->result.code;
 }
 
-static int read_all(struct replay *r, rd_kafka_topic_partition_list_t *start,
+static int read_all(struct kafka_replay *r, rd_kafka_topic_partition_list_t *start,
                     rd_kafka_topic_partition_list_t *end)
 {
     if (start->cnt == 0)
@@ -172,10 +190,10 @@ static int read_all(struct replay *r, rd_kafka_topic_partition_list_t *start,
 
 static void *thread_main(void *arg)
 {
-    struct replay *r = arg;
+    struct kafka_replay *r = arg;
     rd_kafka_topic_partition_list_t *start = rd_kafka_topic_partition_list_new(64), *end = NULL;
     int rc = 0;
-    for (size_t i = 0; i < r->topic_count && rc == 0; i++)
+    for (size_t i = 0; i < r->topic_count && rc == 0 && !is_stopping(r); i++)
         rc = add_topic(r, r->topics[i], start);
     end = rd_kafka_topic_partition_list_copy(start);
     if (rc == 0 && start->cnt > 0) {
@@ -197,10 +215,8 @@ static void *thread_main(void *arg)
 
 // ---- on the loop
 
-static void finish(struct replay *r)
+static void release(struct kafka_replay *r)
 {
-    (void)pthread_join(r->thread, NULL);
-    r->params.on_done(r->params.arg, r->result.code ? &r->result : NULL);
     (void)rd_kafka_assign(r->rk, NULL);
     rd_kafka_destroy(r->rk);
     event_free(r->arrived);
@@ -212,10 +228,30 @@ static void finish(struct replay *r)
     free(r);
 }
 
+static void finish(struct kafka_replay *r)
+{
+    (void)pthread_join(r->thread, NULL);
+    r->params.on_done(r->params.arg, r->result.code ? &r->result : NULL);
+    release(r);
+}
+
+void kafka_replay_stop(struct kafka_replay *r)
+{
+    void *item;
+    if (!r)
+        return;
+    atomic_store(&r->stopping, true);
+    (void)sem_post(&r->room);
+    (void)pthread_join(r->thread, NULL);
+    while (mailbox_pop(r->to_loop, &item, 1))
+        batch_free(item);
+    release(r);
+}
+
 static void on_arrived(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
-    struct replay *r = arg;
+    struct kafka_replay *r = arg;
     void *item;
     bool last = false;
     // One batch a turn of the loop, which has other work: the descriptor stays readable until it is empty.
@@ -226,15 +262,13 @@ static void on_arrived(evutil_socket_t fd, short what, void *arg)
     for (size_t i = 0; i < b->records.record_count; i++)
         r->params.on_record(r->params.arg, &records[i]);
     last = b->last;
-    kafka_batch_clear(&b->records, release_message);
-    kafka_batch_done(&b->records);
-    free(b);
+    batch_free(b);
     (void)sem_post(&r->room);
     if (last)
         finish(r);
 }
 
-static int open_consumer(struct replay *r, const struct kafka_replay_params *p, struct error *err)
+static int open_consumer(struct kafka_replay *r, const struct kafka_replay_params *p, struct error *err)
 {
     // librdkafka wants a group's name although none is joined.
     const char *const own[] = {
@@ -264,9 +298,9 @@ static int open_consumer(struct replay *r, const struct kafka_replay_params *p, 
     return 0;
 }
 
-int kafka_replay(const struct kafka_replay_params *params, struct error *err)
+int kafka_replay(const struct kafka_replay_params *params, struct kafka_replay **ret, struct error *err)
 {
-    struct replay *r = mem_alloc(sizeof(*r));
+    struct kafka_replay *r = mem_alloc(sizeof(*r));
     r->params = *params;
     int rc = open_consumer(r, params, err);
     if (rc < 0) {
@@ -283,5 +317,6 @@ int kafka_replay(const struct kafka_replay_params *params, struct error *err)
     if (!r->arrived || event_add(r->arrived, NULL) < 0 ||
         pthread_create(&r->thread, NULL, thread_main, r) != 0)
         abort();
+    *ret = r;
     return 0;
 }

@@ -748,7 +748,7 @@ static bool has_replayed(const void *arg)
     return f->replay_done > 0;
 }
 
-static void replay(struct fixture *f, int64_t since_ms)
+static struct kafka_replay *replay_begin(struct fixture *f, int64_t since_ms)
 {
     const char *const topics[] = {"eight", "one"};
     const struct kafka_replay_params params = {
@@ -762,7 +762,14 @@ static void replay(struct fixture *f, int64_t since_ms)
     struct error err;
     f->replay_done = 0;
     f->replayed.record_count = 0;
-    assert_int_equal(kafka_replay(&params, &err), 0);
+    struct kafka_replay *r = NULL;
+    assert_int_equal(kafka_replay(&params, &r, &err), 0);
+    return r;
+}
+
+static void replay(struct fixture *f, int64_t since_ms)
+{
+    (void)replay_begin(f, since_ms);
     until(f, has_replayed, f);
 }
 
@@ -795,6 +802,30 @@ static void a_replay_without_a_broker_fails(void **state)
     assert_true(f->replay_code < 0);
 }
 
+static bool has_begun_to_replay(const void *arg)
+{
+    const struct fixture *f = arg;
+    return f->replayed.record_count > 0;
+}
+
+static void a_replay_that_is_stopped_calls_nobody_any_more(void **state)
+{
+    struct fixture *f = *state;
+    broker_start(f);
+    producer_start(f, NULL);
+    produce_numbers(f, "eight", 0, 1500);
+    kafka_replay_stop(replay_begin(f, 0));
+    assert_int_equal(f->replayed.record_count, 0);
+    struct kafka_replay *r = replay_begin(f, 0);
+    until(f, has_begun_to_replay, f);
+    size_t seen = f->replayed.record_count;
+    assert_int_equal(f->replay_done, 0);
+    kafka_replay_stop(r);
+    (void)event_base_loop(f->base, EVLOOP_NONBLOCK);
+    assert_int_equal(f->replay_done, 0);
+    assert_int_equal(f->replayed.record_count, seen);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(int argc, char **argv)
@@ -819,6 +850,7 @@ int main(int argc, char **argv)
         TEST(a_consumer_that_librdkafka_gave_up_has_lost_its_partitions),
         TEST(a_replay_reads_what_is_young_enough_and_ends),
         TEST(a_replay_without_a_broker_fails),
+        TEST(a_replay_that_is_stopped_calls_nobody_any_more),
     };
     if (argc > 1)
         cmocka_set_test_filter(argv[1]); // one test alone: kafka_test <name, * for any>

@@ -44,7 +44,7 @@ struct writeback {
     uint64_t attempt; // answers to an older one are not ours any more
     struct buf replication_id;
     struct event *turn;
-    bool reading; // a replay is under way; it cannot be stopped
+    struct kafka_replay *replay; // under way, and let go on where its attempt is over; NULL: none
     uint64_t reading_attempt;
     uint64_t since_ms;
     uint64_t alive_ms; // what this Redis holds is from no later than about then; 0: nobody knows
@@ -258,7 +258,7 @@ static void on_record(void *arg, const struct kafka_record *record)
 static void on_read(void *arg, const struct error *err)
 {
     struct writeback *w = arg;
-    w->reading = false;
+    w->replay = NULL;
     if (w->reading_attempt != w->attempt)
         return;
     if (err) {
@@ -300,13 +300,12 @@ static void read_back(struct writeback *w)
                                                .on_done = on_read};
     struct error err;
     w->reading_attempt = w->attempt;
-    int rc = kafka_replay(&params, &err);
+    int rc = kafka_replay(&params, &w->replay, &err);
     free(topics);
     if (rc) {
         start_over(w, "the changes topics cannot be re-read", &err);
         return;
     }
-    w->reading = true;
     w->phase = PHASE_READING;
 }
 
@@ -326,7 +325,7 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
         return;
     if (w->phase == PHASE_ASKING)
         ask(w);
-    else if (w->phase == PHASE_WAITING && !w->reading && places_are_ready(w->hub->places))
+    else if (w->phase == PHASE_WAITING && !w->replay && places_are_ready(w->hub->places))
         read_back(w);
     else if (w->phase == PHASE_WAITING)
         again_later(w);
@@ -441,7 +440,7 @@ void writeback_redis_down(struct writeback *w)
 
 bool writeback_is_reading(const struct writeback *w)
 {
-    return w->reading;
+    return w->replay != NULL;
 }
 
 struct writeback *writeback_new(struct hub *h)
@@ -455,6 +454,7 @@ struct writeback *writeback_new(struct hub *h)
 
 void writeback_free(struct writeback *w)
 {
+    kafka_replay_stop(w->replay);
     forget(w);
     buf_done(&w->replication_id);
     event_free(w->turn);

@@ -11,7 +11,7 @@ void writeback_free(struct writeback *w); // after the connection to Redis
 
 void writeback_redis_up(struct writeback *w, struct str replication_id); // hub_approve follows some time
 void writeback_redis_down(struct writeback *w);
-// A re-reading is under way: it cannot be stopped, and calls back.
+// A re-reading is under way, and calls back; writeback_free cuts it short.
 bool writeback_is_reading(const struct writeback *w);
 
 #endif

@@ -39,6 +39,9 @@ const struct json *json_at(const struct json *array,
 struct str json_key_at(const struct json *object, size_t index);
 const struct json *json_get(const struct json *object, const char *key); // NULL when absent
 
+// Where it stood in the text: the offset behind the value, of an array or object behind its opening bracket.
+size_t json_behind(const struct json *v);
+
 bool json_bool(const struct json *v, bool otherwise);
 struct str
 json_str(const struct json *v); // a string's bytes (may hold NUL, and a NUL follows), else STR_NONE

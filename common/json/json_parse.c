@@ -41,6 +41,7 @@ static struct json *push(struct builder *b, enum json_type type)
     b->key = NULL;
     b->key_n = 0;
     b->behind = yajl_get_bytes_consumed(b->yajl);
+    v->behind = (uint32_t)b->behind;
     return v;
 }
 

@@ -122,6 +122,11 @@ const struct json *json_get(const struct json *object, const char *key)
     return NULL;
 }
 
+size_t json_behind(const struct json *v)
+{
+    return v ? v->behind : 0;
+}
+
 bool json_bool(const struct json *v, bool otherwise)
 {
     return json_is(v, JSON_BOOL) ? v->truth : otherwise;

@@ -16,7 +16,8 @@ struct json {
         bool truth;
     };
     uint32_t key_n;
-    uint32_t n; // bytes of text, or count of items
+    uint32_t n;      // bytes of text, or count of items
+    uint32_t behind; // see json_behind
     uint8_t type;
 };
 

@@ -56,8 +56,8 @@ struct principal {
 };
 bool principal_may(const struct principal *p, enum permission what);
 
-// A bad file is refused whole: -EINVAL with what is wrong and where (line of the file where it is no JSON,
-// path of the member where it is).
+// A bad file is refused whole: -EINVAL with what is wrong and where (line of the file, and the
+// path of the member where it is JSON).
 must_use int principals_load(const char *path, struct principals **ret, struct error *err);
 void principals_unref(struct principals *p); // NULL is allowed
 

@@ -33,16 +33,55 @@ int principals_file_read(const char *path, struct buf *out, struct error *err)
     return out->n > FILE_BYTES ? error_set(err, -E2BIG, "%s is longer than %d bytes", path, FILE_BYTES) : 0;
 }
 
-// The sentence of json_parse ends with, or holds, "byte <number>".
-static void name_the_line(struct str text, struct error *err)
+static void name_the_line(struct str text, size_t byte, struct error *err)
 {
-    const char *word = strstr(err->text, "byte ");
-    if (!word)
-        return;
-    size_t byte = (size_t)strtoull(word + strlen("byte "), NULL, 10), line = 1;
+    size_t line = 1;
     for (size_t i = 0; i < byte && i < text.n; i++)
         line += text.p[i] == '\n';
     (void)error_prefix(err, "line %zu", line);
+}
+
+// The sentence of json_parse ends with, or holds, "byte <number>".
+static void name_the_byte(struct str text, struct error *err)
+{
+    const char *word = strstr(err->text, "byte ");
+    if (word)
+        name_the_line(text, (size_t)strtoull(word + strlen("byte "), NULL, 10), err);
+}
+
+// What a sentence begins with, such as users[3].roles[0]: the value there, or as much of the way as there is.
+static const struct json *value_at(const struct json *root, const char *path)
+{
+    const struct json *found = root;
+    for (;;) {
+        struct buf name cleanup(buf_done) = BUF_INIT;
+        size_t length = strcspn(path, ".[ ");
+        buf_add(&name, path, length);
+        buf_add_char(&name, '\0');
+        const struct json *next = json_get(found, name.p);
+        path += length;
+        if (next && *path == '[') {
+            char *end;
+            next = json_at(next, (size_t)strtoull(path + 1, &end, 10));
+            if (*end != ']')
+                return found; // a member with such a name
+            path = end + 1;
+        }
+        if (!next)
+            return found;
+        found = next;
+        if (*path != '.')
+            return found;
+        path++;
+    }
+}
+
+// Of what is wrong with a member, where it has one.
+static void name_the_member(struct str text, const struct json *root, struct error *err)
+{
+    const struct json *v = value_at(root, err->text);
+    if (v != root)
+        name_the_line(text, json_behind(v), err);
 }
 
 int principals_parse(struct str text, struct principals **ret, struct error *err)
@@ -53,9 +92,9 @@ int principals_parse(struct str text, struct principals **ret, struct error *err
     p->refs = 1;
     int rc = json_parse(text, &limits, &p->root, &cause);
     if (rc)
-        name_the_line(text, &cause);
-    else
-        rc = principals_read(p, &cause);
+        name_the_byte(text, &cause);
+    else if ((rc = principals_read(p, &cause)))
+        name_the_member(text, p->root, &cause);
     if (rc)
         return error_set(err, -EINVAL, "%s", cause.text);
     if (ret) {

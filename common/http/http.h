@@ -145,6 +145,9 @@ struct http_pairs {
 };
 must_use int http_pairs_parse(struct str text, struct http_pairs *ret,
                               struct error *err); // -EINVAL, -E2BIG (> 256)
+// The media type that a Content-Type field names, without its parameters (RFC 9110 8.3.1). Borrows from it.
+struct str http_media_type(struct str content_type);
+
 // multipart/form-data (RFC 7578) as such pairs; `content_type` is the header with its boundary. Parts with a
 // file name are pairs too. The same codes.
 must_use int http_multipart_parse(struct str content_type, struct str body, struct http_pairs *ret,

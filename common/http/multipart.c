@@ -60,9 +60,9 @@ static int find_parameter(struct str field, const char *wanted, struct buf *out)
     return -ENOENT;
 }
 
-static struct str media_type(struct str field)
+struct str http_media_type(struct str content_type)
 {
-    return str_trim(str_slice(field, 0, str_find(field, ';', 0)));
+    return str_trim(str_slice(content_type, 0, str_find(content_type, ';', 0)));
 }
 
 // ---- delimiters
@@ -126,7 +126,7 @@ static void part_done(struct part *p)
 
 static int take_disposition(struct part *p, struct str value)
 {
-    p->named = str_ieq_cstr(media_type(value), "form-data") && !find_parameter(value, "name", &p->name);
+    p->named = str_ieq_cstr(http_media_type(value), "form-data") && !find_parameter(value, "name", &p->name);
     return p->named ? 0 : -EINVAL;
 }
 
@@ -211,7 +211,7 @@ int http_multipart_parse(struct str content_type, struct str body, struct http_p
 {
     struct parts p = {.body = body};
     struct buf boundary cleanup(buf_done) = BUF_INIT;
-    if (!str_ieq_cstr(media_type(content_type), "multipart/form-data") ||
+    if (!str_ieq_cstr(http_media_type(content_type), "multipart/form-data") ||
         find_parameter(content_type, "boundary", &boundary) || !boundary.n || boundary.n > BOUNDARY_MAX)
         return error_set(err, -EINVAL, "the content type is not multipart/form-data with a boundary");
     buf_add_cstr(&p.delimiter, "--");

@@ -10,8 +10,7 @@ static const enum http_method verbs[] = {HTTP_GET, HTTP_PUT, HTTP_POST, HTTP_PAT
 // JSON, said or not; a form is tried as JSON too, since tools forget to say what they send.
 static bool is_json(const struct call *c)
 {
-    struct str type = http_header(c->call.http, "content-type");
-    type = str_trim(str_slice(type, 0, str_find(type, ';', 0)));
+    struct str type = http_media_type(http_header(c->call.http, "content-type"));
     return !type.n || str_ieq_cstr(type, "application/json") ||
            str_ieq_cstr(type, "application/x-www-form-urlencoded");
 }

@@ -11,11 +11,6 @@
 #define MEMBERS_MAX 256 // as in the other forms
 #define VALUES_MAX  10000
 
-static struct str media_type(struct str content_type)
-{
-    return str_trim(str_slice(content_type, 0, str_find(content_type, ';', 0)));
-}
-
 // A value of a JSON body as a form would have it. False: it has no such form.
 static bool value_text(const struct json *v, struct buf *out)
 {
@@ -83,7 +78,7 @@ static int read_json(struct str body, struct http_pairs *ret, struct error *err)
 
 static int read_body(const struct http_request *r, struct http_pairs *ret, struct error *err)
 {
-    struct str body = http_body(r), type = http_header(r, "content-type"), media = media_type(type);
+    struct str body = http_body(r), type = http_header(r, "content-type"), media = http_media_type(type);
     if (!body.n)
         return 0;
     if (str_ieq_cstr(media, "multipart/form-data"))

@@ -19,8 +19,7 @@ static bool is_write(const struct call *c)
 
 struct str negotiate_content_type(const struct call *c)
 {
-    struct str type = http_header(c->call.http, "content-type");
-    return str_trim(str_slice(type, 0, str_find(type, ';', 0)));
+    return http_media_type(http_header(c->call.http, "content-type"));
 }
 
 static bool has_json_type(const struct call *c)

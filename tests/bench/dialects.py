@@ -3,7 +3,6 @@
 Kazoo writes nothing but a flush, so its write is the flush of one username. Ribbon's entry belongs to no server row: what is
 measured is the REST API, not the making of registrations.
 """
-import hashlib
 import json
 import secrets
 import time
@@ -13,6 +12,8 @@ import jwt
 import requests
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+
+from kazoo_session import KazooSession
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -53,14 +54,9 @@ def voximplant(key, ids):
 
 
 def kazoo(stack, url, count):
-    pair = f"{stack.username}:{stack.password}".encode()
-    answer = requests.put(f"{url}/v2/user_auth", timeout=10, json={"data": {
-        "credentials": hashlib.md5(pair).hexdigest(), "account_realm": f"{stack.account}.localhost"}})
-    answer.raise_for_status()
-    headers = {"X-Auth-Token": answer.json()["auth_token"]}
-    base = f"/v2/accounts/{answer.json()['data']['account_id']}/registrations"
-    return [("Kazoo count", script("GET", headers, f'"{base}/count"')),
-            ("Kazoo flush of a username", script("DELETE", headers, f'"{base}/u" .. n % {count}'))]
+    session = KazooSession(url, stack)
+    return [("Kazoo count", script("GET", session.headers, f'"{session.path}/count"')),
+            ("Kazoo flush of a username", script("DELETE", session.headers, f'"{session.path}/u" .. n % {count}'))]
 
 
 def ribbon(stack, url):

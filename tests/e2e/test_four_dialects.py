@@ -1,7 +1,7 @@
 """One registration through four dialects at a real registrar: made in one, bound, listed and flushed in another, seen and changed in
 a third, shown and deleted in the fourth, and gone in all."""
 import pytest
-import requests
+from kazoo_session import KazooSession
 from ribbon_client import CONTACT, CREDENTIALS, ENTRY, SERVERS, Ribbon, credential_path, entry_path, path, server_path
 from stack import wait_for
 from voximplant_client import Vox, add_key
@@ -13,30 +13,11 @@ def PRINCIPALS(document):
     add_key(document, "key-1", "default")
 
 
-class Kazoo:
-    def __init__(self, world):
-        self.url = world.gateway.url + "/v2"
-        answer = requests.put(self.url + "/api_auth", json={"data": {"api_key": world.stack.api_key}}, timeout=10)
-        assert answer.status_code == 201, answer.text
-        self.headers = {"X-Auth-Token": answer.json()["auth_token"]}
-
-    def call(self, method, rest=""):
-        answer = requests.request(method, f"{self.url}/account/registrations{rest}", headers=self.headers, timeout=10)
-        assert answer.status_code == 200, answer.text
-        return answer.json()["data"]
-
-    def entries(self, id):
-        return [e for e in self.call("GET") if e["authorizing_id"] == str(id)]
-
-    def count(self):
-        return self.call("GET", "/count")["count"]
-
-
 @pytest.fixture
 def dialects(world):
     ribbon = Ribbon(world.gateway.port)
     assert ribbon.login(world.stack.username, world.stack.password).done
-    return Vox(world.gateway.port, 1, "key-1"), Kazoo(world), world.api, ribbon
+    return Vox(world.gateway.port, 1, "key-1"), KazooSession(world.gateway.url, world.stack, by_api_key=True), world.api, ribbon
 
 
 def binding(world, user):
@@ -52,7 +33,7 @@ def test_one_registration_seen_from_everywhere(world, dialects, user, deleter):
     id = voximplant.create(sip_username=user, proxy=world.kamailio.address, password=world.stack.sip_password)
     first = wait_for(lambda: binding(world, user), 20, "the binding")
 
-    [entry] = wait_for(lambda: kazoo.entries(id), 20, "the entry of the live binding")
+    [entry] = wait_for(lambda: kazoo.entries(authorizing_id=str(id)), 20, "the entry of the live binding")
     assert kazoo.count() == before + 1
     assert (entry["username"], entry["call_id"], entry["contact"]) == (user, first["Call-ID"], first["Address"])
 
@@ -69,7 +50,7 @@ def test_one_registration_seen_from_everywhere(world, dialects, user, deleter):
     item = ribbon.get(entry_path(VIRTUAL, id)).item
     assert (item["URI1"], item["AOR"]) == (contact, f"sip:{user}@{world.kamailio.address}")
     wait_for(lambda: ribbon.get(entry_path(VIRTUAL, id), "?filter=runtime").item["rt_State"] == "registered", 20, "rt_State registered")
-    wait_for(lambda: [e["contact"] for e in kazoo.entries(id)] == [contact], 20, "the new contact in the list of bindings")
+    wait_for(lambda: [e["contact"] for e in kazoo.entries(authorizing_id=str(id))] == [contact], 20, "the new contact in the list of bindings")
 
     if deleter == "voximplant":
         voximplant.delete(id)
@@ -81,7 +62,7 @@ def test_one_registration_seen_from_everywhere(world, dialects, user, deleter):
     assert yeti.call("GET", f"/registrations/{id}").status_code == 404
     assert ribbon.get(entry_path(VIRTUAL, id)).app == 20012
     wait_for(lambda: not binding(world, user), 20, "the binding to go")
-    wait_for(lambda: not kazoo.entries(id) and kazoo.count() == before, 20, "the entry of the binding to go")
+    wait_for(lambda: not kazoo.entries(authorizing_id=str(id)) and kazoo.count() == before, 20, "the entry of the binding to go")
     wait_for(lambda: not world.keys_of(id) and world.grave_of(id), 20, "the keys to go")
 
 

@@ -1,9 +1,7 @@
 """Work over many registrations outlives the gateway that does it."""
-import hashlib
 import json
 
-import requests
-
+from kazoo_session import KazooSession
 from stack import wait_for
 
 WORLD = {"gateways": 2, "kamailio": False}
@@ -30,12 +28,7 @@ def flushes(world):
 
 
 def flush_account(world, gateway):
-    s = world.stack
-    pair = hashlib.md5(f"{s.username}:{s.password}".encode()).hexdigest()
-    login = requests.put(f"{gateway.url}/v2/user_auth", json={"data": {"credentials": pair, "account_realm": f"{s.account}.localhost"}},
-                         timeout=10).json()
-    answer = requests.delete(f"{gateway.url}/v2/account/registrations", headers={"X-Auth-Token": login["auth_token"]}, timeout=10)
-    assert answer.json()["data"] == "ok"
+    assert KazooSession(gateway.url, world.stack).call("DELETE") == "ok"
 
 
 def jobs(world):

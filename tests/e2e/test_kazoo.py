@@ -1,43 +1,15 @@
 """Bindings that exist at a real registrar are listed and counted in the Kazoo dialect, and its flush really unregisters and
 registers anew."""
-import hashlib
-
 import pytest
-import requests
 
+from kazoo_session import KazooSession
 from stack import wait_for
 from world import removes
 
 
-class Kazoo:
-    """As the SDKs do it: one login with credentials, then requests with the token."""
-
-    def __init__(self, world):
-        s = world.stack
-        self.url = world.gateway.url + "/v2"
-        pair = f"{s.username}:{s.password}".encode()
-        answer = requests.put(self.url + "/user_auth", timeout=10, json={
-            "data": {"credentials": hashlib.md5(pair).hexdigest(), "account_realm": f"{s.account}.localhost"}})
-        assert answer.status_code == 201, answer.text
-        self.headers = {"X-Auth-Token": answer.json()["auth_token"]}
-        self.account = answer.json()["data"]["account_id"]
-
-    def call(self, method, rest=""):
-        answer = requests.request(method, f"{self.url}/accounts/{self.account}/registrations{rest}", headers=self.headers, timeout=10)
-        assert answer.status_code == 200, answer.text
-        assert answer.json()["status"] == "success"
-        return answer.json()["data"]
-
-    def entries(self, user):
-        return [e for e in self.call("GET") if e["username"] == user]
-
-    def count(self):
-        return self.call("GET", "/count")["count"]
-
-
 @pytest.fixture(scope="module")
 def kazoo(world):
-    return Kazoo(world)
+    return KazooSession(world.gateway.url, world.stack)
 
 
 def test_the_life_of_a_binding(world, kazoo, user):
@@ -45,7 +17,7 @@ def test_the_life_of_a_binding(world, kazoo, user):
     before = kazoo.count()
     rid = world.api.create(**world.at_kamailio(user))
     wait_for(lambda: world.kamailio_contacts(user), 20, "the binding")
-    entry = wait_for(lambda: kazoo.entries(user), 20, "the entry")[0]
+    entry = wait_for(lambda: kazoo.entries(username=user), 20, "the entry")[0]
     assert kazoo.count() == before + 1
     host, _, port = world.kamailio.address.partition(":")
     assert entry["authorizing_id"] == rid and entry["account_realm"] == f"{world.stack.account}.localhost"
@@ -56,10 +28,10 @@ def test_the_life_of_a_binding(world, kazoo, user):
     assert [b["Call-ID"] for b in held] == [entry["call_id"]]
 
     world.api.update(rid, contact=f"sip:{user}-new@127.0.0.1:5091")
-    wait_for(lambda: [e["contact_port"] for e in kazoo.entries(user)] == [5091], 20, "the new contact")
+    wait_for(lambda: [e["contact_port"] for e in kazoo.entries(username=user)] == [5091], 20, "the new contact")
 
     world.api.delete(rid)
-    wait_for(lambda: not kazoo.entries(user), 20, "the entry to go")
+    wait_for(lambda: not kazoo.entries(username=user), 20, "the entry to go")
     wait_for(lambda: not world.kamailio_contacts(user), 20, "the binding to go")
     assert kazoo.count() == before
 
@@ -85,7 +57,7 @@ def test_a_flush_of_a_user_name_unregisters_and_registers_anew(world, kazoo, use
     assert removes(gone) and not removes(back)
     assert gone.call_id == back.call_id == old.call_id and old.cseq < gone.cseq < back.cseq
     assert world.bound(user) == [f"sip:{user}@127.0.0.1:5090"]
-    wait_for(lambda: [e["call_id"] for e in kazoo.entries(user)] == [back.call_id], 20, "the entry of the binding")
+    wait_for(lambda: [e["call_id"] for e in kazoo.entries(username=user)] == [back.call_id], 20, "the entry of the binding")
 
 
 def test_a_flush_of_the_account_reaches_all_of_its_bindings(world, kazoo, user):
@@ -109,5 +81,5 @@ def test_what_is_not_bound_is_not_listed(world, kazoo, user):
     """A wrong password: a registration that every other dialect lists, and no binding."""
     rid = world.api.create(**world.at_registrar(user, auth_password="wrong"))
     world.api.wait_state(rid, "rejected")
-    assert kazoo.entries(user) == []
+    assert kazoo.entries(username=user) == []
     assert kazoo.call("DELETE", f"/{user}") == "ok", "known, though not registered"

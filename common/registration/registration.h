@@ -19,11 +19,17 @@ enum registration_scheme { SCHEME_SIP, SCHEME_SIPS };
 enum registration_transport { TRANSPORT_UDP, TRANSPORT_TCP, TRANSPORT_TLS, TRANSPORT_WS };
 enum registration_retry_shape { RETRY_FIXED, RETRY_GROWING };
 
+// H(user:realm:password) in place of the password, one for each algorithm (RFC 7616 3.4.2; -sess begins from
+// the same). In hexadecimal, lower case, of the algorithm's length, before it is sealed.
+enum credential_ha1 { HA1_MD5, HA1_SHA256, HA1_SHA512_256, HA1_COUNT };
+
 struct credential {
-    char *realm;  // NULL: any
+    char *realm;  // NULL: any; never where an HA1 is given
     char *user;   // NULL: none given
-    char *secret; // sealed text (seal.h) everywhere but in the moment of use; NULL: none given
-    bool clear;   // secret is clear text still to be sealed; never written as JSON
+    char *secret; // the password: sealed text (seal.h, field "password") everywhere but in the moment of use;
+                  // NULL: none
+    char *ha1[HA1_COUNT]; // sealed likewise (fields "ha1-MD5", "ha1-SHA-256", "ha1-SHA-512-256"); NULL: none
+    bool clear;           // secret and ha1 are clear text still to be sealed; never written as JSON
 };
 
 struct contact {
@@ -109,6 +115,10 @@ int64_t registration_expires(const struct registration *r);
 // SIP, sizes, parsable contacts, domain, routes, registrar. 0, or -EINVAL: *ret_field is the model's member
 // name.
 must_use int registration_check(const struct registration *r, const char **ret_field, struct error *err);
+
+// "MD5", "SHA-256", "SHA-512-256": the member of `ha1` in JSON. The seal's field is "ha1-" and this.
+const char *credential_ha1_name(enum credential_ha1 a);
+const char *credential_ha1_field(enum credential_ha1 a);
 
 const char *registration_scheme_name(enum registration_scheme s);
 const char *registration_transport_name(enum registration_transport t);

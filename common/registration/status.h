@@ -68,8 +68,15 @@ struct status {
     uint64_t expires_at_wall_ms; // 0: nothing bound
     uint64_t next_at_wall_ms;    // 0: silent
     uint64_t next_in_ms;         // of the report; 0: silent
+    // contacts: every binding that the registrar said it holds for the address of record, others' too
     struct status_list contacts, service_route, path, associated;
-    char *target, *local; // "udp:192.0.2.1:5060"
+    uint32_t foreign;            // how many of `contacts` are none of ours
+    uint64_t audited_at_wall_ms; // when it was last asked what is bound (an audit); 0: never
+    char *target, *local;        // "udp:192.0.2.1:5060"
+    char *received; // "203.0.113.7:40000": our address as the registrar sees it, where it is another
+    char *pub_gruu, *temp_gruu; // RFC 5627, of our own contact
+    bool outbound;              // the registrar keeps to RFC 5626 for this binding
+    uint32_t flow_timer_s;      // its Flow-Timer; 0: none
     uint32_t rtt_us;
     char *node; // registrant's name
     uint64_t refresh_acted, flush_acted, audit_acted;
@@ -86,6 +93,11 @@ void status_write(struct buf *out, const struct status *s);
 must_use int status_read(const struct json *object, struct status *ret_init, struct error *err);
 // The same without `bound`, epoch and seq: what a REST client or an event consumer may see.
 void status_write_public(struct json_writer *w, const struct status *s);
+// Yeti's five (SEMS registrar_client), in its numbers: bound and no failure since; a REGISTER is under way;
+// the last try failed; held back, by pacing or by a wait; else nothing is bound and nothing is wrong.
+enum yeti_state { YETI_PENDING, YETI_ACTIVE, YETI_ERROR, YETI_EXPIRED, YETI_POSTPONED };
+enum yeti_state status_yeti_state(const struct status *s, uint64_t now_wall_ms);
+const char *yeti_state_name(enum yeti_state s); // "RegisterPending", …
 // Until when the registrar holds a binding of it (wall), whatever its state; 0: it holds none.
 uint64_t status_bound_until_ms(const struct status *s);
 // Believed until expires_at, or next action + 60 s where nothing is bound (any more: a state other than

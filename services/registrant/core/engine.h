@@ -8,6 +8,7 @@
 #include "common/registration/status.h"
 
 struct engine;
+struct rules;
 
 // Both clocks at one instant; never one without the other, because reports speak in wall time and timers do
 // not.
@@ -24,8 +25,8 @@ struct sip_request {
     struct str call_id;
     uint32_t cseq;
     const struct str *contacts; // whole header values, parameters included; {local} is replaced
-    size_t contact_count;
-    uint32_t expires; // Expires header
+    size_t contact_count;       // 0: asks only what is bound (RFC 3261 10.2.3)
+    uint32_t expires;           // Expires header; not sent where there is no Contact
     const struct str *routes;
     size_t route_count;
     struct str next_hop; // SIP URI to send to: registrar, else first loose route, else the Request-URI
@@ -33,6 +34,10 @@ struct sip_request {
     struct str interface;             // empty: automatic
     const struct str *authorizations; // whole header lines without their end: "Authorization: Digest …"
     size_t authorization_count;
+    struct str supported; // option tags of Supported: "path", "path, outbound, gruu"
+    struct str require;   // of Require and Proxy-Require: "gin"; empty: none
+    struct str registrar; // the pacer's key of it, by which engine_targets_changed names it
+    uint64_t affinity;    // the same for all requests of a registration: DNS targets are drawn by it
 };
 
 // ---- what comes back, also made locally for time-outs (408) and transport errors (503)
@@ -45,7 +50,8 @@ struct sip_answer_contact {
 struct sip_answer {
     int status;
     struct str reason;
-    bool local; // made by the stack, nothing was received
+    bool local;          // made by the stack, nothing was received: reason says in words what was wrong
+    bool another_target; // there is one more target of the next hop that is not set aside (RFC 3263 4.3)
     struct str warning;
     int64_t retry_after_s, min_expires_s, expires_s; // or -1
     struct sip_answer_contact contacts[STATUS_MAX_LIST];
@@ -57,6 +63,11 @@ struct sip_answer {
     struct str service_routes[STATUS_MAX_LIST], paths[STATUS_MAX_LIST], associated[STATUS_MAX_LIST];
     size_t service_route_count, path_count, associated_count;
     struct str target, local_address; // "udp:192.0.2.1:5060"; empty when unknown
+    struct str received; // "203.0.113.7:40000": what the registrar saw of us, where that is another address
+    struct str unsupported; // of a 420
+    bool outbound;          // Require: outbound in a 2xx: the registrar keeps to RFC 5626
+    uint32_t flow_timer_s;  // Flow-Timer; 0: none
+    uint32_t flow;          // the connection, or kept-alive UDP flow, that it came by; 0: none
 };
 
 struct engine_ops {
@@ -69,20 +80,28 @@ struct engine_ops {
     void (*closed)(void *arg, uint32_t shard);
     // host:port that {local} stands for, given transport and interface; empty when there is none such.
     struct str (*local_hostport)(void *arg, enum registration_transport transport, struct str interface);
+    // The registrar supports RFC 5626 on the flow of this answer: it is to be kept alive at that pace (0: the
+    // default). Returns the flow's number: of a UDP flow it is known only now.
+    uint32_t (*keep_alive)(void *arg, uint64_t token, uint32_t flow_timer_s);
 };
 
 // ---- policy: numbers that settings may change; defaults by engine_policy_default
 
 struct engine_policy {
-    uint32_t rejected_retry_s;      // 3600, ± half
-    uint32_t backoff_cap_s;         // 1800 (RFC 5626 4.5)
-    uint32_t min_expires_cap_s;     // 86 400: a 423 above it is not followed
-    uint32_t granted_cap_s;         // 604 800
-    uint32_t retry_after_cap_s;     // 86 400
-    uint32_t max_in_flight;         // 1 000 in the thread
-    uint32_t registrar_rate;        // REGISTERs a second to one registrar, all shares together; 0: no limit
-    uint32_t registrar_in_flight;   // 200
-    uint32_t max_redirects;         // 5
+    uint32_t rejected_retry_s;    // 3600, ± half
+    uint32_t backoff_cap_s;       // 1800 (RFC 5626 4.5)
+    uint32_t min_expires_cap_s;   // 86 400: a 423 above it is not followed
+    uint32_t granted_cap_s;       // 604 800
+    uint32_t retry_after_cap_s;   // 86 400
+    uint32_t max_in_flight;       // 1 000 in the thread
+    uint32_t registrar_rate;      // REGISTERs a second to one registrar, all shares together; 0: no limit
+    uint32_t registrar_in_flight; // 200
+    bool registrar_hard;          // the rate is never raised for live refreshes
+    uint32_t aor_rate;            // 5: REGISTERs a second for one address of record; 0: no limit
+    const struct rules *rules;    // rules.h: of registrars by pattern; NULL: none. engine_rules replaces them
+    bool nat_contact;             // {local} in a Contact is the address that the registrar sees us at
+    uint32_t move_over_s;         // 300: registrations whose target left DNS, or whose flow broke, at most
+    uint32_t max_redirects;       // 5
     uint32_t transaction_timeout_s; // 32
     uint32_t close_wait_s;          // 5: for what is in flight when a partition is closed
     const char *node;               // name in reports; must outlive the engine
@@ -154,6 +173,16 @@ void engine_answer(struct engine *e, uint64_t token, const struct sip_answer *a,
 // monotonic time at which it wants to be called again (UINT64_MAX: nothing
 // waits).
 uint64_t engine_tick(struct engine *e, struct moment now);
+
+// A connection, or a UDP flow that is kept alive, is gone: what was bound over it is sent again, live ones by
+// time left, at its registrar's rate, spread over at most move_over_s (RFC 5626 4.5 for those of outbound).
+void engine_flow_lost(struct engine *e, uint32_t flow, struct moment now);
+// DNS gives other addresses for this registrar than before (texts as in sip_answer.target): registrations
+// bound at one that is no longer among them are refreshed earlier, spread over move_over_s.
+void engine_targets_changed(struct engine *e, struct str registrar, const struct str *targets, size_t count,
+                            struct moment now);
+// Other rules for registrars; the caller keeps them until the next call.
+void engine_rules(struct engine *e, const struct rules *rules, struct moment now);
 
 // Hand-over before a graceful stop: like closing every shard.
 void engine_stop(struct engine *e, struct moment now);

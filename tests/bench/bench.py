@@ -26,9 +26,10 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "deploy/local"), str(ROOT / "tests/peers"), str(ROOT / "tests/e2e"), str(ROOT / "tests/bench")]
 import dialects  # noqa: E402
-from measure import cpu_s, report, resident_bytes  # noqa: E402
+from measure import cpu_s, report  # noqa: E402
 from million import million  # noqa: E402
-from stack import Process, Stack, wait_for  # noqa: E402
+from stack import Stack, wait_for  # noqa: E402
+from storm import FastRegistrar, storm  # noqa: E402
 from world import World  # noqa: E402
 
 BUILD = ROOT / "build/bench"
@@ -39,30 +40,6 @@ def build():
         subprocess.run(["meson", "setup", BUILD, "--buildtype=release", "-Dwerror=false"], cwd=ROOT, check=True,
                        stdout=subprocess.DEVNULL)
     subprocess.run(["ninja", "-C", BUILD], check=True, stdout=subprocess.DEVNULL)
-
-
-# ---- the far side
-
-class FastRegistrar(Process):
-    """tests/bench/registrar.c: challenges what has no credentials, accepts what has."""
-
-    def __init__(self, directory, expires, name="fast-registrar"):
-        super().__init__(name, directory)
-        self.expires = expires
-        self.port = None
-
-    def start(self):
-        self.spawn([BUILD / "tests/bench/bench_registrar", "--port", "0", "--expires", str(self.expires)])
-
-        def listening():
-            found = re.search(r"listening \S+ (\d+)", self.log_text())
-            self.port = int(found.group(1)) if found else None
-            return self.port
-        return self.up(listening)
-
-    def counts(self):
-        self.stop()
-        return json.loads(self.log_text().splitlines()[-1])
 
 
 # ---- REST in bulk: a few connections, requests pipelined
@@ -118,53 +95,12 @@ def bench_world(kafka, **options):
 
 # ---- register_storm
 
-def storm(count, kafka, expires):
-    """The registrations are there before the registrant is, so that it alone sets the pace."""
+def run_storm(count, kafka, expires, threads):
     world = bench_world(kafka, registrants=0)
     world.start()
-    far = FastRegistrar(world.stack.directory, expires).start()
+    far = FastRegistrar(world.stack.directory, BUILD, expires).start()
     try:
-        gateway, redis = world.gateway, world.stack.redis
-        began, before = time.monotonic(), (cpu_s(gateway.pid), cpu_s(redis.pid))
-        post_all(world.api, gateway.url, [body(i, far.port) for i in range(count)])
-        took_s = time.monotonic() - began
-        report(bench="register_storm", phase="post", count=count, kafka=kafka, posts_per_s=round(count / took_s),
-               gateway_cpu_us=round((cpu_s(gateway.pid) - before[0]) / count * 1e6, 1),
-               redis_cpu_us=round((cpu_s(redis.pid) - before[1]) / count * 1e6, 1))
-
-        registrant = world.stack.new_registrant("registrant-1", env={
-            "ROLLCALL_REGISTRAR_RATE": "0", "ROLLCALL_REGISTRAR_IN_FLIGHT": "1000"})
-        world.stack.registrants.clear()
-        empty = world.stack.new_registrant("registrant-0", env={"ROLLCALL_PLACES": "node-1"}).start()
-        base_rss, idle_before, idle_began = resident_bytes(empty.pid), cpu_s(empty.pid), time.monotonic()
-        time.sleep(3)  # what it costs to be there, to be told apart from what a registration costs
-        idle_us_per_s = (cpu_s(empty.pid) - idle_before) / (time.monotonic() - idle_began) * 1e6
-        empty.stop()
-
-        def figure(name, **labels):
-            return world.metric(registrant, name, **labels)
-
-        def settled(registers, reports):
-            return (figure("rollcall_registrant_bound") >= count and
-                    figure("rollcall_registrant_requests_total") >= registers and
-                    figure("rollcall_registrant_reports_total", outcome="delivered") >= reports)
-
-        before = cpu_s(gateway.pid), cpu_s(redis.pid)
-        registrant.start(ready=False)
-        for phase, registers, reports in (("first", 2 * count, count), ("refresh", 3 * count, 2 * count)):
-            began = time.monotonic()
-            base = (cpu_s(registrant.pid) if phase == "refresh" else 0.0, *before)
-            wait_for(lambda: settled(registers, reports), 600 + expires, f"{count} bindings", every=0.1)
-            took_s = time.monotonic() - began
-            after = cpu_s(registrant.pid), cpu_s(gateway.pid), cpu_s(redis.pid)
-            spent = [(a - b) * 1e6 / count for a, b in zip(after, base)]
-            report(bench="register_storm", phase=phase, count=count, kafka=kafka, seconds=round(took_s, 2),
-                   registrant_cpu_us=round(spent[0], 1), gateway_cpu_us=round(spent[1], 1), redis_cpu_us=round(spent[2], 1),
-                   registrant_idle_cpu_us_per_s=round(idle_us_per_s),
-                   resident_bytes=round((resident_bytes(registrant.pid) - base_rss) / count),
-                   engine_bytes=round(figure("rollcall_registrant_engine_bytes") / count))
-            before = after[1:]
-        report(bench="register_storm", phase="registrar", **far.counts())
+        storm(world, far, count, threads)
     finally:
         far.stop()
         world.stop()
@@ -314,12 +250,13 @@ def main():
     p.add_argument("bench", choices=["register_storm", "http_load", "put_to_wire", "million"])
     p.add_argument("--count", type=int, nargs="+", help="registrations, or PUTs")
     p.add_argument("--kafka", choices=["embedded", "apache"], default="embedded")
+    p.add_argument("--threads", type=int, default=1, help="SIP threads of the registrant in register_storm")
     p.add_argument("--expires", type=int, default=120, help="lifetime that the registrar of register_storm grants, in s")
     options = p.parse_args()
     build()
     if options.bench == "register_storm":
         for count in options.count or [10000, 100000]:
-            storm(count, options.kafka, options.expires)
+            run_storm(count, options.kafka, options.expires, options.threads)
     elif options.bench == "http_load":
         http_load()
     elif options.bench == "million":

@@ -177,26 +177,33 @@ class Broker(Process):
 
 
 class Kamailio(Process):
-    """A real registrar that challenges with digest."""
+    """A real registrar that challenges with digest. tls: paths of certificate and key, and of the CA of clients' certificates
+    where they are asked for; then it listens for TLS, too. host: ::1 for IPv6."""
 
     def __init__(self, directory, password, port=None, algorithm="MD5", max_expires=3600, nonce_expire=300,
-                 name="kamailio"):
+                 name="kamailio", host="127.0.0.1", tls=None):
         super().__init__(name, directory)
         self.port = port or free_port()
         self.control = free_port()
         self.password = password
         self.defines = [f'PASSWORD="{password}"', f'ALGORITHM="{algorithm}"', f"MAX_EXPIRES={max_expires}",
                         f"NONCE_EXPIRE={nonce_expire}", f'CTL="tcp:127.0.0.1:{self.control}"']
-        self.address = f"127.0.0.1:{self.port}"
+        if tls:
+            self.defines += [f'{name}="{path}"' for name, path in zip(("TLS_CERTIFICATE", "TLS_KEY", "TLS_CLIENT_CA"), tls)]
+        self.host = f"[{host}]" if ":" in host else host
+        self.address = f"{self.host}:{self.port}"
+        self.tls_port = free_port() if tls else None
 
     def start(self):
         argv = ["kamailio", "-f", ROOT / "deploy/kamailio/registrar.cfg", "-DD", "-E", "-e", "-m", "64", "-M", "8",
                 "-w", self.directory, "-Y", self.directory, "-P", self.directory / f"{self.name}.pid",
-                "-l", f"udp:127.0.0.1:{self.port}", "-l", f"tcp:127.0.0.1:{self.port}"]
+                "-l", f"udp:{self.address}", "-l", f"tcp:{self.address}"]
+        if self.tls_port:
+            argv += ["-l", f"tls:{self.host}:{self.tls_port}"]
         for define in self.defines:
             argv += ["-A", define]
         self.spawn(argv)
-        return self.up(lambda: can_connect(self.port) and can_connect(self.control))
+        return self.up(lambda: can_connect(self.port, self.host.strip("[]")) and can_connect(self.control))
 
     def stop(self, seconds=15):
         # Its children share its process group, which is its own session.

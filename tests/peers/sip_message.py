@@ -1,4 +1,5 @@
-"""SIP messages as text: enough of RFC 3261 section 7 and 25 to read any REGISTER and to answer it.
+"""SIP messages as text: enough of RFC 3261 section 7 and 25 to read any REGISTER, to answer it, and to send requests of
+one's own.
 
 Refuses to correct: what cannot be read raises ValueError.
 """
@@ -68,8 +69,8 @@ def aor_of(uri):
     return match.group(1).lower() + ":" + user + match.group(3).lower()
 
 
-class Message:
-    """One request as it was received."""
+class Headers:
+    """What requests and responses have in common: header lines and a body."""
 
     def __init__(self, data):
         text = data.decode("utf-8", "surrogateescape")
@@ -77,10 +78,6 @@ class Message:
         lines = re.sub(r"\r\n[ \t]+", " ", head).split("\r\n")
         self.text = text
         self.start_line = lines[0]
-        parts = lines[0].split(" ")
-        if len(parts) != 3 or parts[2] != "SIP/2.0":
-            raise ValueError("no SIP request: " + repr(lines[0][:80]))
-        self.method, self.ruri = parts[0], parts[1]
         self.headers = []
         for line in lines[1:]:
             name, colon, value = line.partition(":")
@@ -99,8 +96,38 @@ class Message:
     def list(self, name):
         return [element for value in self.all(name) for element in split_list(value)]
 
+    def tags(self, name):
+        """Option tags and the like: the elements of a list, in lower case."""
+        return [element.lower() for element in self.list(name)]
 
-def build_response(request, status, reason, headers, to_tag, received=None):
+    @property
+    def branch(self):
+        return self.get("via", "").partition("branch=")[2].split(";")[0].split(",")[0].strip()
+
+
+class Message(Headers):
+    """One request as it was received."""
+
+    def __init__(self, data):
+        super().__init__(data)
+        parts = self.start_line.split(" ")
+        if len(parts) != 3 or parts[2] != "SIP/2.0":
+            raise ValueError("no SIP request: " + repr(self.start_line[:80]))
+        self.method, self.ruri = parts[0], parts[1]
+
+
+class Response(Headers):
+    """One response as it was received."""
+
+    def __init__(self, data):
+        super().__init__(data)
+        match = re.match(r"SIP/2\.0 ([1-6][0-9]{2}) (.*)$", self.start_line, re.S)
+        if not match:
+            raise ValueError("no SIP response: " + repr(self.start_line[:80]))
+        self.status, self.reason = int(match.group(1)), match.group(2)
+
+
+def build_response(request, status, reason, headers, to_tag, received=None, body=""):
     """The response's bytes. headers: [(name, value)]. received: (ip, port) for the top Via (RFC 3581)."""
     lines = ["SIP/2.0 %d %s" % (status, reason)]
     for i, via in enumerate(request.all("via")):
@@ -108,20 +135,46 @@ def build_response(request, status, reason, headers, to_tag, received=None):
             via = re.sub(r";rport(?=;|,|$)", ";rport=%d;received=%s" % (received[1], received[0]), via, count=1)
         lines.append("Via: " + via)
     to = request.get("to", "")
-    if to_tag and "tag=" not in to:
+    if to_tag and status > 100 and "tag=" not in to:
         to += ";tag=" + to_tag
     lines.append("From: " + request.get("from", ""))
     lines.append("To: " + to)
     lines.append("Call-ID: " + request.get("call-id", ""))
     lines.append("CSeq: " + request.get("cseq", ""))
     lines += ["%s: %s" % header for header in headers]
-    lines.append("Content-Length: 0")
-    return ("\r\n".join(lines) + "\r\n\r\n").encode("utf-8", "surrogateescape")
+    body = body.encode("utf-8", "surrogateescape")
+    lines.append("Content-Length: %d" % len(body))
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("utf-8", "surrogateescape") + body
 
 
-REASONS = {100: "Trying", 200: "OK", 301: "Moved Permanently", 302: "Moved Temporarily", 305: "Use Proxy",
-           400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found",
+def build_request(method, ruri, via, branch, to=None, headers=(), body=""):
+    """A request outside of any dialog, as its bytes. via: "UDP 127.0.0.1:5060"."""
+    lines = ["%s %s SIP/2.0" % (method, ruri), "Via: SIP/2.0/%s;rport;branch=%s" % (via, branch),
+             "From: <sip:registrar@example.com>;tag=%s" % branch[-6:], "To: " + (to or "<%s>" % ruri),
+             "Call-ID: %s" % branch, "CSeq: 1 %s" % method, "Max-Forwards: 70"]
+    lines += ["%s: %s" % header for header in headers]
+    body = body.encode("utf-8", "surrogateescape")
+    lines.append("Content-Length: %d" % len(body))
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("utf-8", "surrogateescape") + body
+
+
+def cut_message(pending):
+    """(message, rest) of what a stream brought: the first whole message, or None where it is not whole yet."""
+    head, blank, rest = pending.partition(b"\r\n\r\n")
+    if not blank:
+        return None, pending
+    length = next((int(line.partition(b":")[2]) for line in head.lower().split(b"\r\n")
+                   if line.partition(b":")[0].strip() in (b"content-length", b"l")), 0)
+    if len(rest) < length:
+        return None, pending
+    return head + blank + rest[:length], rest[length:]
+
+
+REASONS = {100: "Trying", 200: "OK", 300: "Multiple Choices", 301: "Moved Permanently", 302: "Moved Temporarily",
+           305: "Use Proxy", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found",
            405: "Method Not Allowed", 407: "Proxy Authentication Required", 408: "Request Timeout",
-           420: "Bad Extension", 423: "Interval Too Brief", 480: "Temporarily Unavailable",
-           500: "Server Internal Error", 503: "Service Unavailable", 504: "Server Time-out",
-           600: "Busy Everywhere", 603: "Decline", 604: "Does Not Exist Anywhere"}
+           420: "Bad Extension", 421: "Extension Required", 423: "Interval Too Brief",
+           439: "First Hop Lacks Outbound Support", 480: "Temporarily Unavailable", 484: "Address Incomplete",
+           485: "Ambiguous", 486: "Busy Here", 494: "Security Agreement Required",
+           500: "Server Internal Error", 501: "Not Implemented", 502: "Bad Gateway", 503: "Service Unavailable",
+           504: "Server Time-out", 600: "Busy Everywhere", 603: "Decline", 604: "Does Not Exist Anywhere"}

@@ -1,45 +1,13 @@
 """The scriptable registrar itself: what other tests rely on has to be right first."""
 
-import socket
 import time
 
 import pytest
 
-from digest_check import Digest, parse_credentials, response_of
+from digest_check import Digest, response_of
 from registrar import Registrar
+from registrar_client import AOR, Client, authorization, challenge_of
 from sip_message import Address, split_list
-
-AOR = "sip:alice@example.com"
-
-
-class Client:
-    """Sends REGISTERs over one socket and reads the answers."""
-
-    def __init__(self, registrar, transport="udp"):
-        kind = socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM
-        self.transport = transport
-        self.socket = socket.socket(socket.AF_INET, kind)
-        self.socket.settimeout(5)
-        self.socket.connect((registrar.host, registrar.port))
-        self.branch = 0
-
-    def send(self, cseq=1, contact="<sip:alice@127.0.0.1:5099>", call_id="c1", expires=60, extra=(), branch=None):
-        self.branch += 1
-        lines = ["REGISTER sip:example.com SIP/2.0",
-                 "Via: SIP/2.0/%s 127.0.0.1:5099;rport;branch=z9hG4bK%s"
-                 % (self.transport.upper(), branch or "%d-%d" % (id(self), self.branch)),
-                 "From: <%s>;tag=1" % AOR, "To: <%s>" % AOR, "Call-ID: " + call_id, "CSeq: %d REGISTER" % cseq]
-        lines += ["Contact: " + contact] if contact else []
-        lines += ["Expires: %d" % expires] if expires is not None else []
-        self.socket.sendall(("\r\n".join(lines + list(extra)) + "\r\nContent-Length: 0\r\n\r\n").encode())
-
-    def receive(self):
-        text = self.socket.recv(65536).decode()
-        return int(text.split()[1]), text
-
-    def register(self, **arguments):
-        self.send(**arguments)
-        return self.receive()
 
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
@@ -107,20 +75,6 @@ def test_too_brief_is_423_and_grants_are_clamped():
         status, text = client.register(cseq=1, expires=20)
         assert status == 423 and "Min-Expires: 50" in text
         assert "expires=55" in client.register(cseq=2, expires=3600)[1]
-
-
-def challenge_of(text):
-    return [parse_credentials(line.partition(":")[2]) for line in text.split("\r\n")
-            if line.lower().startswith("www-authenticate")]
-
-
-def authorization(challenge, password="secret", nc=1, uri="sip:example.com", qop="auth"):
-    params = {"username": "alice", "realm": challenge["realm"], "nonce": challenge["nonce"], "uri": uri,
-              "algorithm": challenge["algorithm"]}
-    if qop:
-        params.update(qop=qop, nc="%08x" % nc, cnonce="abc")
-    params["response"] = response_of(params, "REGISTER", password)
-    return ["Authorization: Digest " + ", ".join('%s="%s"' % item for item in params.items())]
 
 
 @pytest.mark.parametrize("algorithm", ["MD5", "MD5-sess", "SHA-256", "SHA-256-sess", "SHA-512-256"])

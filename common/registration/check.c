@@ -2,6 +2,7 @@
 // forbids beyond them, and its words for it, are the dialect's.
 #include "common/registration/registration.h"
 
+#include "common/base/encode.h"
 #include "common/base/mem.h"
 #include "common/sip/uri.h"
 
@@ -28,6 +29,16 @@ static int check_domain(struct str text, struct error *err)
     return sip_hostport_parse(text, &u, err);
 }
 
+static void add_with_host(struct buf *out, struct str text, const char *host)
+{
+    for (size_t at = str_find_str(text, local); at < text.n; at = str_find_str(text, local)) {
+        buf_add_str(out, str_slice(text, 0, at));
+        buf_add_cstr(out, host);
+        text = str_slice(text, at + local.n, text.n);
+    }
+    buf_add_str(out, text);
+}
+
 // With {local} it must hold for an address of either family, so {local} stands in no user part.
 static int check_with_local_host(struct str text, text_rule *rule, struct error *err)
 {
@@ -35,13 +46,7 @@ static int check_with_local_host(struct str text, text_rule *rule, struct error 
     int rc = 0;
     for (size_t i = 0; i < ARRAY_LEN(hosts) && !rc; i++) {
         struct buf expanded cleanup(buf_done) = BUF_INIT;
-        struct str rest = text;
-        for (size_t at = str_find_str(rest, local); at < rest.n; at = str_find_str(rest, local)) {
-            buf_add_str(&expanded, str_slice(rest, 0, at));
-            buf_add_cstr(&expanded, hosts[i]);
-            rest = str_slice(rest, at + local.n, rest.n);
-        }
-        buf_add_str(&expanded, rest);
+        add_with_host(&expanded, text, hosts[i]);
         rc = rule(buf_str(&expanded), err);
     }
     return rc;
@@ -114,6 +119,36 @@ static int check_text_member(const struct registration *r, const struct text_mem
     return check_text(text, t->rule, err);
 }
 
+// The digest of an algorithm in hexadecimal, as it goes into the next hash (RFC 7616 3.4.2).
+static int check_clear_ha1(enum credential_ha1 a, const char *text, struct error *err)
+{
+    size_t wanted = a == HA1_MD5 ? 32 : 64, n = strlen(text);
+    bool good = n == wanted;
+    for (size_t i = 0; good && i < n; i++)
+        good = decode_hex_digit(text[i]) >= 0 && !(text[i] >= 'A' && text[i] <= 'F');
+    if (good)
+        return 0;
+    return error_set(err, -EINVAL, "the HA1 of %s is not %zu hexadecimal digits in lower case",
+                     credential_ha1_name(a), wanted);
+}
+
+// The realm is hashed into an HA1, so it is of one realm; beside a password it would say the same twice.
+static int check_ha1(const struct credential *c, struct error *err)
+{
+    for (size_t i = 0; i < HA1_COUNT; i++) {
+        if (!c->ha1[i])
+            continue;
+        if (!c->realm)
+            return error_set(err, -EINVAL, "an HA1 needs the realm that it was made for");
+        if (c->secret)
+            return error_set(err, -EINVAL, "either a password or its HA1 is given");
+        int rc = c->clear ? check_clear_ha1((enum credential_ha1)i, c->ha1[i], err) : 0;
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
 // A clear secret goes into a digest and never into a header: any bytes will do.
 static int check_credentials(const struct registration *r, struct error *err)
 {
@@ -124,6 +159,8 @@ static int check_credentials(const struct registration *r, struct error *err)
             rc = check_text(c->user, check_sip_text, err);
         if (!rc && c->clear)
             rc = check_text(c->secret, NULL, err);
+        if (!rc)
+            rc = check_ha1(c, err);
         if (rc)
             return rc;
     }
@@ -148,6 +185,58 @@ static void add_expanded(struct buf *out, const char *contact, const char *usern
     }
 }
 
+static bool is_third_party(const struct registration *r)
+{
+    struct buf aor cleanup(buf_done) = BUF_INIT, to cleanup(buf_done) = BUF_INIT,
+                   from cleanup(buf_done) = BUF_INIT;
+    struct sip_uri uri;
+    struct sip_addr addr;
+    if (!r->from)
+        return false;
+    registration_aor(&aor, r);
+    add_with_host(&to, buf_str(&aor), "192.0.2.1");
+    add_with_host(&from, str_of(r->from), "192.0.2.1");
+    return sip_uri_parse(buf_str(&to), &uri, NULL) || sip_addr_parse(buf_str(&from), &addr, NULL) ||
+           !sip_uri_equal(&uri, &addr.uri);
+}
+
+// RFC 5626 4.2: a number from 1 to 2^31-1. A registrar refuses a flow beside other contacts (6), and one that
+// a third party registers (4.2.3).
+static int check_flow(const struct registration *r, struct str reg_id, struct error *err)
+{
+    uint64_t number;
+    if (str_to_u64(reg_id, &number) || !number || number > INT32_MAX)
+        return error_set(err, -EINVAL, "reg-id is no number from 1 to 2^31-1");
+    if (r->contact_count > 1)
+        return error_set(err, -EINVAL, "one with reg-id is the only one");
+    if (is_third_party(r))
+        return error_set(err, -EINVAL, "reg-id is not for a registration by a third party");
+    return 0;
+}
+
+// RFC 6140 5.1 and 5.3: the host alone stands for all numbers.
+static int check_bulk(const struct sip_addr *addr, struct str bnc, struct error *err)
+{
+    struct str user;
+    if (bnc.p && bnc.n)
+        return error_set(err, -EINVAL, "bnc has no value");
+    if (addr->uri.user.p || sip_param_get(addr->uri.params, "user", &user))
+        return error_set(err, -EINVAL, "one with bnc has no user part and no parameter user");
+    return 0;
+}
+
+static int check_extensions(const struct registration *r, struct str contact, struct error *err)
+{
+    struct sip_addr addr;
+    struct str value;
+    int rc = sip_addr_parse(contact, &addr, err);
+    if (!rc && sip_param_get(addr.params, "reg-id", &value))
+        rc = check_flow(r, value, err);
+    if (!rc && sip_param_get(addr.uri.params, "bnc", &value))
+        rc = check_bulk(&addr, value, err);
+    return rc;
+}
+
 static int check_contact(const struct registration *r, const struct contact *c, struct error *err)
 {
     struct buf expanded cleanup(buf_done) = BUF_INIT;
@@ -157,7 +246,7 @@ static int check_contact(const struct registration *r, const struct contact *c, 
     if (rc)
         return rc;
     add_expanded(&expanded, c->uri, r->username);
-    rc = check_addr(buf_str(&expanded), err);
+    rc = check_extensions(r, buf_str(&expanded), err);
     if (!rc)
         rc = check_text(c->q, check_q, err);
     if (!rc && c->expires != REGISTRATION_UNSET && (c->expires < 1 || c->expires > DELTA_SECONDS_MAX))

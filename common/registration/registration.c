@@ -44,13 +44,20 @@ void registration_init(struct registration *r)
     };
 }
 
+static void free_wiped(char *secret)
+{
+    if (secret)
+        mem_wipe(secret, strlen(secret));
+    free(secret);
+}
+
 static void credential_done(struct credential *c)
 {
-    if (c->secret)
-        mem_wipe(c->secret, strlen(c->secret));
     free(c->realm);
     free(c->user);
-    free(c->secret);
+    free_wiped(c->secret);
+    for (size_t i = 0; i < HA1_COUNT; i++)
+        free_wiped(c->ha1[i]);
 }
 
 void registration_done(struct registration *r)
@@ -78,6 +85,8 @@ void registration_copy(struct registration *to_init, const struct registration *
         c->realm = mem_dup_cstr(c->realm);
         c->user = mem_dup_cstr(c->user);
         c->secret = mem_dup_cstr(c->secret);
+        for (size_t k = 0; k < HA1_COUNT; k++)
+            c->ha1[k] = mem_dup_cstr(c->ha1[k]);
     }
     for (size_t i = 0; i < from->contact_count; i++) {
         struct contact *c = &to_init->contacts[i];

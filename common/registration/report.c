@@ -76,6 +76,17 @@ static void put_acted(struct json_writer *w, const struct status *s)
     json_end_object(w);
 }
 
+// What is known of the way between us and the registrar.
+static void put_path(struct json_writer *w, const struct status *s)
+{
+    members_put_text(w, "target", s->target);
+    members_put_text(w, "local", s->local);
+    members_put_text(w, "received", s->received);
+    members_put_flag(w, "outbound", s->outbound);
+    members_put_number(w, "flow_timer_s", s->flow_timer_s);
+    members_put_number(w, "rtt_us", s->rtt_us);
+}
+
 static void put_nonces(struct json_writer *w, const struct status_bound *b)
 {
     if (!b->nonce_count)
@@ -124,12 +135,14 @@ static void put_answer(struct json_writer *w, const struct status *s)
     members_put_number(w, "next_at_ms", s->next_at_wall_ms);
     members_put_number(w, "next_in_ms", s->next_in_ms);
     put_list(w, "contacts", &s->contacts);
+    members_put_number(w, "foreign", s->foreign);
+    members_put_number(w, "audited_at_ms", s->audited_at_wall_ms);
     put_list(w, "service_route", &s->service_route);
     put_list(w, "path", &s->path);
     put_list(w, "associated", &s->associated);
-    members_put_text(w, "target", s->target);
-    members_put_text(w, "local", s->local);
-    members_put_number(w, "rtt_us", s->rtt_us);
+    members_put_text(w, "pub_gruu", s->pub_gruu);
+    members_put_text(w, "temp_gruu", s->temp_gruu);
+    put_path(w, s);
     members_put_text(w, "node", s->node);
 }
 
@@ -284,6 +297,16 @@ static void read_head(struct members *m, struct status *s)
     members_u64(m, "since_ms", &s->since_wall_ms);
 }
 
+static void read_path(struct members *m, struct status *s)
+{
+    members_text(m, "target", TEXT_MAX_BYTES, &s->target);
+    members_text(m, "local", TEXT_MAX_BYTES, &s->local);
+    members_text(m, "received", TEXT_MAX_BYTES, &s->received);
+    members_bool(m, "outbound", &s->outbound);
+    members_u32(m, "flow_timer_s", &s->flow_timer_s);
+    members_u32(m, "rtt_us", &s->rtt_us);
+}
+
 static void read_answer(struct members *m, struct status *s)
 {
     const struct json *cause = members_object(m, "cause");
@@ -295,12 +318,14 @@ static void read_answer(struct members *m, struct status *s)
     members_u64(m, "next_at_ms", &s->next_at_wall_ms);
     members_u64(m, "next_in_ms", &s->next_in_ms);
     read_list(m, "contacts", &s->contacts);
+    members_u32(m, "foreign", &s->foreign);
+    members_u64(m, "audited_at_ms", &s->audited_at_wall_ms);
     read_list(m, "service_route", &s->service_route);
     read_list(m, "path", &s->path);
     read_list(m, "associated", &s->associated);
-    members_text(m, "target", TEXT_MAX_BYTES, &s->target);
-    members_text(m, "local", TEXT_MAX_BYTES, &s->local);
-    members_u32(m, "rtt_us", &s->rtt_us);
+    members_text(m, "pub_gruu", TEXT_MAX_BYTES, &s->pub_gruu);
+    members_text(m, "temp_gruu", TEXT_MAX_BYTES, &s->temp_gruu);
+    read_path(m, s);
     members_text(m, "node", TEXT_MAX_BYTES, &s->node);
 }
 

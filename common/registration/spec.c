@@ -22,6 +22,25 @@ static const char *const shape_names[] = {[RETRY_FIXED] = "fixed", [RETRY_GROWIN
 static const char *const non_stale_names[] = {
     [NON_STALE_REJECT] = "reject", [NON_STALE_RETRY] = "retry", [NON_STALE_STOP] = "stop"};
 
+// The member of "ha1" in JSON, and the field that its text is sealed for.
+static const struct {
+    const char *name, *field;
+} ha1_names[HA1_COUNT] = {
+    [HA1_MD5] = {"MD5", "ha1-MD5"},
+    [HA1_SHA256] = {"SHA-256", "ha1-SHA-256"},
+    [HA1_SHA512_256] = {"SHA-512-256", "ha1-SHA-512-256"},
+};
+
+const char *credential_ha1_name(enum credential_ha1 a)
+{
+    return ha1_names[a].name;
+}
+
+const char *credential_ha1_field(enum credential_ha1 a)
+{
+    return ha1_names[a].field;
+}
+
 const char *registration_scheme_name(enum registration_scheme s)
 {
     return scheme_names[s];
@@ -40,6 +59,20 @@ static void put_set(struct json_writer *w, const char *key, int64_t value)
         json_kv_i64(w, key, value);
 }
 
+static void put_ha1(struct json_writer *w, const struct credential *c)
+{
+    bool any = false;
+    for (size_t i = 0; i < HA1_COUNT; i++)
+        any = any || c->ha1[i];
+    if (!any || c->clear)
+        return;
+    json_key(w, "ha1");
+    json_begin_object(w);
+    for (size_t i = 0; i < HA1_COUNT; i++)
+        members_put_text(w, ha1_names[i].name, c->ha1[i]);
+    json_end_object(w);
+}
+
 static void put_credentials(struct json_writer *w, const struct registration *r)
 {
     if (!r->credential_count)
@@ -54,6 +87,7 @@ static void put_credentials(struct json_writer *w, const struct registration *r)
         members_put_text(w, "realm", c->realm);
         members_put_text(w, "user", c->user);
         members_put_text(w, "secret", c->clear ? NULL : c->secret);
+        put_ha1(w, c);
         json_end_object(w);
     }
     json_end_array(w);
@@ -167,12 +201,23 @@ static const struct json *bounded_array(struct members *m, const char *name, siz
     return array;
 }
 
+static int read_ha1(const struct json *object, struct credential *c, struct error *err)
+{
+    struct members m = members_of(object, err);
+    for (size_t i = 0; i < HA1_COUNT; i++)
+        members_text(&m, ha1_names[i].name, SECRET_MAX_BYTES, &c->ha1[i]);
+    return m.rc;
+}
+
 static int read_credential(const struct json *object, struct credential *c, struct error *err)
 {
     struct members m = members_of(object, err);
     members_text(&m, "realm", REGISTRATION_MAX_TEXT_BYTES, &c->realm);
     members_text(&m, "user", REGISTRATION_MAX_TEXT_BYTES, &c->user);
     members_text(&m, "secret", SECRET_MAX_BYTES, &c->secret);
+    const struct json *ha1 = members_object(&m, "ha1");
+    if (ha1)
+        members_adopt(&m, "ha1", read_ha1(ha1, c, err));
     return m.rc;
 }
 

@@ -49,6 +49,9 @@ void status_done(struct status *s)
     list_done(&s->associated);
     free(s->target);
     free(s->local);
+    free(s->received);
+    free(s->pub_gruu);
+    free(s->temp_gruu);
     free(s->node);
     status_bound_done(&s->bound);
     *s = (struct status){0};
@@ -71,4 +74,37 @@ bool status_is_believed(const struct status *s, uint64_t now_wall_ms)
     if (s->expires_at_wall_ms && s->state == STATE_REGISTERED)
         return false;
     return !s->next_at_wall_ms || now_wall_ms < s->next_at_wall_ms + BELIEF_GRACE_MS;
+}
+
+static const char *const yeti_names[] = {
+    [YETI_PENDING] = "RegisterPending",     [YETI_ACTIVE] = "RegisterActive",
+    [YETI_ERROR] = "RegisterError",         [YETI_EXPIRED] = "RegisterExpired",
+    [YETI_POSTPONED] = "RegisterPostponed",
+};
+
+const char *yeti_state_name(enum yeti_state s)
+{
+    return yeti_names[s];
+}
+
+enum yeti_state status_yeti_state(const struct status *s, uint64_t now_wall_ms)
+{
+    switch (s->state) {
+    case STATE_REGISTERED:
+        return now_wall_ms < s->expires_at_wall_ms ? YETI_ACTIVE : YETI_EXPIRED;
+    case STATE_RETRYING:
+    case STATE_REJECTED:
+    case STATE_GIVEN_UP:
+        return YETI_ERROR;
+    case STATE_REGISTERING:
+        return YETI_PENDING;
+    case STATE_UNREGISTERING:
+        return s->attempt ? YETI_ERROR : YETI_PENDING;
+    case STATE_PENDING:
+        return YETI_POSTPONED;
+    case STATE_DISABLED:
+    case STATE_UNREGISTERED:
+        break;
+    }
+    return YETI_EXPIRED;
 }

@@ -110,10 +110,14 @@ static void reads_every_member_of_the_example(void **state)
     assert_string_equal(r.display_username, "Acme Berlin");
     assert_string_equal(r.aor, "sip:4930123456@ims.carrier.example");
     assert_string_equal(r.from, "<sip:operator@carrier.example>");
-    assert_int_equal(r.credential_count, 2);
+    assert_int_equal(r.credential_count, 3);
     assert_string_equal(r.credentials[0].realm, "carrier.example");
-    assert_null(r.credentials[1].realm);
+    assert_null(r.credentials[0].ha1[HA1_MD5]);
     assert_null(r.credentials[1].secret);
+    assert_true(r.credentials[1].ha1[HA1_MD5] && r.credentials[1].ha1[HA1_SHA256]);
+    assert_null(r.credentials[1].ha1[HA1_SHA512_256]);
+    assert_null(r.credentials[2].realm);
+    assert_null(r.credentials[2].secret);
     assert_false(r.credentials[0].clear);
     assert_int_equal(r.contact_count, 2);
     assert_string_equal(r.contacts[0].q, "0.8");
@@ -152,13 +156,11 @@ static void a_copy_owns_all_it_holds(void **state)
 }
 
 // The child must die of it: better no process than a password in Redis.
-static void a_clear_secret_is_never_written(void **state)
+static void is_never_written(struct credential c)
 {
-    (void)state;
     struct registration r;
     fill(&r);
-    r.credentials[r.credential_count++] =
-        (struct credential){.secret = mem_dup_cstr("hunter2"), .clear = true};
+    r.credentials[r.credential_count++] = c;
     pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0) {
@@ -175,6 +177,14 @@ static void a_clear_secret_is_never_written(void **state)
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
     registration_done(&r);
+}
+
+static void a_clear_secret_is_never_written(void **state)
+{
+    (void)state;
+    is_never_written((struct credential){.secret = mem_dup_cstr("hunter2"), .clear = true});
+    is_never_written((struct credential){
+        .realm = mem_dup_cstr("r"), .ha1[HA1_SHA256] = mem_dup_cstr("hunter2"), .clear = true});
 }
 
 static void reading_ignores_members_it_does_not_know(void **state)
@@ -224,6 +234,9 @@ static void reading_names_the_member_that_is_wrong(void **state)
         {"{\"id\":1,\"account\":\"a\",\"domain\":\"d\",\"credentials\":[{\"user\":[]}]}",
          "credentials: user"},
         {"{\"id\":1,\"account\":\"a\",\"domain\":\"d\",\"credentials\":[1,2,3,4,5,6,7,8,9]}", "credentials"},
+        {"{\"id\":1,\"account\":\"a\",\"domain\":\"d\",\"credentials\":[{\"ha1\":[]}]}", "credentials: ha1"},
+        {"{\"id\":1,\"account\":\"a\",\"domain\":\"d\",\"credentials\":[{\"ha1\":{\"MD5\":1}}]}",
+         "credentials: ha1: MD5"},
         {"{\"id\":1,\"account\":\"a\",\"domain\":\"d\",\"quirks\":[]}", "quirks"},
         {"{\"id\":1,\"account\":\"a\",\"domain\":\"d\",\"quirks\":{\"stagger\":1}}", "quirks: stagger"},
         {"{\"id\":1,\"account\":\"a\",\"domain\":\"d\",\"quirks\":{\"non_stale\":\"never\"}}",
@@ -424,6 +437,39 @@ static void contact_expires(struct registration *r, const char *text)
 {
     r->contacts[0].expires = atoll(text);
 }
+static void flow_beside_another(struct registration *r, const char *text)
+{
+    contact(r, text);
+    r->contacts[r->contact_count++] =
+        (struct contact){.uri = mem_dup_cstr("sip:h"), .expires = REGISTRATION_UNSET};
+}
+static void flow_of_a_third_party(struct registration *r, const char *from)
+{
+    contact(r, "<sip:u@h>;+sip.instance=\"<urn:uuid:1>\";reg-id=1");
+    set(&r->from, from);
+}
+// "realm/MD5/password"; "-" is none
+static void clear_ha1(struct registration *r, const char *text)
+{
+    struct str rest = str_of(text), parts[3];
+    char *texts[3];
+    for (size_t i = 0; i < 3; i++) {
+        assert_true(str_split(&rest, '/', &parts[i]));
+        texts[i] = str_eq_cstr(parts[i], "-") ? NULL : str_dup(parts[i]);
+    }
+    r->credentials[r->credential_count++] =
+        (struct credential){.realm = texts[0], .ha1[HA1_MD5] = texts[1], .secret = texts[2], .clear = true};
+}
+static void clear_sha256(struct registration *r, const char *text)
+{
+    r->credentials[r->credential_count++] =
+        (struct credential){.realm = mem_dup_cstr("r"), .ha1[HA1_SHA256] = mem_dup_cstr(text), .clear = true};
+}
+static void sealed_ha1(struct registration *r, const char *text)
+{
+    r->credentials[r->credential_count++] =
+        (struct credential){.realm = mem_dup_cstr("r"), .ha1[HA1_MD5] = mem_dup_cstr(text)};
+}
 static void expires(struct registration *r, const char *text)
 {
     r->expires = atoll(text);
@@ -443,6 +489,18 @@ static const struct rule_case rule_cases[] = {
     {contact, "\"Bob\" <sip:u@h>;x=1", NULL},
     {contact, "sips:u@h", NULL},
     {contact, "<sip:192.0.2.1;bnc>", NULL},
+    {contact, "<sip:192.0.2.1;bnc=1>", "contacts"},
+    {contact, "<sip:u@192.0.2.1;bnc>", "contacts"},
+    {contact, "<sip:192.0.2.1;bnc;user=phone>", "contacts"},
+    {contact, "sip:u@192.0.2.1;bnc", NULL}, // of the header, where it means nothing
+    {contact, "<sip:u@h>;+sip.instance=\"<urn:uuid:1>\";reg-id=2147483647", NULL},
+    {contact, "<sip:u@h>;reg-id=0", "contacts"},
+    {contact, "<sip:u@h>;reg-id=2147483648", "contacts"},
+    {contact, "<sip:u@h>;reg-id=x", "contacts"},
+    {flow_beside_another, "<sip:u@h>;reg-id=1", "contacts"},
+    {flow_beside_another, "<sip:u@h>;+sip.instance=\"<urn:uuid:1>\"", NULL},
+    {flow_of_a_third_party, "sip:other@sip.example.com", "contacts"},
+    {flow_of_a_third_party, "\"Alice\" <sip:alice@SIP.example.com>", NULL},
     {contact, "sip:", "contacts"},
     {contact, "", "contacts"},
     {contact, "xsip:u", "contacts"},
@@ -512,6 +570,15 @@ static const struct rule_case rule_cases[] = {
     {credential_user, "a \"b\"", NULL},
     {credential_user, "a\nb", "credentials"},
     {credential_realm, "a\r", "credentials"},
+    {clear_ha1, "r/0123456789abcdef0123456789abcdef/-", NULL},
+    {clear_ha1, "-/0123456789abcdef0123456789abcdef/-", "credentials"},
+    {clear_ha1, "r/0123456789abcdef0123456789abcdef/secret", "credentials"},
+    {clear_ha1, "r/0123456789ABCDEF0123456789abcdef/-", "credentials"},
+    {clear_ha1, "r/0123456789abcdef0123456789abcde/-", "credentials"},
+    {clear_ha1, "r/0123456789abcdef0123456789abcdeg/-", "credentials"},
+    {clear_sha256, "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", NULL},
+    {clear_sha256, "0123456789abcdef0123456789abcdef", "credentials"},
+    {sealed_ha1, "sealed:k1:AAAA", NULL},
     {expires, "4294967295", NULL},
     {expires, "-5", NULL},
     {expires, "4294967296", "expires"},

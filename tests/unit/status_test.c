@@ -56,12 +56,18 @@ static void reads_what_is_said_of_the_answer(void **state)
     assert_int_equal(s.granted_s, 600);
     assert_true(s.expires_at_wall_ms == 1795255801337 && s.next_at_wall_ms == 1795255291337);
     assert_int_equal(s.next_in_ms, 31217);
-    assert_int_equal(s.contacts.count, 1);
+    assert_int_equal(s.contacts.count, 2);
+    assert_int_equal(s.foreign, 1);
+    assert_true(s.audited_at_wall_ms == 1795255260120);
     assert_string_equal(s.service_route.items[0], "<sip:orig@scscf.carrier.example;lr>");
     assert_int_equal(s.path.count, 1);
     assert_int_equal(s.associated.count, 1);
     assert_string_equal(s.target, "tcp:192.0.2.80:5060");
     assert_string_equal(s.local, "tcp:192.0.2.17:40112");
+    assert_string_equal(s.received, "203.0.113.7:40112");
+    assert_true(s.outbound && s.flow_timer_s == 120);
+    assert_non_null(strstr(s.pub_gruu, ";gr=urn:uuid:"));
+    assert_string_equal(s.temp_gruu, "sip:t1b2c3d4e5@carrier.example;gr");
     assert_int_equal(s.rtt_us, 8120);
     assert_string_equal(s.node, "registrant-a");
     assert_true(s.refresh_acted == 2 && s.flush_acted == 1 && s.audit_acted == 4);
@@ -270,6 +276,38 @@ static void is_believed_as_long_as_it_can_be_true(void **state)
     }
 }
 
+static void yeti_has_five_names_for_the_states(void **state)
+{
+    static const struct {
+        enum status_state state;
+        uint64_t expires_at;
+        uint32_t attempt;
+        enum yeti_state expected;
+        const char *name;
+    } cases[] = {
+        {STATE_REGISTERED, 1001, 0, YETI_ACTIVE, "RegisterActive"},
+        {STATE_REGISTERED, 1000, 0, YETI_EXPIRED, "RegisterExpired"},
+        {STATE_REGISTERING, 0, 0, YETI_PENDING, "RegisterPending"},
+        {STATE_UNREGISTERING, 1001, 0, YETI_PENDING, "RegisterPending"},
+        {STATE_UNREGISTERING, 1001, 1, YETI_ERROR, "RegisterError"},
+        {STATE_RETRYING, 1001, 1, YETI_ERROR, "RegisterError"},
+        {STATE_REJECTED, 0, 1, YETI_ERROR, "RegisterError"},
+        {STATE_GIVEN_UP, 0, 9, YETI_ERROR, "RegisterError"},
+        {STATE_PENDING, 0, 0, YETI_POSTPONED, "RegisterPostponed"},
+        {STATE_DISABLED, 0, 0, YETI_EXPIRED, "RegisterExpired"},
+        {STATE_UNREGISTERED, 0, 0, YETI_EXPIRED, "RegisterExpired"},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        const struct status s = {
+            .state = cases[i].state, .expires_at_wall_ms = cases[i].expires_at, .attempt = cases[i].attempt};
+        enum yeti_state found = status_yeti_state(&s, 1000);
+        assert_int_equal(found, cases[i].expected);
+        assert_string_equal(yeti_state_name(found), cases[i].name);
+    }
+    assert_int_equal(YETI_POSTPONED, 4); // numbers of SEMS
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -283,6 +321,7 @@ int main(void)
         cmocka_unit_test(reading_names_the_member_that_is_wrong),
         cmocka_unit_test(reading_keeps_no_more_than_fits),
         cmocka_unit_test(is_believed_as_long_as_it_can_be_true),
+        cmocka_unit_test(yeti_has_five_names_for_the_states),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -241,6 +242,8 @@ void kafka_client_probe(struct kafka_client *c)
 static void on_error(struct kafka_client *c, rd_kafka_event_t *ev)
 {
     rd_kafka_resp_err_t e = rd_kafka_event_error(ev);
+    if (c->fatal)
+        return; // it was told, and nothing comes after it
     if (rd_kafka_event_error_is_fatal(ev)) {
         struct error why;
         kafka_error_set(&why, e, rd_kafka_event_error_string(ev));
@@ -345,7 +348,8 @@ void kafka_client_quiet(struct kafka_client *c)
     kafka_worker_free(worker);
 }
 
-void kafka_client_close(struct kafka_client *c)
+// Only the handle itself is left, and is the caller's.
+static rd_kafka_t *strip(struct kafka_client *c)
 {
     struct kafka_topic *t;
     kafka_client_quiet(c);
@@ -355,7 +359,27 @@ void kafka_client_close(struct kafka_client *c)
         t->handle = NULL;
     }
     rd_kafka_queue_destroy(c->queue);
-    rd_kafka_destroy(c->rk);
     c->queue = NULL;
+    rd_kafka_t *rk = c->rk;
     c->rk = NULL;
+    return rk;
+}
+
+void kafka_client_close(struct kafka_client *c)
+{
+    rd_kafka_destroy(strip(c));
+}
+
+static void *end_handle(void *arg)
+{
+    rd_kafka_destroy_flags(arg, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    return NULL;
+}
+
+void kafka_client_cast_off(struct kafka_client *c)
+{
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, end_handle, strip(c)) != 0)
+        abort();
+    (void)pthread_detach(thread);
 }

@@ -53,6 +53,9 @@ must_use int kafka_client_open(struct kafka_client *c, rd_kafka_type_t type, con
 // Stops the events and the worker; the handle is still there.
 void kafka_client_quiet(struct kafka_client *c);
 void kafka_client_close(struct kafka_client *c);
+// The same, but the handle ends in a thread of its own: one that was given up waits for what it has asked of
+// a broker that hangs. Such a handle leaves no group.
+void kafka_client_cast_off(struct kafka_client *c);
 void kafka_client_forget_topics(struct kafka_client *c);
 
 // Takes events until none is left, or so many that other work of the loop must have its turn.

@@ -1,6 +1,7 @@
 #include "common/kafka/consumer.h"
 
 #include "common/base/clock.h"
+#include "common/base/fault.h"
 #include "common/base/mem.h"
 
 #include <errno.h>
@@ -125,6 +126,8 @@ static bool take_records(struct kafka_consumer *c, rd_kafka_event_t *ev)
 static bool on_event(void *arg, rd_kafka_event_t *ev)
 {
     struct kafka_consumer *c = arg;
+    if (c->client.fatal && !c->closing)
+        return false; // the answer to an earlier commit would prove a membership that is gone
     if (rd_kafka_event_type(ev) == RD_KAFKA_EVENT_FETCH)
         return take_records(c, ev);
     kafka_deliver(c); // before what came after them
@@ -139,8 +142,11 @@ static void on_drained(void *arg)
 {
     struct kafka_consumer *c = arg;
     kafka_deliver(c);
-    if (!c->closing)
-        kafka_place_new(c);
+    if (c->closing)
+        return;
+    if (FAULT_ASKED("consumer_fenced"))
+        (void)rd_kafka_test_fatal_error(c->client.rk, RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID, "asked for");
+    kafka_place_new(c);
 }
 
 static void on_health(void *arg, bool up)
@@ -157,6 +163,7 @@ static void on_fatal(void *arg, const struct error *why)
     kafka_deliver(c);
     if (c->closing)
         return;
+    c->unsettled = false; // whatever is being looked up settles nothing any more
     kafka_lose_all(c);
     if (c->params.on_fatal)
         c->params.on_fatal(c->params.arg, why);
@@ -286,6 +293,19 @@ static bool close_group(struct kafka_consumer *c, uint32_t timeout_ms)
     return rd_kafka_consumer_closed(c->client.rk);
 }
 
+// librdkafka 2.0 asserts that a joined member has the state of its first assignment when it is destroyed:
+// between the two its handle is left to the end of the process, so that stopping is no abort. So is one that
+// could not leave in time, since to destroy it takes until its requests to an absent broker time out.
+static void end_client(struct kafka_consumer *c, bool closed)
+{
+    if (c->was_assigned && closed)
+        kafka_client_close(&c->client);
+    else if (c->was_assigned && c->client.fatal) // it has left no group, and others may follow it
+        kafka_client_cast_off(&c->client);
+    else
+        rd_kafka_queue_destroy(c->client.queue);
+}
+
 void kafka_consumer_free(struct kafka_consumer *c, uint32_t timeout_ms)
 {
     if (!c)
@@ -298,14 +318,7 @@ void kafka_consumer_free(struct kafka_consumer *c, uint32_t timeout_ms)
     kafka_forget_partitions(c);
     kafka_batch_clear(&c->batch, release_event);
     kafka_batch_done(&c->batch);
-    // librdkafka 2.0 asserts that a joined member has the state of its first assignment when it is destroyed:
-    // between the two its handle is left to the end of the process, so that stopping is no abort. So is one
-    // that could not leave in time, since to destroy it takes until its requests to an absent broker time
-    // out.
-    if (c->was_assigned && closed)
-        kafka_client_close(&c->client);
-    else
-        rd_kafka_queue_destroy(c->client.queue);
+    end_client(c, closed);
     kafka_client_forget_topics(&c->client);
     if (c->flush)
         event_free(c->flush);

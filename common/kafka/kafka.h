@@ -103,13 +103,15 @@ struct kafka_consumer_params {
     // no position.
     void (*on_commit)(void *arg, const struct error *err, uint64_t sent_us);
     void (*on_health)(void *arg, bool up);
-    // librdkafka gave the consumer up (another process took its static membership): every partition was told
-    // as lost, nothing more comes, and only free remains.
+    // librdkafka gave the consumer up (the coordinator fenced its static membership): every partition was
+    // told as lost, nothing more comes, and only free remains: not from within this callback. A consumer of
+    // the same group and instance may be made before that.
     void (*on_fatal)(void *arg, const struct error *why);
 };
 must_use int kafka_consumer_new(const struct kafka_consumer_params *p, struct kafka_consumer **ret,
                                 struct error *err);
-// Leaves the group (at most timeout_ms) and frees.
+// Leaves the group (at most timeout_ms) and frees. Waits, too, for what is being asked of a broker: up to a
+// second or two where none answers, and not at all that long after on_fatal.
 void kafka_consumer_free(struct kafka_consumer *c, uint32_t timeout_ms);
 
 // From now on these topics in place of those it was made with; the group rebalances. 0 or a negative code.

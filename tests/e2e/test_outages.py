@@ -1,4 +1,6 @@
-"""Redis away, emptied; Kafka away for longer than a session; a gateway dying between Redis and Kafka."""
+"""Redis away, emptied; Kafka away for longer than a session, or putting a registrant out of its group; a gateway dying between
+Redis and Kafka."""
+import re
 import shutil
 
 import pytest
@@ -7,7 +9,10 @@ import requests
 from stack import wait_for
 from world import Api, removes
 
-WORLD = {"kamailio": False, "gateway_env": {"ROLLCALL_GRACE": "3000", "ROLLCALL_REPORT_WAIT": "3000"}}
+# Whenever that file is made in the directory of the world, the registrant's consumer is fenced.
+FENCE = "fence"
+WORLD = {"kamailio": False, "gateway_env": {"ROLLCALL_GRACE": "3000", "ROLLCALL_REPORT_WAIT": "3000"},
+         "registrant_env": {"ROLLCALL_FAULT_POINT": f"consumer_fenced={FENCE}"}}
 
 
 def test_a_gateway_killed_between_redis_and_kafka_loses_nothing(world, user):
@@ -45,6 +50,78 @@ def test_refreshes_go_on_while_kafka_is_away_and_nothing_is_forgotten_or_sent_tw
         good = [r for r in world.sent(n) if r.answer and r.answer.status == 200]
         gaps = [b.time - a.time for a, b in zip(good, good[1:])]
         assert all(8.9 <= g < 20 for g in gaps), f"{n} was refreshed at {gaps}"
+
+
+def parked(world):
+    return world.metric(world.registrant, "rollcall_registrant_partitions", state="parked")
+
+
+def is_member(world):
+    return (world.metric(world.registrant, "rollcall_registrant_lease_fresh") == 1 and parked(world) == 0 and
+            world.metric(world.registrant, "rollcall_registrant_partitions", state="owned") > 0)
+
+
+def fence(world):
+    """Has the registrant put out; returns whether it means to join again."""
+    told = len(world.registrant.log_text())
+    (world.stack.directory / FENCE).touch()
+    said = wait_for(lambda: re.search("put us out|will not have us", world.registrant.log_text()[told:]), 10,
+                    "the consumer to be fenced")
+    return said.group() == "put us out"
+
+
+def test_a_registrant_put_out_of_its_group_keeps_its_bindings_and_joins_again(world, user):
+    wait_for(lambda: is_member(world), 30, "the registrant to be a member")
+    rid = world.bind(user, 10, expire=10)
+    pid, count = world.registrant.pid, len(world.sent(user))
+    assert fence(world)
+    wait_for(lambda: parked(world) > 0, 5, "its partitions to be parked")
+    late = world.api.create(**world.at_registrar(f"{user}late"))
+    world.wait_sent(user, count + 1, 10)
+    world.api.wait_state(late, "registered", 30)
+    wait_for(lambda: is_member(world), 10, "the registrant to be a member again")
+    world.api.update(rid, contact=f"sip:{user}-moved@127.0.0.1:5090")
+    wait_for(lambda: world.bound(user) == [f"sip:{user}-moved@127.0.0.1:5090"], 10, "the changed contact alone")
+    good = [r for r in world.sent(user) if r.answer and r.answer.status == 200]
+    assert all(b.time - a.time < 10 for a, b in zip(good, good[1:])), "the binding lapsed"
+    assert len({r.call_id for r in good}) == 1
+    assert world.registrant.running() and world.registrant.pid == pid
+
+
+def end_by_a_twin(world):
+    """A registrant whose group puts it out as often as it joins: by another process of its name, where the broker knows static
+    members; the embedded one does not. Returns those that may end, and those that still run."""
+    if world.kafka_kind == "apache":
+        twin = world.stack.new_registrant("twin", env={"ROLLCALL_NODE": world.registrant.name}).start(ready=False)
+        both = [world.registrant, twin]
+    else:
+        both = [world.registrant]
+        if fence(world):
+            wait_for(lambda: is_member(world), 30, "the registrant to be a member again")
+            assert not fence(world)
+    wait_for(lambda: not all(r.running() for r in both), 60, "one of both to end")
+    return both
+
+
+def test_a_registrant_with_a_twin_ends_and_the_other_goes_on(world, user):
+    wait_for(lambda: is_member(world), 30, "the registrant to be a member")
+    rid = world.bind(user, 600, expire=600)
+    both = end_by_a_twin(world)
+    ended = next(r for r in both if not r.running())
+    assert ended.child.returncode == 1
+    assert "used twice" in ended.log_text()
+    left = [r for r in both if r.running()]
+    assert len(left) == len(both) - 1
+    for r in [r for r in both if r is not world.stack.registrants[0]]:
+        world.stack.registrants.remove(r)
+    if not left:
+        world.registrant.start()
+    world.api.update(rid, contact=f"sip:{user}-moved@127.0.0.1:5090")
+    wait_for(lambda: world.bound(user) == [f"sip:{user}-moved@127.0.0.1:5090"], 40, "the changed contact alone")
+    for r in left:  # one of that name again, and only one
+        if r is not world.registrant:
+            assert r.stop() == 0
+            world.registrant.start()
 
 
 def test_redis_away_gives_503_and_registrants_go_on(world, user):

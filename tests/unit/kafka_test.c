@@ -8,6 +8,7 @@
 #include "common/kafka/producer.h"
 #include "tests/unit/peer.h"
 
+#include <dirent.h>
 #include <stdio.h>
 
 // The broker forgets a member whose first join (3 s) takes longer than its session.
@@ -714,17 +715,47 @@ static void a_consumer_finds_a_broker_that_lost_everything(void **state)
     until(f, has_record, m);
 }
 
-static void a_consumer_that_librdkafka_gave_up_has_lost_its_partitions(void **state)
+// Every client has threads of its own.
+static size_t count_threads(void)
+{
+    size_t count = 0;
+    DIR *tasks = opendir("/proc/self/task");
+    assert_non_null(tasks);
+    while (readdir(tasks))
+        count++;
+    (void)closedir(tasks);
+    return count;
+}
+
+static bool has_few_threads(const void *arg)
+{
+    return count_threads() <= *(const size_t *)arg;
+}
+
+static void a_consumer_that_librdkafka_gave_up_has_lost_its_partitions_to_the_next(void **state)
 {
     struct fixture *f = *state;
     broker_start(f);
     easy_member_start(f, 0, "eight");
-    struct member *m = &f->members[0];
+    struct member *m = &f->members[0], *next = &f->members[1];
     until(f, owns_all, m);
+    size_t threads_of_one = count_threads();
+    peer_freeze(f->broker);
+    kafka_consumer_commit(m->c, "eight", 0, 1); // under way when it is given up
     (void)rd_kafka_test_fatal_error(m->c->client.rk, RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID, "test");
     until(f, is_given_up, m);
     assert_int_equal(m->lost, PARTITIONS);
     assert_int_equal(m->health, 2);
+    easy_member_start(f, 1, "eight");
+    uint64_t began_us = clock_monotonic_us();
+    kafka_consumer_free(m->c, 0);
+    m->c = NULL;
+    assert_true(clock_monotonic_us() - began_us < 2500000); // what was being asked of the broker ends first
+    (void)kill(f->broker, SIGCONT);
+    until(f, owns_all, next);
+    until(f, has_few_threads, &threads_of_one);
+    assert_int_equal(m->commits, 0);
+    assert_int_equal(next->fatal, 0);
 }
 
 // ---- tests: replay
@@ -847,7 +878,7 @@ int main(int argc, char **argv)
         TEST(a_revoked_partition_stays_until_it_is_released),
         TEST(a_silent_coordinator_costs_the_partitions),
         TEST(a_consumer_finds_a_broker_that_lost_everything),
-        TEST(a_consumer_that_librdkafka_gave_up_has_lost_its_partitions),
+        TEST(a_consumer_that_librdkafka_gave_up_has_lost_its_partitions_to_the_next),
         TEST(a_replay_reads_what_is_young_enough_and_ends),
         TEST(a_replay_without_a_broker_fails),
         TEST(a_replay_that_is_stopped_calls_nobody_any_more),

@@ -214,8 +214,7 @@ void partition_kept_from_us(struct partition *p)
 {
     if (p->state != PARTITION_PARKED)
         return;
-    log_line(LOG_INFO, "shard", 0, "%s/%d was given to another while Kafka was away", p->home->place,
-             p->number);
+    log_line(LOG_INFO, "shard", 0, "%s/%d was given to another meanwhile", p->home->place, p->number);
     drop(p, false);
 }
 

@@ -7,6 +7,7 @@
 #include "common/base/mem.h"
 #include "common/log/log.h"
 #include "services/registrant/shard/change.h"
+#include "services/registrant/shard/fence.h"
 #include "services/registrant/shard/partition.h"
 
 #include <errno.h>
@@ -14,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { END_POLL_MS = 5, PROVE_AGAIN_MS = 100 };
+enum { END_POLL_MS = 5, PROVE_AGAIN_MS = 100, JOIN_RETRY_MS = 5000 };
 
 struct place {
     struct place_params params;
@@ -23,7 +24,8 @@ struct place {
     struct kafka_consumer *consumer;
     struct partition *partitions; // by number
     struct lease lease;
-    struct event *commit_timer, *end_timer, *prove_again;
+    struct fence fence;
+    struct event *commit_timer, *end_timer, *prove_again, *join_again;
     struct place_counts counts;
 };
 
@@ -104,6 +106,7 @@ static void on_rebalanced(void *arg)
 {
     struct place *place = arg;
     place->counts.settled = true;
+    fence_joined(&place->fence, clock_monotonic_us());
     commit_all(place);
     for (int32_t i = 0; i < place->home.partition_count; i++)
         partition_kept_from_us(&place->partitions[i]);
@@ -205,15 +208,78 @@ static void on_health(void *arg, bool up)
              up ? "reached" : "away", place->params.name);
 }
 
+static void join_in(struct place *place, uint32_t pause_ms)
+{
+    (void)event_add(place->join_again, &(struct timeval){.tv_sec = pause_ms / 1000,
+                                                         .tv_usec = (suseconds_t)(pause_ms % 1000) * 1000});
+}
+
+// Every partition was told as lost before.
 static void on_fatal(void *arg, const struct error *why)
 {
     struct place *place = arg;
-    log_line(LOG_ERROR, "shard", 0, "the group of %s will not have us any more: %s", place->params.name,
-             why->text);
-    place->params.on_fatal(place->params.arg);
+    uint32_t pause_ms;
+    lease_void(&place->lease);
+    place->params.on_lease(place->params.arg);
+    if (place->home.stopping)
+        return;
+    if (!fence_again(&place->fence, clock_monotonic_us(), &pause_ms)) {
+        log_line(LOG_ERROR, "shard", 0, "the group of %s will not have us any more: %s", place->params.name,
+                 why->text);
+        place->params.on_fatal(place->params.arg);
+        return;
+    }
+    log_line(LOG_WARNING, "shard", 0, "the group of %s put us out, joining again in %u ms: %s",
+             place->params.name, pause_ms, why->text);
+    join_in(place, pause_ms);
 }
 
 // ---- start and end
+
+static int join(struct place *p, struct kafka_consumer **ret, struct error *err)
+{
+    struct buf group = BUF_INIT, instance = BUF_INIT;
+    buf_addf(&group, "%s-registrant.%s", p->params.topic_prefix, p->params.name);
+    buf_addf(&instance, "%s.%s", p->params.node, p->params.name);
+    const char *topics[] = {p->topic};
+    const struct kafka_consumer_params consumer = {
+        .common = p->params.kafka,
+        .group = group.p,
+        .instance_id = instance.p,
+        .topics = topics,
+        .topic_count = 1,
+        .session_timeout_ms = p->params.session_timeout_ms,
+        .arg = p,
+        .on_records = on_records,
+        .on_assigned = on_assigned,
+        .on_revoked = on_revoked,
+        .on_rebalanced = on_rebalanced,
+        .on_commit = on_commit,
+        .on_health = on_health,
+        .on_fatal = on_fatal,
+    };
+    int rc = kafka_consumer_new(&consumer, ret, err);
+    buf_done(&group);
+    buf_done(&instance);
+    return rc;
+}
+
+// The fenced consumer stays until there is another one: partitions hold it.
+static void on_join_again(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct place *place = arg;
+    struct kafka_consumer *fenced = place->consumer;
+    struct error err = {0};
+    if (join(place, &place->consumer, &err)) {
+        log_limited(LOG_ERROR, "shard", 0, "cannot join the group of %s: %s", place->params.name, err.text);
+        join_in(place, JOIN_RETRY_MS);
+        return;
+    }
+    place->home.consumer = place->consumer;
+    kafka_consumer_free(fenced, 0);
+}
 
 static struct partition_home home_of(const struct place *p)
 {
@@ -235,31 +301,10 @@ int place_start(const struct place_params *params, struct place **ret, struct er
     struct place *p = mem_alloc(sizeof(*p));
     p->params = *params;
     p->lease.session_us = (uint64_t)params->session_timeout_ms * 1000u;
-    struct buf topic = BUF_INIT, group = BUF_INIT, instance = BUF_INIT;
+    struct buf topic = BUF_INIT;
     buf_addf(&topic, "%s.changes.%s", params->topic_prefix, params->name);
-    buf_addf(&group, "%s-registrant.%s", params->topic_prefix, params->name);
-    buf_addf(&instance, "%s.%s", params->node, params->name);
     p->topic = buf_steal(&topic);
-    const char *topics[] = {p->topic};
-    const struct kafka_consumer_params consumer = {
-        .common = params->kafka,
-        .group = group.p,
-        .instance_id = instance.p,
-        .topics = topics,
-        .topic_count = 1,
-        .session_timeout_ms = params->session_timeout_ms,
-        .arg = p,
-        .on_records = on_records,
-        .on_assigned = on_assigned,
-        .on_revoked = on_revoked,
-        .on_rebalanced = on_rebalanced,
-        .on_commit = on_commit,
-        .on_health = on_health,
-        .on_fatal = on_fatal,
-    };
-    int rc = kafka_consumer_new(&consumer, &p->consumer, err);
-    buf_done(&group);
-    buf_done(&instance);
+    int rc = join(p, &p->consumer, err);
     if (rc) {
         free(p->topic);
         free(p);
@@ -268,6 +313,7 @@ int place_start(const struct place_params *params, struct place **ret, struct er
     p->home = home_of(p);
     p->end_timer = event_new(params->base, -1, 0, on_end, p);
     p->prove_again = event_new(params->base, -1, 0, on_prove_again, p);
+    p->join_again = event_new(params->base, -1, 0, on_join_again, p);
     p->commit_timer = event_new(params->base, -1, EV_PERSIST, on_commit_timer, p);
     uint32_t every_ms = params->session_timeout_ms / 5;
     (void)event_add(p->commit_timer,
@@ -286,6 +332,7 @@ void place_congestion(struct place *place, bool congested)
 void place_stop(struct place *place)
 {
     place->home.stopping = true;
+    (void)event_del(place->join_again);
     for (int32_t i = 0; i < place->home.partition_count; i++)
         partition_stop_loading(&place->partitions[i]);
 }
@@ -297,6 +344,7 @@ void place_leave(struct place *place, uint32_t timeout_ms)
     event_free(place->commit_timer);
     event_free(place->end_timer);
     event_free(place->prove_again);
+    event_free(place->join_again);
     free(place->partitions);
     free(place->topic);
     free(place);

@@ -10,7 +10,7 @@
 
 struct place;
 
-struct place_params {
+struct place_params { // its strings are valid until place_leave
     struct event_base *base;
     struct kafka_params kafka;
     const char *name; // "any", "pop-3", "node-7"
@@ -24,7 +24,7 @@ struct place_params {
     struct reporter *reporter;
     void *arg;
     void (*on_lease)(void *arg); // place_lease may have changed
-    void (*on_fatal)(void *arg); // another process has our name in the group: this one must end
+    void (*on_fatal)(void *arg); // another process has our name in the group: this one must end (fence.h)
 };
 must_use int place_start(const struct place_params *p, struct place **ret, struct error *err);
 void place_closed(struct place *p, uint32_t shard); // every SIP thread has let the shard go

@@ -1,0 +1,20 @@
+#include "services/registrant/shard/fence.h"
+
+enum { CALM_US = 60 * 1000000, PAUSE_FIRST_MS = 500, IN_A_ROW = 6 };
+
+void fence_joined(struct fence *f, uint64_t now_us)
+{
+    if (!f->joined_us)
+        f->joined_us = now_us;
+}
+
+bool fence_again(struct fence *f, uint64_t now_us, uint32_t *ret_pause_ms)
+{
+    if (f->joined_us && now_us - f->joined_us >= CALM_US)
+        f->fenced = 0;
+    if (f->fenced == IN_A_ROW || (f->fenced && f->joined_us))
+        return false;
+    *ret_pause_ms = PAUSE_FIRST_MS << f->fenced++;
+    f->joined_us = 0;
+    return true;
+}

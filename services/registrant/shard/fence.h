@@ -1,0 +1,20 @@
+// What a registrant that its own group fenced does: it joins again, unless another process of its name keeps
+// fencing it. A coordinator that was restarted fences a member without any such process: what that had asked
+// of it before is judged by what it knows afterwards. Pure.
+#ifndef ROLLCALL_REGISTRANT_SHARD_FENCE_H
+#define ROLLCALL_REGISTRANT_SHARD_FENCE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct fence {
+    uint32_t fenced;    // consumers in a row, the last of which was no member for a whole minute
+    uint64_t joined_us; // monotonic: since when the present one is a member; 0: it is not yet
+};
+
+void fence_joined(struct fence *f, uint64_t now_us);
+// The present consumer is fenced. True: make another one after *ret_pause_ms. False: a twin does it, since
+// this one came after a fenced one and was a member for less than a minute, or several never became one.
+bool fence_again(struct fence *f, uint64_t now_us, uint32_t *ret_pause_ms);
+
+#endif

@@ -4,8 +4,9 @@ import time
 
 import pytest
 
-NAMES = ["state", "since", "code", "reason", "warning", "retry-after", "initiator", "attempt", "granted-expires", "expires-at",
-         "next-action-at", "contacts", "service-route", "path", "associated-uris", "target", "local-address",
+NAMES = ["state", "yeti-state", "since", "code", "reason", "warning", "retry-after", "initiator", "attempt", "granted-expires", "expires-at",
+         "next-action-at", "contacts", "service-route", "path", "associated-uris", "foreign-contacts", "audited-at",
+         "pub-gruu", "temp-gruu", "outbound", "flow-timer", "target", "local-address", "received-address",
          "round-trip-time-us", "node", "applied-revision", "revision", "in-sync", "last-report"]
 SELF = "http://example.org/api/rest/admin/registrations"
 
@@ -32,7 +33,8 @@ def test_without_a_report_the_state_is_pending(api, world):
     assert answer.data["links"] == {"self": f"{SELF}/{id}/status"}
     assert list(answer.attributes) == NAMES
     a = dict(answer.attributes)
-    assert (a.pop("state"), a.pop("in-sync"), a.pop("revision")) == ("pending", False, int(world.redis.hget(world.key(id), "revision")))
+    assert (a.pop("state"), a.pop("yeti-state")) == ("pending", "RegisterPending")
+    assert (a.pop("in-sync"), a.pop("revision")) == (False, int(world.redis.hget(world.key(id), "revision")))
     assert set(a.values()) == {None}
 
 
@@ -41,15 +43,19 @@ def test_a_report_is_shown(api, world):
     expires, following = now_ms() + 60000, now_ms() + 30000
     revision = report(world, id, granted_s=60, expires_at_ms=expires, next_at_ms=following, contacts=["<sip:a@h>;expires=60"],
                       service_route=["<sip:s>"], path=["<sip:p;lr>"], associated=["<sip:+49@h>"], target="udp:192.0.2.1:5060",
-                      local="udp:192.0.2.17:5060", rtt_us=812, node="registrant-a", attempt=0)
+                      local="udp:192.0.2.17:5060", rtt_us=812, node="registrant-a", attempt=0, foreign=1,
+                      audited_at_ms=1795255260120, received="203.0.113.7:40000", pub_gruu="sip:a@h;gr=x", temp_gruu="sip:t@h;gr",
+                      outbound=True, flow_timer_s=120)
     a = api.get(f"/registrations/{id}/status").attributes
     assert list(a) == NAMES
     stamp = lambda ms: time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(ms // 1000)) + f".{ms % 1000:03}Z"  # noqa: E731
     assert a == {
-        "state": "registered", "since": "2026-11-21T10:01:00.120Z", "code": None, "reason": None, "warning": None,
+        "state": "registered", "yeti-state": "RegisterActive", "since": "2026-11-21T10:01:00.120Z", "code": None, "reason": None, "warning": None,
         "retry-after": None, "initiator": None, "attempt": 0, "granted-expires": 60, "expires-at": stamp(expires),
         "next-action-at": stamp(following), "contacts": ["<sip:a@h>;expires=60"], "service-route": ["<sip:s>"],
-        "path": ["<sip:p;lr>"], "associated-uris": ["<sip:+49@h>"], "target": "udp:192.0.2.1:5060",
+        "path": ["<sip:p;lr>"], "associated-uris": ["<sip:+49@h>"],
+        "foreign-contacts": 1, "audited-at": "2026-11-21T10:01:00.120Z", "pub-gruu": "sip:a@h;gr=x", "temp-gruu": "sip:t@h;gr",
+        "outbound": True, "flow-timer": 120, "received-address": "203.0.113.7:40000", "target": "udp:192.0.2.1:5060",
         "local-address": "udp:192.0.2.17:5060", "round-trip-time-us": 812, "node": "registrant-a",
         "applied-revision": revision, "revision": revision, "in-sync": True, "last-report": None}
 
@@ -69,7 +75,7 @@ def test_a_report_that_ran_out_is_unknown_with_the_last_one_beside_it(api, world
     report(world, id, **change, node="registrant-a")
     a = api.get(f"/registrations/{id}/status").attributes
     assert a["state"] == "unknown" and a["node"] is None and a["applied-revision"] is None
-    assert list(a["last-report"]) == NAMES[:20]
+    assert list(a["last-report"]) == NAMES[:-3]
     assert (a["last-report"]["state"], a["last-report"]["node"]) == ("registered", "registrant-a")
 
 

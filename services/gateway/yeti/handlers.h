@@ -8,6 +8,8 @@ call_fn login_run;
 
 // registrations.c
 call_fn registrations_index, registrations_show, registrations_destroy, registrations_status;
+// commands.c
+call_fn registrations_refresh, registrations_flush, registrations_audit;
 // registration_write.c
 call_fn registrations_create, registrations_update;
 // relationships.c

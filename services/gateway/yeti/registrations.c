@@ -100,19 +100,23 @@ void registrations_show(struct call *c)
 
 // ---- status
 
-static void on_status(void *arg, int rc, const struct store_record *record, const struct error *err)
+void registrations_answer_status(struct call *c, int status, const struct store_record *record)
 {
-    struct call *c = arg;
     struct status_item item cleanup(status_item_done) = {.id = 0};
     struct buf body cleanup(buf_done) = BUF_INIT;
-    if (rc) {
-        answer_failure(c, rc, err);
-        return;
-    }
     status_item_of(&item, record, clock_wall_ms());
     struct document d = call_document(c);
     document_write_one(&body, &d, type_of(TYPE_STATUSES), &item);
-    answer_document(c, 200, buf_str(&body), STR_NONE);
+    answer_document(c, status, buf_str(&body), STR_NONE);
+}
+
+static void on_status(void *arg, int rc, const struct store_record *record, const struct error *err)
+{
+    struct call *c = arg;
+    if (rc)
+        answer_failure(c, rc, err);
+    else
+        registrations_answer_status(c, 200, record);
 }
 
 void registrations_status(struct call *c)

@@ -24,6 +24,9 @@ int64_t registrations_target(const struct call *c, const struct registration *r)
 // Answers with the document of one registration. 201 carries its location.
 void registrations_answer(struct call *c, int status, const struct store_record *record);
 
+// Answers with what is reported of it.
+void registrations_answer_status(struct call *c, int status, const struct store_record *record);
+
 // Loads what the query includes, then runs next.
 void registrations_load(struct call *c, bool pops, bool nodes, call_fn *next);
 

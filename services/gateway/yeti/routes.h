@@ -17,6 +17,7 @@ struct route {
         ROUTE_UPLOAD = 4,   // the body is read while it comes
         ROUTE_LINES = 8,    // its body or its answer is newline-delimited JSON
         ROUTE_ATOMIC = 16,  // both are documents of the atomic operations extension
+        ROUTE_COMMAND = 32, // needs no body, and then no type of it
     } flags;
 };
 

@@ -13,6 +13,7 @@
 // What a report says comes first, in the order in which last-report repeats it.
 static const struct attribute attributes[] = {
     {"state", KIND_TEXT, AT(state), NULL},
+    {"yeti-state", KIND_TEXT, AT(yeti_state), NULL},
     {"since", KIND_TIME, AT(since), NULL},
     {"code", KIND_INTEGER, AT(code), NULL},
     {"reason", KIND_TEXT, AT(reason), NULL},
@@ -27,8 +28,15 @@ static const struct attribute attributes[] = {
     {"service-route", KIND_TEXTS, AT(service_route), NULL},
     {"path", KIND_TEXTS, AT(path), NULL},
     {"associated-uris", KIND_TEXTS, AT(associated_uris), NULL},
+    {"foreign-contacts", KIND_INTEGER, AT(foreign_contacts), NULL},
+    {"audited-at", KIND_TIME, AT(audited_at), NULL},
+    {"pub-gruu", KIND_TEXT, AT(pub_gruu), NULL},
+    {"temp-gruu", KIND_TEXT, AT(temp_gruu), NULL},
+    {"outbound", KIND_JSON, AT(outbound), NULL},
+    {"flow-timer", KIND_INTEGER, AT(flow_timer), NULL},
     {"target", KIND_TEXT, AT(target), NULL},
     {"local-address", KIND_TEXT, AT(local_address), NULL},
+    {"received-address", KIND_TEXT, AT(received_address), NULL},
     {"round-trip-time-us", KIND_INTEGER, AT(round_trip_time), NULL},
     {"node", KIND_TEXT, AT(node), NULL},
     {"applied-revision", KIND_INTEGER, AT(applied_revision), NULL},
@@ -86,9 +94,21 @@ static void take_cause(struct status_item *ret, const struct status *s)
         ret->initiator = mem_dup_cstr(s->by_local ? "local" : "remote");
 }
 
-static void take_report(struct status_item *ret, const struct status *s)
+static void take_flow(struct status_item *ret, const struct status *s)
+{
+    ret->foreign_contacts = (struct integer){.set = true, .value = s->foreign};
+    ret->audited_at = s->audited_at_wall_ms;
+    ret->pub_gruu = mem_dup_cstr(s->pub_gruu);
+    ret->temp_gruu = mem_dup_cstr(s->temp_gruu);
+    ret->outbound = mem_dup_cstr(s->outbound ? "true" : "false");
+    ret->flow_timer = positive(s->flow_timer_s);
+    ret->received_address = mem_dup_cstr(s->received);
+}
+
+static void take_report(struct status_item *ret, const struct status *s, uint64_t now_wall_ms)
 {
     ret->state = mem_dup_cstr(status_state_name(s->state));
+    ret->yeti_state = mem_dup_cstr(yeti_state_name(status_yeti_state(s, now_wall_ms)));
     ret->since = s->since_wall_ms;
     take_cause(ret, s);
     ret->attempt = (struct integer){.set = true, .value = s->attempt};
@@ -99,11 +119,19 @@ static void take_report(struct status_item *ret, const struct status *s)
     ret->service_route = texts_of(&s->service_route);
     ret->path = texts_of(&s->path);
     ret->associated_uris = texts_of(&s->associated);
+    take_flow(ret, s);
     ret->target = mem_dup_cstr(s->target);
     ret->local_address = mem_dup_cstr(s->local);
     ret->round_trip_time = positive(s->rtt_us);
     ret->node = mem_dup_cstr(s->node);
     ret->applied_revision = (struct integer){.set = true, .value = (int64_t)s->revision};
+}
+
+// Nothing is known: Yeti's name for what waits for an answer.
+static void take_nothing(struct status_item *ret, const char *state)
+{
+    ret->state = mem_dup_cstr(state);
+    ret->yeti_state = mem_dup_cstr(yeti_state_name(YETI_PENDING));
 }
 
 static char *report_json(const struct status_item *s)
@@ -124,7 +152,7 @@ static void doubt(struct status_item *s)
 {
     char *last_report = report_json(s);
     status_item_done(s);
-    s->state = mem_dup_cstr("unknown");
+    take_nothing(s, "unknown");
     s->last_report = last_report;
 }
 
@@ -134,9 +162,9 @@ void status_item_of(struct status_item *ret, const struct store_record *record, 
     *ret = (struct status_item){.id = 0};
     dialect_status_of(&status, record, now_wall_ms);
     if (status.has_report)
-        take_report(ret, &status.report);
+        take_report(ret, &status.report, now_wall_ms);
     else
-        ret->state = mem_dup_cstr(status.state);
+        take_nothing(ret, status.state);
     if (status.has_report && !status.believed)
         doubt(ret);
     ret->in_sync = status.in_sync;

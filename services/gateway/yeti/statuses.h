@@ -9,6 +9,7 @@
 struct status_item {
     int64_t id; // the registration's
     char *state;
+    char *yeti_state;
     uint64_t since;
     struct integer code;
     char *reason, *warning;
@@ -17,7 +18,12 @@ struct status_item {
     struct integer attempt, granted_expires;
     uint64_t expires_at, next_action_at;
     struct texts contacts, service_route, path, associated_uris;
-    char *target, *local_address;
+    struct integer foreign_contacts;
+    uint64_t audited_at;
+    char *pub_gruu, *temp_gruu;
+    char *outbound; // JSON: true or false
+    struct integer flow_timer;
+    char *target, *local_address, *received_address;
     struct integer round_trip_time;
     char *node;
     struct integer applied_revision, revision;

@@ -4,6 +4,7 @@
     tests/bench/bench.py register_storm [--count N …]   N registrations from nothing, then one round of refreshes
     tests/bench/bench.py http_load                      a read and a write in each dialect, beside bare Redis
     tests/bench/bench.py put_to_wire [--kafka apache]   from the PUT's answer to the REGISTER's arrival
+    tests/bench/bench.py dead_registrar [--count N]     N registrations at a registrar that says nothing, beside one that answers
     tests/bench/bench.py million [--count N]            import, pages, filters and export of an account of N registrations
 
 Everything runs on loopback and stops by itself. Figures go to standard output as one JSON object a measurement; timings on a
@@ -26,6 +27,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "deploy/local"), str(ROOT / "tests/peers"), str(ROOT / "tests/e2e"), str(ROOT / "tests/bench")]
 import dialects  # noqa: E402
+from dead import dead_registrar  # noqa: E402
 from measure import cpu_s, report  # noqa: E402
 from million import million  # noqa: E402
 from stack import Stack, wait_for  # noqa: E402
@@ -103,6 +105,18 @@ def run_storm(count, kafka, expires, threads):
         storm(world, far, count, threads)
     finally:
         far.stop()
+        world.stop()
+        shutil.rmtree(world.stack.directory, ignore_errors=True)
+
+
+# ---- dead_registrar
+
+def run_dead(count, kafka):
+    world = bench_world(kafka, registrants=0)
+    world.start()
+    try:
+        dead_registrar(world, BUILD, count)
+    finally:
         world.stop()
         shutil.rmtree(world.stack.directory, ignore_errors=True)
 
@@ -247,7 +261,7 @@ def run_million(count):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("bench", choices=["register_storm", "http_load", "put_to_wire", "million"])
+    p.add_argument("bench", choices=["register_storm", "dead_registrar", "http_load", "put_to_wire", "million"])
     p.add_argument("--count", type=int, nargs="+", help="registrations, or PUTs")
     p.add_argument("--kafka", choices=["embedded", "apache"], default="embedded")
     p.add_argument("--threads", type=int, default=1, help="SIP threads of the registrant in register_storm")
@@ -257,6 +271,8 @@ def main():
     if options.bench == "register_storm":
         for count in options.count or [10000, 100000]:
             run_storm(count, options.kafka, options.expires, options.threads)
+    elif options.bench == "dead_registrar":
+        run_dead((options.count or [100000])[0], options.kafka)
     elif options.bench == "http_load":
         http_load()
     elif options.bench == "million":

@@ -1,6 +1,7 @@
 """Builds and runs the whole test suite, or the parts named on the command line, and adds up what passed.
 
 Parts, in order: layers, format, unit, scenario, sanitizers (unit and scenario again under AddressSanitizer and UBSan),
+conformance (the registrant's SIP against a scriptable registrar, and that registrar itself),
 contract (where npm is present, also with the published client of the Voximplant API), e2e (on the embedded broker),
 e2e-kafka (the same on a real Apache Kafka, where Java and Maven are present).
 """
@@ -101,11 +102,12 @@ def run_meson_suite(tally, directory, suite, label):
                     say(output[-8000:])
 
 
-def run_pytest(tally, name, folder, environment, selection):
+def run_pytest(tally, name, folders, environment, selection):
     REPORTS.mkdir(parents=True, exist_ok=True)
     report = REPORTS / f"{name}.xml"
     report.unlink(missing_ok=True)
-    argv = ["/usr/bin/python3", "-m", "pytest", "-q", "-ra", "-p", "no:cacheprovider", f"--junitxml={report}", folder]
+    argv = ["/usr/bin/python3", "-m", "pytest", "-q", "-ra", "-p", "no:cacheprovider", f"--junitxml={report}",
+            *folders]
     if selection:
         argv += ["-k", selection]
     done = subprocess.run(argv, cwd=ROOT, env={**os.environ, **environment}, check=False)
@@ -149,12 +151,16 @@ def part_sanitizers(tally, _):
     run_meson_suite(tally, BUILD_SANITIZED, "scenario", "sanitized scenario")
 
 
+def part_conformance(tally, options):
+    run_pytest(tally, "conformance", ["tests/peers", "tests/conformance"], {"ROLLCALL_TEST_BUILD": str(BUILD)}, options.k)
+
+
 def part_contract(tally, options):
-    run_pytest(tally, "contract", "tests/contract", {"ROLLCALL_TEST_BUILD": str(BUILD)}, options.k)
+    run_pytest(tally, "contract", ["tests/contract"], {"ROLLCALL_TEST_BUILD": str(BUILD)}, options.k)
 
 
 def part_e2e(tally, options):
-    run_pytest(tally, "e2e", "tests/e2e", {"ROLLCALL_TEST_BUILD": str(BUILD), "ROLLCALL_TEST_KAFKA": "embedded"},
+    run_pytest(tally, "e2e", ["tests/e2e"], {"ROLLCALL_TEST_BUILD": str(BUILD), "ROLLCALL_TEST_KAFKA": "embedded"},
                options.k)
 
 
@@ -165,7 +171,7 @@ def part_e2e_kafka(tally, options):
     if cause:
         tally.skip("e2e-kafka, the end-to-end suite on a real Apache Kafka", cause)
         return
-    run_pytest(tally, "e2e-kafka", "tests/e2e", {"ROLLCALL_TEST_BUILD": str(BUILD), "ROLLCALL_TEST_KAFKA": "apache"},
+    run_pytest(tally, "e2e-kafka", ["tests/e2e"], {"ROLLCALL_TEST_BUILD": str(BUILD), "ROLLCALL_TEST_KAFKA": "apache"},
                options.k)
 
 
@@ -175,6 +181,7 @@ PARTS = {
     "unit": part_unit,
     "scenario": part_scenario,
     "sanitizers": part_sanitizers,
+    "conformance": part_conformance,
     "contract": part_contract,
     "e2e": part_e2e,
     "e2e-kafka": part_e2e_kafka,
@@ -207,7 +214,8 @@ def main():
     parser = argparse.ArgumentParser(prog="tests/run", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"one of: {', '.join(PARTS)} (default: all)")
-    parser.add_argument("-k", metavar="EXPRESSION", help="only the contract and e2e tests that pytest's -k selects")
+    parser.add_argument("-k", metavar="EXPRESSION",
+                        help="only the conformance, contract and e2e tests that pytest's -k selects")
     options = parser.parse_args()
     unknown = [p for p in options.parts if p not in PARTS]
     if unknown:

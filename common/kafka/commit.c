@@ -1,5 +1,6 @@
 // Commits: those of one loop turn go to the coordinator in one request, and every one gets its own answer.
-// The request is sent even when no offset moved, because its answer proves the membership.
+// The request is sent even when no offset moved, because its answer proves the membership. A static member
+// has one under way at a time, and none while no broker is reached.
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/kafka/consumer.h"
@@ -97,6 +98,18 @@ static rd_kafka_topic_partition_list_t *list_of(const struct kafka_commits *b)
     return list;
 }
 
+// librdkafka keeps what it cannot send for up to a session, and a session that ends meanwhile takes the
+// member id with it: a coordinator that comes back then reads a commit of our static membership under no id,
+// and fences us. So it is given nothing that it would keep.
+static rd_kafka_resp_err_t hold_back(const struct kafka_consumer *c)
+{
+    if (!c->is_static)
+        return RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (c->client.health == KAFKA_DOWN)
+        return RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN;
+    return TAILQ_EMPTY(&c->commits_sent) ? RD_KAFKA_RESP_ERR_NO_ERROR : RD_KAFKA_RESP_ERR__WAIT_COORD;
+}
+
 void kafka_on_flush(int fd, short what, void *arg)
 {
     (void)fd, (void)what;
@@ -106,8 +119,8 @@ void kafka_on_flush(int fd, short what, void *arg)
     if (!b)
         return;
     rd_kafka_topic_partition_list_t *list = list_of(b);
-    rd_kafka_resp_err_t e = RD_KAFKA_RESP_ERR_NO_ERROR;
-    if (list->cnt > 0)
+    rd_kafka_resp_err_t e = hold_back(c);
+    if (list->cnt > 0 && !e)
         e = rd_kafka_commit_queue(c->client.rk, list, c->client.queue, NULL, b);
     if (list->cnt > 0 && !e) {
         TAILQ_INSERT_TAIL(&c->commits_sent, b, link);

@@ -153,7 +153,7 @@ static void on_health(void *arg, bool up)
 {
     struct kafka_consumer *c = arg;
     kafka_deliver(c);
-    if (c->params.on_health && !c->closing)
+    if (c->params.on_health && !c->closing && !c->client.fatal) // the brokers are not away
         c->params.on_health(c->params.arg, up);
 }
 
@@ -258,6 +258,7 @@ int kafka_consumer_new(const struct kafka_consumer_params *params, struct kafka_
 {
     struct kafka_consumer *c = mem_alloc(sizeof(*c));
     c->params = *params;
+    c->is_static = params->instance_id && *params->instance_id;
     TAILQ_INIT(&c->partitions);
     TAILQ_INIT(&c->commits_sent);
     int rc = open_client(c, params, err);

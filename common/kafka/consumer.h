@@ -50,6 +50,7 @@ struct kafka_consumer {
     struct kafka_commits *commits; // of this loop turn
     TAILQ_HEAD(, kafka_commits) commits_sent;
     struct event *flush;
+    bool is_static;    // has an instance id
     bool was_assigned; // once, if only nothing: before, the handle must not be destroyed
     bool unsettled;    // an assignment came and on_rebalanced was not called since
     bool closing;

@@ -44,6 +44,22 @@ static void one_fenced_again_after_a_minute_has_none(void **state)
     }
 }
 
+static void one_fenced_again_after_kafka_was_away_has_none(void **state)
+{
+    (void)state;
+    struct fence f = {0};
+    uint32_t pause_ms = 0;
+    assert_true(fence_again(&f, MINUTE_US, &pause_ms));
+    fence_away(&f); // the present one has not joined yet
+    fence_joined(&f, MINUTE_US + 1000);
+    fence_away(&f);
+    assert_true(fence_again(&f, MINUTE_US + 2000, &pause_ms));
+    assert_int_equal(pause_ms, 500);
+    fence_away(&f);
+    fence_joined(&f, MINUTE_US + 3000);
+    assert_false(fence_again(&f, MINUTE_US + 4000, &pause_ms));
+}
+
 static void one_that_never_becomes_a_member_tries_ever_more_slowly_and_then_gives_up(void **state)
 {
     (void)state;
@@ -140,6 +156,24 @@ static void one_that_is_being_taken_or_loaded_when_the_place_is_put_out_is_loade
     expect("open 0, resume 0, open 1, resume 1");
 }
 
+static void a_place_put_out_again_after_kafka_was_away_joins_again(void **state)
+{
+    struct fixture *f = *state;
+    open_one(0);
+    put_out((int32_t[]){0}, 1);
+    until_joined(f, 2);
+    assign(0);
+    settle();
+    world.commit_count = 0;
+    world.group.on_health(world.group.arg, false);
+    world.group.on_health(world.group.arg, true);
+    assert_int_equal(world.commit_count, 1); // whether we are a member still is asked at once
+    put_out((int32_t[]){0}, 1);
+    assert_int_equal(world.given_up, 0);
+    until_joined(f, 3);
+    expect("park 0, release 0, fetch 0, cancel 0, release 0");
+}
+
 static int timers(const struct fixture *f)
 {
     return event_base_get_num_events(f->base, EVENT_BASE_COUNT_ADDED);
@@ -189,9 +223,11 @@ int main(void)
         cmocka_unit_test(one_fenced_for_the_first_time_joins_again),
         cmocka_unit_test(one_fenced_again_within_a_minute_of_joining_has_a_twin),
         cmocka_unit_test(one_fenced_again_after_a_minute_has_none),
+        cmocka_unit_test(one_fenced_again_after_kafka_was_away_has_none),
         cmocka_unit_test(one_that_never_becomes_a_member_tries_ever_more_slowly_and_then_gives_up),
         TEST(what_a_fenced_place_had_goes_on_from_memory_with_another_consumer),
         TEST(a_place_whose_new_consumer_is_put_out_too_is_given_up),
+        TEST(a_place_put_out_again_after_kafka_was_away_joins_again),
         TEST(one_that_is_being_taken_or_loaded_when_the_place_is_put_out_is_loaded_anew),
         TEST(a_place_that_stops_meanwhile_joins_no_more),
         TEST(a_place_put_out_while_it_stops_is_neither_given_up_nor_joined_again),

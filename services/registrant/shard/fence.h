@@ -10,11 +10,14 @@
 struct fence {
     uint32_t fenced;    // consumers in a row, the last of which was no member for a whole minute
     uint64_t joined_us; // monotonic: since when the present one is a member; 0: it is not yet
+    bool away;          // no broker was reached for a time since then
 };
 
 void fence_joined(struct fence *f, uint64_t now_us);
+void fence_away(struct fence *f);
 // The present consumer is fenced. True: make another one after *ret_pause_ms. False: a twin does it, since
-// this one came after a fenced one and was a member for less than a minute, or several never became one.
+// this one came after a fenced one and was a member for less than a minute, with Kafka there all the time; or
+// since several in a row never became one.
 bool fence_again(struct fence *f, uint64_t now_us, uint32_t *ret_pause_ms);
 
 #endif

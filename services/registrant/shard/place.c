@@ -206,6 +206,10 @@ static void on_health(void *arg, bool up)
     struct place *place = arg;
     log_line(up ? LOG_INFO : LOG_WARNING, "shard", 0, "Kafka is %s for the group of %s",
              up ? "reached" : "away", place->params.name);
+    if (up)
+        commit_all(place); // none was sent meanwhile
+    else
+        fence_away(&place->fence);
 }
 
 static void join_in(struct place *place, uint32_t pause_ms)

@@ -175,14 +175,14 @@ class Registrar:
         for way in dict.fromkeys(delivery.way for delivery in kept):
             way.send(b"".join(m for delivery in kept if delivery.way is way for m in delivery.messages))
 
-    def ask(self, to, method="OPTIONS", ruri="sip:registrant@127.0.0.1", headers=(), body="", deadline=5.0, **more):
-        """Sends a request of ours, to (host, port) by UDP or over a Connection, and gives the final Response."""
+    def ask(self, to_address, method="OPTIONS", ruri="sip:registrant@127.0.0.1", headers=(), deadline=5.0, **more):
+        """Sends a request of ours, to (host, port) by UDP or over a Connection, and gives the final Response. more: `to`,
+        the header, and `body`."""
         branch = "z9hG4bK" + secrets.token_hex(8)
-        way = self.listeners[0] if isinstance(to, tuple) else to
-        transport = "UDP" if isinstance(to, tuple) else to.transport.upper()
-        via = "%s %s" % (transport, (way if isinstance(to, tuple) else to.listener).address)
-        data = build_request(method, ruri, via, branch, headers=list(dict(headers).items()), body=body, **more)
-        self.send(to, data)
+        datagram = isinstance(to_address, tuple)
+        listener = self.listeners[0] if datagram else to_address.listener
+        via = "%s %s" % ("UDP" if datagram else to_address.transport.upper(), listener.address)
+        self.send(to_address, build_request(method, ruri, via, branch, headers=list(dict(headers).items()), **more))
         return self.wait(lambda: next((r for r in self.responses if r.branch == branch and r.status >= 200), None), deadline)
 
     def send(self, to, data):

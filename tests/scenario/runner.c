@@ -3,6 +3,7 @@
 #include "tests/scenario/steps.h"
 
 #include "common/base/mem.h"
+#include "services/registrant/core/rules.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,6 +65,7 @@ static const char *argument(struct world *w, const struct words *words, size_t i
 
 static void step_policy(struct world *w, const struct words *words)
 {
+    static uint32_t hard;
     const struct {
         const char *key;
         uint32_t *slot;
@@ -75,10 +77,14 @@ static void step_policy(struct world *w, const struct words *words)
                    {"max_in_flight", &w->policy.max_in_flight},
                    {"registrar_rate", &w->policy.registrar_rate},
                    {"registrar_in_flight", &w->policy.registrar_in_flight},
+                   {"registrar_hard", &hard},
+                   {"aor_rate", &w->policy.aor_rate},
+                   {"move_over_s", &w->policy.move_over_s},
                    {"max_redirects", &w->policy.max_redirects}};
     for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
         if (strcmp(argument(w, words, 1), numbers[i].key) == 0) {
             *numbers[i].slot = (uint32_t)words_number(w, argument(w, words, 2));
+            w->policy.registrar_hard = hard;
             world_stop(w);
             world_start(w);
             return;
@@ -176,6 +182,42 @@ static void step_report_failed(struct world *w, const struct words *words)
     world_after(w);
 }
 
+// rules '<line>' …: of registrars by pattern, from now on; without any, none
+static void step_rules(struct world *w, const struct words *words)
+{
+    struct buf text = BUF_INIT;
+    struct error err = {0};
+    struct rules *before = w->rules;
+    for (size_t i = 1; i < words->count; i++)
+        buf_addf(&text, "%s\n", words->items[i]);
+    if (rules_parse(buf_str(&text), &w->rules, &err))
+        world_fail(w, "%s", err.text);
+    buf_done(&text);
+    engine_rules(w->engine, w->rules, w->now);
+    w->policy.rules = w->rules;
+    rules_free(before);
+    world_after(w);
+}
+
+// flow_lost <number> …
+static void step_flow_lost(struct world *w, const struct words *words)
+{
+    for (size_t i = 1; i < words->count; i++)
+        engine_flow_lost(w->engine, (uint32_t)words_number(w, words->items[i]), w->now);
+    world_after(w);
+}
+
+// targets_changed <registrar> <target> …
+static void step_targets_changed(struct world *w, const struct words *words)
+{
+    struct str targets[MAX_WORDS];
+    size_t count = 0;
+    for (size_t i = 2; i < words->count; i++)
+        targets[count++] = str_of(words->items[i]);
+    engine_targets_changed(w->engine, str_of(argument(w, words, 1)), targets, count, w->now);
+    world_after(w);
+}
+
 // at <time since the start>
 static void step_at(struct world *w, const struct words *words)
 {
@@ -258,6 +300,9 @@ static const struct {
     {"report_failed", step_report_failed},
     {"local", step_local},
     {"sending", step_sending},
+    {"rules", step_rules},
+    {"flow_lost", step_flow_lost},
+    {"targets_changed", step_targets_changed},
     {"set", step_set},
     {"want", step_want},
     {"remove", step_remove},

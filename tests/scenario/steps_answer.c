@@ -105,6 +105,12 @@ static void set_header(struct world *w, struct draft *d, const char *key, const 
         a->paths[a->path_count++] = str_of(value);
     else if (strcmp(key, "associated") == 0)
         a->associated[a->associated_count++] = str_of(value);
+    else if (strcmp(key, "target") == 0)
+        a->target = str_of(value);
+    else if (strcmp(key, "received") == 0)
+        a->received = str_of(value);
+    else if (strcmp(key, "flow") == 0)
+        a->flow = (uint32_t)words_number(w, value);
     else if (strcmp(key, "granted") != 0)
         world_fail(w, "unknown header \"%s\"", key);
 }

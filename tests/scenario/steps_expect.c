@@ -398,8 +398,70 @@ static void expect_stats(struct world *w, const struct words *words)
             check_number(w, &c, stats.requests);
         else if (strcmp(c.key, "open_requests") == 0)
             check_number(w, &c, open);
+        else if (strcmp(c.key, "overcommitted") == 0)
+            check_number(w, &c, stats.overcommitted);
+        else if (strcmp(c.key, "rates_raised") == 0)
+            check_number(w, &c, stats.rates_raised);
+        else if (strcmp(c.key, "lapsed") == 0)
+            check_number(w, &c, stats.lapsed);
         else
             world_fail(w, "unknown number \"%s\"", c.key);
+    }
+}
+
+static void check_registrar(struct world *w, const struct registrar_view *v, const struct check *c)
+{
+    const struct {
+        const char *key;
+        uint64_t value;
+    } numbers[] = {{"registrations", v->registrations},
+                   {"registered", v->states[STATE_REGISTERED]},
+                   {"bound", v->bound},
+                   {"waiting", v->waiting},
+                   {"in_flight", v->in_flight},
+                   {"requests", v->requests},
+                   {"lapsed", v->lapsed},
+                   {"overcommitted", v->overcommitted},
+                   {"hard", v->hard},
+                   {"suspect", v->suspect},
+                   {"open", v->open},
+                   {"granted", v->granted_s},
+                   {"granted_least", v->granted_least_s},
+                   {"min_expires", v->min_expires_s},
+                   {"nonce_age", v->nonce_age_s},
+                   {"outbound", v->outbound}};
+    for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
+        if (strcmp(c->key, numbers[i].key) == 0) {
+            check_number(w, c, numbers[i].value);
+            return;
+        }
+    for (unsigned i = 0; i < OBSERVE_CODES; i++)
+        if (strcmp(c->key, observe_code_name(i)) == 0) {
+            check_number(w, c, v->codes[i]);
+            return;
+        }
+    if (strcmp(c->key, "received") == 0)
+        check_text(w, c, v->received[0] ? v->received : NULL);
+    else
+        world_fail(w, "unknown number \"%s\"", c->key);
+}
+
+// expect registrar udp:example.com:0 registrations=1 bound=1 200=2 granted=60 …
+static void expect_registrar(struct world *w, const struct words *words)
+{
+    struct registrar_view views[16], rest;
+    size_t count = engine_registrars(w->engine, w->now, views, ARRAY_LEN(views), &rest), at = 0;
+    if (words->count < 3)
+        world_fail(w, "which registrar?");
+    while (at < count && strcmp(views[at].name, words->items[2]) != 0)
+        at++;
+    if (at == count)
+        world_fail(w, "there is no registrar %s", words->items[2]);
+    for (size_t i = 3; i < words->count; i++) {
+        struct check c;
+        if (!parse_check(words->items[i], &c))
+            world_fail(w, "not a check: %s", words->items[i]);
+        check_registrar(w, &views[at], &c);
     }
 }
 
@@ -416,6 +478,8 @@ void step_expect(struct world *w, const struct words *words)
         expect_closed(w, words);
     else if (strcmp(what, "stats") == 0)
         expect_stats(w, words);
+    else if (strcmp(what, "registrar") == 0)
+        expect_registrar(w, words);
     else
         world_fail(w, "expect what? \"%s\"", what);
 }

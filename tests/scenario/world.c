@@ -2,6 +2,7 @@
 #include "tests/scenario/world.h"
 
 #include "common/base/mem.h"
+#include "services/registrant/core/rules.h"
 #include "tests/scenario/steps.h"
 
 #include <stdarg.h>
@@ -169,6 +170,7 @@ void world_clear(struct world *w)
         free(m->password);
     }
     key_ring_free(w->ring);
+    rules_free(w->rules);
 }
 
 struct model *world_model(struct world *w, uint64_t id)

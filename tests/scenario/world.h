@@ -47,6 +47,7 @@ struct world {
     char local[128];
     int send_rc;
     struct key_ring *ring;
+    struct rules *rules;
     struct sent *sent, **sent_end, *current;
     struct {
         char name[16];

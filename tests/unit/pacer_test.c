@@ -25,10 +25,8 @@ static void begin(struct bench *b, uint32_t rate, uint32_t flights, uint32_t all
     wheel_init(&b->wheel, b->now);
     const struct pacer_params p = {.wheel = &b->wheel,
                                    .max_in_flight = all,
-                                   .rate = rate,
-                                   .target_flights = flights,
-                                   .retry_after_cap_s = 86400,
-                                   .seed = 1};
+                                   .limits = {.rate = rate, .in_flight = flights},
+                                   .retry_after_cap_s = 86400};
     b->pacer = pacer_new(&p);
     b->target = pacer_target_get(b->pacer, STR_LIT("udp:a:0"));
 }
@@ -61,7 +59,7 @@ static struct pacer_ticket send(struct bench *b, uint64_t id)
 {
     struct pacer_ticket ticket;
     assert_non_null(next(b));
-    pacer_sent(b->pacer, b->target, id, &ticket, b->now);
+    pacer_sent(b->pacer, b->target, &(struct pacer_item){0}, id, &ticket, b->now);
     return ticket;
 }
 
@@ -222,7 +220,7 @@ static void the_rate_and_its_share_are_kept(void **state)
     size_t sent = 0;
     for (int ms = 0; ms < 4000; ms += 10) {
         while (next(&b)) {
-            pacer_sent(b.pacer, b.target, sent++, &ticket, b.now);
+            pacer_sent(b.pacer, b.target, &items[0], sent++, &ticket, b.now);
             pacer_done(b.pacer, &ticket, PACER_ANSWERED, -1, b.now);
         }
         pass(&b, 10000);
@@ -249,7 +247,7 @@ static void live_refreshes_raise_the_rate(void **state)
     size_t sent = 0;
     for (int ms = 0; ms < 5000; ms += 10) {
         while (next(&b)) {
-            pacer_sent(b.pacer, b.target, sent++, &ticket, b.now);
+            pacer_sent(b.pacer, b.target, &items[0], sent++, &ticket, b.now);
             pacer_done(b.pacer, &ticket, PACER_ANSWERED, -1, b.now);
         }
         pass(&b, 10000);
@@ -281,7 +279,7 @@ static void caps_hold_for_the_target_and_for_all(void **state)
         assert_non_null(item);
         bool others = item >= &items[3];
         of_other += others;
-        pacer_sent(b.pacer, others ? other : b.target, (uint64_t)i, &tickets[i], b.now);
+        pacer_sent(b.pacer, others ? other : b.target, item, (uint64_t)i, &tickets[i], b.now);
     }
     assert_in_range(of_other, 1, 2); // they take turns
     assert_null(next(&b));
@@ -380,20 +378,20 @@ static void refused_nonces_teach_their_age_for_a_day(void **state)
     (void)state;
     static struct bench b;
     begin(&b, 0, 1, 1);
-    assert_true(pacer_nonce_is_worth(b.target, 90000, b.now));
-    pacer_nonce_refused(b.target, 90000, b.now);
-    assert_true(pacer_nonce_is_worth(b.target, 90000, b.now));
-    pacer_nonce_refused(b.target, 60000, b.now);
-    assert_true(pacer_nonce_is_worth(b.target, 59999, b.now));
+    assert_true(learned_nonce_is_worth(pacer_learned(b.target), 90000, b.now));
+    learned_nonce_refused(pacer_learned(b.target), 90000, b.now);
+    assert_true(learned_nonce_is_worth(pacer_learned(b.target), 90000, b.now));
+    learned_nonce_refused(pacer_learned(b.target), 60000, b.now);
+    assert_true(learned_nonce_is_worth(pacer_learned(b.target), 59999, b.now));
     for (int i = 1; i < 8; i++)
-        assert_false(pacer_nonce_is_worth(b.target, 60000, b.now));
-    assert_true(pacer_nonce_is_worth(b.target, 60000, b.now)); // now and then it is tried
-    assert_true(pacer_nonce_is_worth(b.target, 60000, b.now + 86400 * SECOND));
-    pacer_nonce_refused(b.target, 60000, b.now);
-    pacer_nonce_refused(b.target, 60000, b.now);
-    assert_false(pacer_nonce_is_worth(b.target, 60000, b.now));
-    pacer_nonce_accepted(b.target, 60000);
-    assert_true(pacer_nonce_is_worth(b.target, 60000, b.now));
+        assert_false(learned_nonce_is_worth(pacer_learned(b.target), 60000, b.now));
+    assert_true(learned_nonce_is_worth(pacer_learned(b.target), 60000, b.now)); // now and then it is tried
+    assert_true(learned_nonce_is_worth(pacer_learned(b.target), 60000, b.now + 86400 * SECOND));
+    learned_nonce_refused(pacer_learned(b.target), 60000, b.now);
+    learned_nonce_refused(pacer_learned(b.target), 60000, b.now);
+    assert_false(learned_nonce_is_worth(pacer_learned(b.target), 60000, b.now));
+    learned_nonce_accepted(pacer_learned(b.target), 60000);
+    assert_true(learned_nonce_is_worth(pacer_learned(b.target), 60000, b.now));
     end(&b);
 }
 

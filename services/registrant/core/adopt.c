@@ -161,9 +161,7 @@ void entry_adopt(struct engine *e, struct entry *r, const struct status *last, b
     }
     if (is_same_as_reported(e, r, last)) {
         adopt_failures(r, last, now);
-        e->stats.states[r->state]--;
-        r->state = (uint8_t)last->state;
-        e->stats.states[r->state]++;
+        observe_state(e, r, last->state);
         r->since_wall_ms = last->since_wall_ms;
     }
     entry_compare(e, r);

@@ -11,23 +11,6 @@
 #define MAX_CHALLENGES 5 // in one attempt: more is a loop
 #define MAX_PARSED     32
 
-static void count_answer(struct engine *e, const struct sip_answer *a)
-{
-    struct engine_stats *s = &e->stats;
-    if (a->local && a->status == 408)
-        s->timeouts++;
-    else if (a->status >= 200 && a->status < 300)
-        s->answers_2xx++;
-    else if (a->status == 401 || a->status == 407)
-        s->challenges++;
-    else if (a->status >= 400 && a->status < 500)
-        s->answers_4xx++;
-    else if (a->status >= 500 && a->status < 600)
-        s->answers_5xx++;
-    else
-        s->answers_other++;
-}
-
 static void fail(struct engine *e, struct flight *f, const struct sip_answer *a, struct str reason, bool slow,
                  struct moment now)
 {
@@ -74,7 +57,7 @@ static void learn_nonce_age(struct flight *f, size_t i, struct moment now)
     if (f->entry->attempts) // it may be the credentials
         return;
     if (f->preemptive & 1u << i && age > 0)
-        pacer_nonce_refused(f->ticket.target, (uint64_t)age, now.us);
+        learned_nonce_refused(pacer_learned(f->ticket.target), (uint64_t)age, now.us);
 }
 
 static int held_nonce(const struct nonces *n, const struct digest_challenge *c)
@@ -181,6 +164,7 @@ static void on_too_brief(struct engine *e, struct flight *f, const struct sip_an
     }
     f->lengthened = true;
     f->entry->floor_s = (uint32_t)least;
+    learned_min_expires(pacer_learned(f->ticket.target), (uint32_t)a->min_expires_s, now.us);
     if (may_go_on(e, f, now))
         flight_send(e, f, true, now);
 }
@@ -195,7 +179,7 @@ static void note_nonces(struct engine *e, const struct flight *f, const struct s
     for (size_t i = 0; r->nonces && i < r->nonces->count; i++) {
         int64_t age = ms_of(now) - r->nonces->items[i].since_ms;
         if (f->preemptive & 1u << i && age > 0)
-            pacer_nonce_accepted(f->ticket.target, (uint64_t)age);
+            learned_nonce_accepted(pacer_learned(f->ticket.target), (uint64_t)age);
     }
     if (a->nextnonce.n)
         nonces_next(e->home.texts, &r->nonces, a->nextnonce, ms_of(now));
@@ -210,6 +194,7 @@ static void note_acceptance(struct engine *e, const struct flight *f, const stru
     note_nonces(e, f, a, now);
     entry_set_shown(e, r, a);
     r->code = (uint16_t)a->status;
+    r->flow = a->flow;
     intern_set(e->home.texts, &r->reason, str_slice(a->reason, 0, STATUS_MAX_TEXT_BYTES));
     r->by_local = false;
     r->retry_after_s = 0;
@@ -291,6 +276,7 @@ static void bind(struct engine *e, struct flight *f, uint32_t granted_s)
     struct entry *r = f->entry;
     if (granted_s > e->policy.granted_cap_s)
         granted_s = e->policy.granted_cap_s;
+    observe_grant(f, granted_s);
     entry_set_bound(e, r, spec_ref(f->spec), interned_str(f->local));
     r->bound_revision = f->kind == FLIGHT_REFRESH ? r->bound_revision : f->revision;
     r->last_bind_ms = (int64_t)(f->sent_us / 1000);
@@ -384,7 +370,7 @@ void engine_answer(struct engine *e, uint64_t token, const struct sip_answer *a,
     wheel_clear(&e->wheel, &f->timer);
     struct entry *r = f->entry;
     struct shard *s = e->shards[r->shard];
-    count_answer(e, a);
+    observe_answer(e, f, a, now);
     note_path(e, r, f, a, now);
     if (!a->local)
         pacer_heard(e->home.pacer, &f->ticket, now.us);

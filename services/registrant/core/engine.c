@@ -3,6 +3,7 @@
 
 #include "common/base/hash.h"
 #include "common/base/mem.h"
+#include "services/registrant/core/rules.h"
 
 #include <stdlib.h>
 
@@ -17,12 +18,37 @@ struct engine_policy engine_policy_default(void)
         .max_in_flight = 1000,
         .registrar_rate = 0,
         .registrar_in_flight = 200,
+        .aor_rate = 5,
+        .move_over_s = 300,
         .max_redirects = 5,
         .transaction_timeout_s = 32,
         .close_wait_s = 5,
         .node = "registrant",
         .user_agent = "Rollcall",
     };
+}
+
+static struct pacer_limits limits_of_policy(const struct engine_policy *policy)
+{
+    return (struct pacer_limits){.rate = policy->registrar_rate,
+                                 .in_flight = policy->registrar_in_flight,
+                                 .aor_rate = policy->aor_rate,
+                                 .hard = policy->registrar_hard};
+}
+
+static void limits_of_registrar(void *arg, struct str key, struct pacer_limits *limits)
+{
+    const struct engine *e = arg;
+    const struct rule *rule = rules_find(e->policy.rules, rules_host_of(key));
+    if (rule)
+        rule_apply(rule, limits);
+}
+
+void engine_rules(struct engine *e, const struct rules *rules, struct moment now)
+{
+    e->policy.rules = rules;
+    pacer_limits_changed(e->home.pacer);
+    engine_turn(e, now);
 }
 
 struct engine *engine_new(const struct engine_params *p, struct moment now)
@@ -36,16 +62,17 @@ struct engine *engine_new(const struct engine_params *p, struct moment now)
     e->secret = hash_u64(p->seed ^ UINT64_C(0x636e6f6e6365));
     e->lease = LEASE_FRESH;
     wheel_init(&e->wheel, now.us);
+    e->sweep.timer.kind = TIMER_SWEEP;
     e->digest = digest_new();
     e->home.texts = intern_new();
     const struct pacer_params pacing = {
         .wheel = &e->wheel,
         .wheel_kind = TIMER_TARGET,
         .max_in_flight = p->policy.max_in_flight,
-        .rate = p->policy.registrar_rate,
-        .target_flights = p->policy.registrar_in_flight,
+        .limits = limits_of_policy(&p->policy),
+        .arg = e,
+        .limits_of = limits_of_registrar,
         .retry_after_cap_s = p->policy.retry_after_cap_s,
-        .seed = p->seed,
     };
     e->home.pacer = pacer_new(&pacing);
     return e;
@@ -61,6 +88,7 @@ void engine_free(struct engine *e)
 {
     if (!e)
         return;
+    sweep_done(e);
     for (size_t i = 0; i < e->shard_count; i++)
         if (e->shards[i])
             free_shard(e, e->shards[i]);
@@ -100,6 +128,9 @@ uint64_t engine_tick(struct engine *e, struct moment now)
             break;
         case TIMER_TARGET:
             pacer_wake(e->home.pacer, node, now.us);
+            break;
+        case TIMER_SWEEP:
+            sweep_timer(e, now);
             break;
         case TIMER_SHARD:
             shard_timer(e, container_of(node, struct shard, timer), now);
@@ -159,6 +190,7 @@ struct engine_stats engine_stats(const struct engine *e)
         if (i != STATE_UNREGISTERED)
             s.registrations += s.states[i];
     s.waiting = pacer_waiting(e->home.pacer);
+    s.overcommitted = pacer_overcommitted(e->home.pacer);
     s.rates_raised = pacer_raised(e->home.pacer);
     return s;
 }

@@ -6,6 +6,7 @@
 
 #include "common/registration/seal.h"
 #include "common/registration/status.h"
+#include "services/registrant/core/observe.h"
 
 struct engine;
 struct rules;
@@ -189,11 +190,20 @@ void engine_stop(struct engine *e, struct moment now);
 
 struct engine_stats {
     uint64_t registrations, bound, in_flight, waiting; // gauges
-    uint64_t rates_raised; // registrars whose rate was raised for their live refreshes; a gauge
+    // Registrars whose live refreshes need more than their rate allows; of these, whose rate was raised.
+    uint64_t overcommitted, rates_raised; // gauges
+    uint64_t lapsed;                      // bindings that ran out while they waited for their turn
     uint64_t requests, answers_2xx, answers_4xx, answers_5xx, answers_other, timeouts, challenges;
     uint64_t states[16]; // registrations by status_state
+    // From a request to its answer; from the time at which a refresh or another try was due to its sending.
+    struct histogram answer_times, lateness;
 };
 struct engine_stats engine_stats(const struct engine *e);
+void engine_stats_merge(struct engine_stats *sum, const struct engine_stats *more);
+// The registrars with the most registrations, at most max, largest first; ret_rest sums up the others.
+// Returns how many it gave. Looks at every registrar: not for every turn.
+size_t engine_registrars(const struct engine *e, struct moment now, struct registrar_view *ret, size_t max,
+                         struct registrar_view *ret_rest);
 // Bytes held for registrations now (what malloc was asked for), for the benchmark.
 size_t engine_bytes(const struct engine *e);
 

@@ -170,6 +170,7 @@ void entry_stop_waiting(struct engine *e, struct entry *r)
 void entry_set_want(struct engine *e, struct entry *r, struct spec *take)
 {
     entry_stop_waiting(e, r);
+    observe_registrar(r, take);
     spec_put(&e->home, &r->want);
     r->want = take;
 }

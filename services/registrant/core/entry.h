@@ -4,14 +4,16 @@
 #ifndef ROLLCALL_REGISTRANT_CORE_ENTRY_H
 #define ROLLCALL_REGISTRANT_CORE_ENTRY_H
 
+#include "common/base/rng.h"
 #include "services/registrant/core/engine.h"
 #include "services/registrant/core/nonces.h"
 #include "services/registrant/core/pacer.h"
 #include "services/registrant/core/spec.h"
+#include "services/registrant/core/sweep.h"
 #include "services/registrant/core/table.h"
 #include "services/registrant/core/wheel.h"
 
-enum timer_kind { TIMER_ENTRY, TIMER_FLIGHT, TIMER_TARGET, TIMER_SHARD };
+enum timer_kind { TIMER_ENTRY, TIMER_FLIGHT, TIMER_TARGET, TIMER_SHARD, TIMER_SWEEP };
 
 #define NEVER_MS             INT64_MAX
 #define PENDING_SHOWN_MS     1000  // an unsettled state is reported once it has lasted so long
@@ -47,6 +49,7 @@ struct entry {
     struct wheel_node timer;
     struct pacer_item item;
     uint32_t flight;              // 1 + index; 0: none
+    uint32_t flow;                // of the last acceptance; 0: none, or a sweep has seen to it
     struct spec *want;            // what should be
     struct spec *bound;           // what may be bound; NULL: nothing of ours
     struct interned *account;     //
@@ -158,6 +161,7 @@ struct engine {
     uint32_t credit;
     uint64_t seq;
     struct marks marks, deferred;
+    struct sweep sweep;
     size_t bytes; // of entries and what hangs on them
     struct engine_stats stats;
     struct buf scratch[8]; // see request.c and report.c
@@ -172,6 +176,16 @@ static inline uint64_t us_of(int64_t ms)
 {
     return ms <= 0 ? 0 : (uint64_t)ms * 1000;
 }
+
+// ---- engine_observe.c: what is counted
+
+void observe_start(struct engine *e, const struct entry *r, struct moment now); // its turn has come
+void observe_answer(struct engine *e, const struct flight *f, const struct sip_answer *a, struct moment now);
+void observe_grant(struct flight *f, uint32_t granted_s);
+void observe_lapse(struct engine *e, const struct entry *r); // while it waited for its turn
+void observe_state(struct engine *e, struct entry *r, enum status_state state); // sets it
+// What it counts for moves with the registrar of what is wanted.
+void observe_registrar(const struct entry *r, const struct spec *want);
 
 // ---- entry.c: life of the parts
 

@@ -36,9 +36,7 @@ static void set_state(struct engine *e, struct entry *r, enum status_state state
 {
     if (r->state == state && r->since_wall_ms)
         return;
-    e->stats.states[r->state]--;
-    e->stats.states[state]++;
-    r->state = (uint8_t)state;
+    observe_state(e, r, state);
     r->since_wall_ms = now.wall_ms;
 }
 

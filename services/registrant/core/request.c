@@ -279,7 +279,8 @@ static int add_authorizations(struct engine *e, struct flight *f, const struct s
         if (!fresh && f->entry->challenge_first)
             continue;
         int64_t age = ms_of(now) - n->items[i].since_ms;
-        if (!fresh && !pacer_nonce_is_worth(f->ticket.target, age > 0 ? (uint64_t)age : 0, now.us))
+        if (!fresh &&
+            !learned_nonce_is_worth(pacer_learned(f->ticket.target), age > 0 ? (uint64_t)age : 0, now.us))
             continue;
         int rc = add_authorization(e, f, v, i, uri, out, err);
         if (rc)

@@ -1,6 +1,7 @@
 // Packing and comparing of spec.h.
 #include "services/registrant/core/spec.h"
 
+#include "common/base/hash.h"
 #include "common/base/mem.h"
 #include "common/sip/uri.h"
 
@@ -125,6 +126,17 @@ static bool holds_local(struct str text)
     return str_find_str(text, SPEC_LOCAL) < text.n;
 }
 
+static uint32_t hash_of_aor(const struct spec *s)
+{
+    struct spec_view v;
+    struct buf aor = BUF_INIT;
+    spec_open(s, &v);
+    spec_aor(s, &v, SPEC_LOCAL, &aor);
+    uint32_t hash = hash_murmur2(buf_str(&aor));
+    buf_done(&aor);
+    return hash ? hash : 1;
+}
+
 struct spec *spec_new(struct spec_home *home, const struct registration *r)
 {
     struct buf text = BUF_INIT;
@@ -149,6 +161,7 @@ struct spec *spec_new(struct spec_home *home, const struct registration *r)
     s->interface = intern_or_null(home->texts, r->interface);
     s->routes = intern_routes(home->texts, r);
     s->target = find_target(home, s);
+    s->aor = hash_of_aor(s);
     home->bytes += sizeof(*s) + s->text_bytes;
     return s;
 }

@@ -21,6 +21,7 @@ struct spec {
     struct interned *domain, *registrar, *interface;
     struct interned *routes; // joined by a line feed, which no route can hold
     uint32_t expires_s;
+    uint32_t aor; // hash of the address of record, as given; never 0
     uint8_t scheme, transport, credential_count, contact_count;
     bool force_expire, has_local; // has_local: a contact, the AoR or the From holds {local}
     char text[];                  // each string: two bytes of length (0xffff: absent), its bytes, NUL

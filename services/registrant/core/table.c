@@ -131,3 +131,31 @@ uint64_t *table_each(const struct table *t, size_t *at)
     }
     return NULL;
 }
+
+// From the end down, the old table first: what moves between two calls moves to slots that are still to come.
+// But a run of slots may go round the end, and a removal then takes an item from its begin to its end: the
+// last run is looked at once more (stages 1 and 3). A table that grew is begun anew.
+enum { OLD_TABLE, OLD_END, NOW_TABLE, NOW_END, WALKED };
+
+uint64_t *table_walk(const struct table *t, struct table_walk *w, unsigned *budget)
+{
+    if (!w->size || w->size != t->now.size)
+        *w = (struct table_walk){.at = t->old.size, .size = t->now.size};
+    while (*budget && w->stage < WALKED) {
+        const struct table_slots *s = w->stage < NOW_TABLE ? &t->old : &t->now;
+        bool again = w->stage == OLD_END || w->stage == NOW_END;
+        if (w->at > s->size)
+            w->at = s->size;
+        uint64_t *item = w->at ? s->items[w->at - 1] : NULL;
+        --*budget;
+        if (w->at && (item || !again)) {
+            w->at--;
+            if (item)
+                return item;
+            continue;
+        }
+        w->stage++;
+        w->at = w->stage < NOW_TABLE ? t->old.size : t->now.size;
+    }
+    return NULL;
+}

@@ -30,4 +30,13 @@ size_t table_bytes(const struct table *t);
 // meanwhile.
 uint64_t *table_each(const struct table *t, size_t *at);
 
+// Walks them a few at a time, while others are added and removed: each item that stays is given at least
+// once. All zero: from the start. Looks at *budget slots at most and counts them off; NULL with *budget left:
+// that was all.
+struct table_walk {
+    size_t at, size;
+    unsigned stage;
+};
+uint64_t *table_walk(const struct table *t, struct table_walk *w, unsigned *budget);
+
 #endif

@@ -107,7 +107,10 @@ static void wait_turn(struct engine *e, struct entry *r, const struct plan *plan
     const struct spec *s = wanted ? r->want : r->bound;
     if (pacer_waits_as(s->target, &r->item, plan->class))
         return;
+    if (plan->class != PACE_LIVE && pacer_waits_as(s->target, &r->item, PACE_LIVE))
+        observe_lapse(e, r);
     entry_stop_waiting(e, r);
+    r->item.aor = s->aor;
     pacer_wait(e->home.pacer, s->target, &r->item, plan->class, us_of(r->expires_ms), now.us);
 }
 
@@ -154,9 +157,10 @@ static void start_next(struct engine *e, struct entry *r, struct moment now)
                                              [PLAN_CLEAR] = FLIGHT_CLEAR,
                                              [PLAN_LEAVE] = FLIGHT_LEAVE};
     struct plan plan = machine_plan(r, permission_of(e, r), ms_of(now));
-    if (plan_sends(&plan) && plan.at_ms <= ms_of(now))
+    if (plan_sends(&plan) && plan.at_ms <= ms_of(now)) {
+        observe_start(e, r, now);
         flight_begin(e, r, kinds[plan.kind], plan.class == PACE_STAGGERED, now);
-    else
+    } else
         entry_update(e, r, now);
 }
 

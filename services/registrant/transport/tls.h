@@ -31,10 +31,14 @@ must_use int tls_session_new(struct tls_store *s, struct str name, SSL **ret, st
 // Appends why the handshake or the connection failed: "the certificate has expired (CN=…)", "the
 // certificate is for other.example, not for example.com", "the registrar asks for a certificate", else
 // OpenSSL's own words.
+// Called at once after the OpenSSL call that failed; takes the thread's errors.
 void tls_cause(SSL *session, struct buf *out);
+// As tls_cause, before it: whether the peer refuses this connection for our certificate (or for want of one).
+bool tls_refuses_us(SSL *session);
 
-// RFC 5922 7.1 and 7.2: subjectAltName URIs of scheme sip without user part, then dNSName; the CN only
-// where there is no subjectAltName of either kind; no wildcards. A numeric name matches iPAddress alone.
+// RFC 5922 7.1 and 7.2: subjectAltName URIs of scheme sip without user part; dNSName where there is none of
+// these; the CN only where there is no subjectAltName at all; no wildcards. A numeric name, of which the RFC
+// knows nothing, matches iPAddress alone.
 bool tls_name_matches(X509 *certificate, struct str name);
 
 #endif

@@ -1,0 +1,77 @@
+// See incoming.h.
+#include "services/registrant/transport/incoming.h"
+
+#include "services/registrant/transport/flow.h"
+
+#include "common/base/mem.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <unistd.h>
+
+#define ACCEPTS_TURN 32
+#define PAUSE_S      1 // when there is no descriptor left: the listener stays readable, and the loop would spin
+
+struct incoming {
+    struct transport *t;
+    struct local *local;
+    int fd;
+    struct event *readable, *resume;
+};
+
+// False: no more for now.
+static bool accept_one(struct incoming *i)
+{
+    struct address peer;
+    socklen_t bytes = sizeof(peer);
+    int fd = accept4(i->fd, &peer.any, &bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)) {
+        const struct timeval pause = {.tv_sec = PAUSE_S};
+        (void)event_del(i->readable);
+        (void)event_add(i->resume, &pause);
+        return false;
+    }
+    if (fd < 0)
+        return errno != EAGAIN; // that one was gone before it was accepted
+    if (i->t->incoming_count < INCOMING_MAX_COUNT)
+        flow_accepted(i->t, i->local, fd, &peer);
+    else
+        (void)close(fd);
+    return true;
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+    for (unsigned n = 0; n < ACCEPTS_TURN && accept_one(arg); n++)
+        ;
+}
+
+static void on_resume(evutil_socket_t fd, short what, void *arg)
+{
+    struct incoming *i = arg;
+    (void)event_add(i->readable, NULL);
+}
+
+struct incoming *incoming_new(struct transport *t, struct local *local)
+{
+    struct incoming *i = mem_alloc(sizeof(*i));
+    i->t = t;
+    i->local = local;
+    i->fd = local->tcp;
+    local->tcp = -1;
+    i->readable = event_new(t->base, i->fd, EV_READ | EV_PERSIST, on_readable, i);
+    i->resume = event_new(t->base, -1, 0, on_resume, i);
+    if (!i->readable || !i->resume || event_add(i->readable, NULL))
+        abort();
+    return i;
+}
+
+void incoming_free(struct incoming *i)
+{
+    if (!i)
+        return;
+    event_free(i->readable);
+    event_free(i->resume);
+    (void)close(i->fd);
+    free(i);
+}

@@ -9,12 +9,17 @@
 #define NEED_UNIT  UINT64_C(1000000000) // need is summed as this / interval
 #define NEED_SLACK 1.2                  // live refreshes get so many times what they need
 
+struct str pacer_target_key(const struct pacer_target *t)
+{
+    return str_of_bytes(t->key, t->key_bytes);
+}
+
 static void set_limits(struct pacer_target *t)
 {
     const struct pacer_params *p = &t->home->params;
     t->limits = p->limits;
     if (p->limits_of)
-        p->limits_of(p->arg, (struct str){.p = t->key, .n = t->key_bytes}, &t->limits);
+        p->limits_of(p->arg, pacer_target_key(t), &t->limits);
     if (!t->limits.in_flight)
         t->limits.in_flight = 1;
 }
@@ -240,7 +245,7 @@ void pacer_target_view(const struct pacer_target *t, uint64_t now_us, struct reg
         ret->states[i] = t->states[i];
     for (size_t i = 0; i < OBSERVE_CODES; i++)
         ret->codes[i] = t->codes[i];
-    struct str name = str_slice((struct str){.p = t->key, .n = t->key_bytes}, 0, sizeof(ret->name) - 1);
+    struct str name = str_slice(pacer_target_key(t), 0, sizeof(ret->name) - 1);
     memcpy(ret->name, name.p, name.n);
     view_learned(t, now_us, ret);
 }

@@ -31,8 +31,10 @@ struct resolve_target {
 struct resolve_answer {
     const struct resolve_target *targets; // borrowed during the call
     size_t count;
-    size_t usable;     // how many of them, from the first, are not set aside
-    const char *cause; // count 0: "no address for example.com", "the DNS servers do not answer", …
+    size_t usable; // how many of them, from the first, are not set aside
+    // count 0: "no address for example.com", "the DNS servers do not answer for …". Else NULL, or that DNS
+    // fails and what it said last is used on.
+    const char *cause;
 };
 typedef void resolve_fn(void *arg, const struct resolve_answer *answer);
 
@@ -41,11 +43,13 @@ struct resolver_params {
     const char *resolv_conf; // NULL: the system's
     const char *hosts_file;  // NULL: /etc/hosts
     bool ipv4, ipv6; // families that can be sent from; both: IPv6 and IPv4 as DNS orders them, IPv4 first
+    bool tls;        // TLS can be spoken: NAPTR's SIPS+D2T is taken also where the URI is no sips
     // The addresses behind a name that is in use are others than before (the same set in another order is no
-    // change). Borrowed.
+    // change). Borrowed. Called from the loop, never from inside a function of this header.
     void (*changed)(void *arg, struct str registrar, const struct resolve_target *targets, size_t count);
     void *arg;
-    uint64_t seed; // of the affinity's hash: none of the caller's is needed
+    uint64_t seed;            // of the affinity's hash: none of the caller's is needed
+    uint64_t (*now_us)(void); // NULL: clock_monotonic_us; a test brings its own
 };
 must_use int resolver_new(const struct resolver_params *p, struct resolver **ret, struct error *err);
 void resolver_free(struct resolver *r);   // what is asked is never answered; NULL is allowed
@@ -55,6 +59,9 @@ void resolver_reload(struct resolver *r); // resolv.conf and hosts are read agai
 struct resolve_request *resolver_find(struct resolver *r, const struct resolve_query *q, resolve_fn *fn,
                                       void *arg);
 void resolve_cancel(struct resolve_request *request); // fn is not called; NULL is allowed
+
+// What its timer does once a second: TTLs that have ended, what nobody uses, the hosts file.
+void resolver_tick(struct resolver *r);
 
 // A target failed (no answer, transport error, 503; RFC 3263 4.3): it comes last for so long.
 void resolver_set_aside(struct resolver *r, const struct resolve_target *t, uint32_t for_s);

@@ -175,14 +175,21 @@ void entry_set_want(struct engine *e, struct entry *r, struct spec *take)
     r->want = take;
 }
 
+void entry_uncount_need(struct engine *e, struct entry *r)
+{
+    if (!r->need_counted)
+        return;
+    pacer_need_remove(r->bound->target, schedule_mean_refresh_ms(r->granted_s));
+    r->need_counted = false;
+    e->stats.bound--;
+}
+
 void entry_count_need(struct engine *e, struct entry *r)
 {
     bool lives = r->bound && r->granted_s && r->expires_ms;
-    if (r->need_counted && !lives) {
-        pacer_need_remove(r->bound->target, schedule_mean_refresh_ms(r->granted_s));
-        r->need_counted = false;
-        e->stats.bound--;
-    } else if (!r->need_counted && lives) {
+    if (!lives) {
+        entry_uncount_need(e, r);
+    } else if (!r->need_counted) {
         pacer_need_add(r->bound->target, schedule_mean_refresh_ms(r->granted_s));
         r->need_counted = true;
         e->stats.bound++;
@@ -192,11 +199,7 @@ void entry_count_need(struct engine *e, struct entry *r)
 void entry_set_bound(struct engine *e, struct entry *r, struct spec *take, struct str local)
 {
     entry_stop_waiting(e, r);
-    if (r->need_counted) {
-        pacer_need_remove(r->bound->target, schedule_mean_refresh_ms(r->granted_s));
-        r->need_counted = false;
-        e->stats.bound--;
-    }
+    entry_uncount_need(e, r);
     spec_put(&e->home, &r->bound);
     r->bound = take;
     r->shaken = r->shaken && take;

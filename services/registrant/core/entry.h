@@ -203,7 +203,8 @@ void entry_set_left(struct engine *e, struct entry *r, struct spec *take, struct
 void entry_set_shown(struct engine *e, struct entry *r, const struct sip_answer *a);
 void entry_set_warning(struct engine *e, struct entry *r, struct str warning);
 void entry_set_names(struct engine *e, struct entry *r, struct str call_id, struct str from_tag);
-void entry_count_need(struct engine *e, struct entry *r); // tells the pacer whether it lives
+void entry_count_need(struct engine *e, struct entry *r);   // tells the pacer whether it lives
+void entry_uncount_need(struct engine *e, struct entry *r); // it does not, or not any more
 void entry_call_id(const struct entry *r, struct buf *out);
 void entry_from_tag(const struct entry *r, struct buf *out);
 struct seal_context entry_seal_context(const struct entry *r);

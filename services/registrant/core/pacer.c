@@ -231,8 +231,7 @@ static void take_token(struct pacer_target *t, uint64_t now_us)
 void pacer_sent(struct pacer *p, struct pacer_target *t, const struct pacer_item *item, uint64_t id,
                 struct pacer_ticket *ret_ticket, uint64_t now_us)
 {
-    *ret_ticket =
-        (struct pacer_ticket){.target = pacer_target_ref(t), .id = id, .probe = t->suspect};
+    *ret_ticket = (struct pacer_ticket){.target = pacer_target_ref(t), .id = id, .probe = t->suspect};
     t->in_flight++;
     p->in_flight++;
     if (t->suspect) {

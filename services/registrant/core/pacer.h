@@ -74,7 +74,7 @@ void pacer_set_share(struct pacer *p, double share);
 
 struct pacer_target *pacer_target_get(struct pacer *p, struct str key);        // a reference for the caller
 struct pacer_target *pacer_target_find(const struct pacer *p, struct str key); // or NULL; no reference
-struct str pacer_target_key(const struct pacer_target *t); // as long as the target
+struct str pacer_target_key(const struct pacer_target *t);                     // as long as the target
 struct pacer_target *pacer_target_ref(struct pacer_target *t);
 void pacer_target_put(struct pacer *p, struct pacer_target **t);
 // Walks all targets, in no order: NULL gives the first, and the last gives NULL.

@@ -127,6 +127,8 @@ void entry_update(struct engine *e, struct entry *r, struct moment now)
     int64_t now_ms = ms_of(now);
     enum permission permission = permission_of(e, r);
     struct plan plan = machine_plan(r, permission, now_ms);
+    if (r->expires_ms <= now_ms)
+        entry_uncount_need(e, r);
     if (plan.kind == PLAN_GONE) {
         take_proof(e, r, plan.proof, now);
         plan = machine_plan(r, permission, now_ms);

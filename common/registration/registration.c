@@ -51,13 +51,51 @@ static void free_wiped(char *secret)
     free(secret);
 }
 
-static void credential_done(struct credential *c)
+static void drop_secrets(struct credential *c)
+{
+    free_wiped(c->secret);
+    c->secret = NULL;
+    for (size_t i = 0; i < HA1_COUNT; i++) {
+        free_wiped(c->ha1[i]);
+        c->ha1[i] = NULL;
+    }
+    c->clear = false;
+}
+
+void credential_done(struct credential *c)
 {
     free(c->realm);
     free(c->user);
-    free_wiped(c->secret);
+    drop_secrets(c);
+    *c = (struct credential){.realm = NULL};
+}
+
+void credential_copy(struct credential *to_init, const struct credential *from)
+{
+    *to_init = (struct credential){
+        .realm = mem_dup_cstr(from->realm),
+        .user = mem_dup_cstr(from->user),
+        .secret = mem_dup_cstr(from->secret),
+        .clear = from->clear,
+    };
     for (size_t i = 0; i < HA1_COUNT; i++)
-        free_wiped(c->ha1[i]);
+        to_init->ha1[i] = mem_dup_cstr(from->ha1[i]);
+}
+
+void credential_set_password(struct credential *c, struct str password)
+{
+    char *copy = password.p ? str_dup(password) : NULL;
+    drop_secrets(c);
+    c->secret = copy;
+    c->clear = copy != NULL;
+}
+
+bool credential_has_ha1(const struct credential *c)
+{
+    for (size_t i = 0; i < HA1_COUNT; i++)
+        if (c->ha1[i])
+            return true;
+    return false;
 }
 
 void registration_done(struct registration *r)
@@ -80,14 +118,8 @@ void registration_copy(struct registration *to_init, const struct registration *
     *to_init = *from;
     for (size_t i = 0; i < ARRAY_LEN(text_offsets); i++)
         *text_at(to_init, i) = mem_dup_cstr(*text_at(to_init, i));
-    for (size_t i = 0; i < from->credential_count; i++) {
-        struct credential *c = &to_init->credentials[i];
-        c->realm = mem_dup_cstr(c->realm);
-        c->user = mem_dup_cstr(c->user);
-        c->secret = mem_dup_cstr(c->secret);
-        for (size_t k = 0; k < HA1_COUNT; k++)
-            c->ha1[k] = mem_dup_cstr(c->ha1[k]);
-    }
+    for (size_t i = 0; i < from->credential_count; i++)
+        credential_copy(&to_init->credentials[i], &from->credentials[i]);
     for (size_t i = 0; i < from->contact_count; i++) {
         struct contact *c = &to_init->contacts[i];
         c->uri = mem_dup_cstr(c->uri);

@@ -29,7 +29,9 @@ struct credential {
     char *secret; // the password: sealed text (seal.h, field "password") everywhere but in the moment of use;
                   // NULL: none
     char *ha1[HA1_COUNT]; // sealed likewise (fields "ha1-MD5", "ha1-SHA-256", "ha1-SHA-512-256"); NULL: none
-    bool clear;           // secret and ha1 are clear text still to be sealed; never written as JSON
+    // secret and ha1 are clear text still to be sealed; never written as JSON. An HA1 beside a clear one may
+    // be sealed already.
+    bool clear;
 };
 
 struct contact {
@@ -115,6 +117,13 @@ int64_t registration_expires(const struct registration *r);
 // SIP, sizes, parsable contacts, domain, routes, registrar. 0, or -EINVAL: *ret_field is the model's member
 // name.
 must_use int registration_check(const struct registration *r, const char **ret_field, struct error *err);
+
+// What a credential holds: all of it, its secrets wiped; a copy of all; a new password in clear in place of
+// password and HA1s (p NULL: none).
+void credential_done(struct credential *c);
+void credential_copy(struct credential *to_init, const struct credential *from);
+void credential_set_password(struct credential *c, struct str password);
+bool credential_has_ha1(const struct credential *c);
 
 // "MD5", "SHA-256", "SHA-512-256": the member of `ha1` in JSON. The seal's field is "ha1-" and this.
 const char *credential_ha1_name(enum credential_ha1 a);

@@ -483,6 +483,49 @@ static void a_sealed_text_from_elsewhere_is_refused(void **state)
     assert_lacks(f->got.err.text, "sealed:");
 }
 
+static void set_ha1(struct registration *r, const char *md5, const char *sha256)
+{
+    struct credential *c = &r->credentials[0];
+    credential_set_password(c, STR_NONE);
+    set_text(&c->realm, "example.com");
+    c->ha1[HA1_MD5] = mem_dup_cstr(md5);
+    c->ha1[HA1_SHA256] = mem_dup_cstr(sha256);
+    c->clear = true;
+}
+
+static void an_ha1_is_sealed_kept_and_never_shown_as_a_password_is(void **state)
+{
+    static const char md5[] = "0123456789abcdef0123456789abcdef";
+    static const char sha256[] = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+    struct fixture *f = *state;
+    struct registration r cleanup(registration_done) = a_registration("acme", "trunk");
+    set_ha1(&r, md5, sha256);
+    assert_int_equal(do_create(f, &r), 0);
+    struct registration made cleanup(registration_done) = {0}, after cleanup(registration_done) = {0};
+    registration_copy(&made, &f->got.reg);
+    assert_true(seal_is_sealed(str_of(made.credentials[0].ha1[HA1_MD5])));
+    assert_true(seal_is_sealed(str_of(made.credentials[0].ha1[HA1_SHA256])));
+    assert_string_not_equal(made.credentials[0].ha1[HA1_MD5], made.credentials[0].ha1[HA1_SHA256]);
+    assert_false(made.credentials[0].clear);
+    assert_lacks(rawf(f, "HGETALL rc:{s%u}:reg:1", shard_of("acme")), md5);
+    const char *event = rawf(f, "XRANGE rc:{s%u}:outbox - +", shard_of("acme"));
+    assert_lacks(event, md5);
+    assert_lacks(event, "ha1");
+
+    registration_copy(&after, &made); // the same in clear changes nothing
+    set_ha1(&after, md5, sha256);
+    assert_int_equal(do_update(f, &made, &after), 0);
+    assert_int_equal(f->got.reg.revision, made.revision);
+    assert_string_equal(f->got.reg.credentials[0].ha1[HA1_MD5], made.credentials[0].ha1[HA1_MD5]);
+
+    set_ha1(&after, "ffffffffffffffffffffffffffffffff", made.credentials[0].ha1[HA1_SHA256]);
+    assert_int_equal(do_update(f, &made, &after), 0); // one new, one as it is sealed
+    assert_int_equal(f->got.reg.revision, made.revision + 1);
+    assert_string_equal(f->got.reg.credentials[0].ha1[HA1_SHA256], made.credentials[0].ha1[HA1_SHA256]);
+    assert_string_not_equal(f->got.reg.credentials[0].ha1[HA1_MD5], made.credentials[0].ha1[HA1_MD5]);
+    assert_true(seal_is_sealed(str_of(f->got.reg.credentials[0].ha1[HA1_MD5])));
+}
+
 static void writes_wait_for_the_gate_and_reads_do_not(void **state)
 {
     struct fixture *f = *state;
@@ -608,6 +651,7 @@ int main(void)
         on_redis(a_secret_is_sealed_before_it_leaves),
         on_redis(a_new_secret_is_sealed_and_an_old_one_moves_to_its_new_realm),
         on_redis(a_sealed_text_from_elsewhere_is_refused),
+        on_redis(an_ha1_is_sealed_kept_and_never_shown_as_a_password_is),
         on_redis(writes_wait_for_the_gate_and_reads_do_not),
         on_redis(a_redis_that_went_away_is_said_and_one_that_came_back_waits_for_the_gate),
         on_redis(a_redis_that_refuses_for_now_counts_as_away),

@@ -90,25 +90,13 @@ static void copy_retry(struct registration *to, const struct registration *from)
     to->retry_shape = from->retry_shape;
 }
 
-static void drop_credential(struct credential *c)
-{
-    if (c->secret && c->clear)
-        mem_wipe(c->secret, strlen(c->secret));
-    free(c->realm);
-    free(c->user);
-    free(c->secret);
-}
-
 static void copy_credentials(struct registration *to, const struct registration *from)
 {
     for (size_t i = 0; i < to->credential_count; i++)
-        drop_credential(&to->credentials[i]);
+        credential_done(&to->credentials[i]);
     to->credential_count = from->credential_count;
     for (size_t i = 0; i < from->credential_count; i++)
-        to->credentials[i] = (struct credential){.realm = mem_dup_cstr(from->credentials[i].realm),
-                                                 .user = mem_dup_cstr(from->credentials[i].user),
-                                                 .secret = mem_dup_cstr(from->credentials[i].secret),
-                                                 .clear = from->credentials[i].clear};
+        credential_copy(&to->credentials[i], &from->credentials[i]);
 }
 
 static void add_quirks(struct buf *out, const struct registration *r)

@@ -140,12 +140,13 @@ static char *aor_text(const struct aor *a)
     return buf_steal(&text);
 }
 
-// A digest user that is the user name goes with it: there is no row that says otherwise.
+// A digest user that is the user name goes with it: there is no row that says otherwise. Not one whose HA1 is
+// set, which is of that user.
 static void follow_credentials(struct registration *r, const char *username)
 {
     for (size_t i = 0; i < r->credential_count; i++) {
         struct credential *c = &r->credentials[i];
-        if (!c->user || strcmp(c->user, r->username) != 0)
+        if (!c->user || strcmp(c->user, r->username) != 0 || credential_has_ha1(c))
             continue;
         free(c->user);
         c->user = mem_dup_cstr(username);

@@ -142,3 +142,8 @@ int store_open_secret(const struct store *s, const struct registration *r, size_
 {
     return secrets_open(s->params.ring, r, credential, ret, err);
 }
+
+bool store_keep_secrets(const struct store *s, const struct registration *before, struct registration *after)
+{
+    return secrets_keep(s->params.ring, before, after);
+}

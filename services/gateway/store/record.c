@@ -82,8 +82,10 @@ void record_spec(struct buf *out, const struct registration *r)
 void record_event(struct buf *out, const struct registration *r, struct str actor)
 {
     struct registration open = *r; // borrows all texts
-    for (size_t i = 0; i < open.credential_count; i++)
-        open.credentials[i].secret = NULL;
+    for (size_t i = 0; i < open.credential_count; i++) {
+        const struct credential *c = &r->credentials[i];
+        open.credentials[i] = (struct credential){.realm = c->realm, .user = c->user};
+    }
     struct buf text cleanup(buf_done) = BUF_INIT;
     registration_write(&text, &open);
     struct json_writer w = json_writer(out); // no braces: they are the drain's

@@ -172,7 +172,12 @@ typedef void store_done_fn(void *arg, int rc, const struct error *err);
 // report. Where it was written since, or is gone, nothing is done.
 void store_index(struct store *s, const struct store_record *record, store_done_fn *fn, void *arg);
 
-// Clear text of a sealed secret; caller wipes and frees. -ENOKEY, -EBADMSG.
+// Takes the sealed texts of `before` where `after` has the same in clear, as store_update does. False: it has
+// new ones.
+must_use bool store_keep_secrets(const struct store *s, const struct registration *before,
+                                 struct registration *after);
+
+// Clear text of a sealed password; caller wipes and frees. -ENOKEY, -EBADMSG.
 must_use int store_open_secret(const struct store *s, const struct registration *r, size_t credential,
                                char **ret, struct error *err);
 

@@ -64,11 +64,12 @@ static void follow_contact(const struct dialect_shared *shared, struct registrat
     set_text(&r->contacts[0].uri, buf_str(&new));
 }
 
-// auth_user is "the digest user if different from sip_username", so one that is the same goes with it too.
+// auth_user is "the digest user if different from sip_username", so one that is the same goes with it too;
+// not one whose HA1 is set, which is of that user.
 static void follow_credential(struct registration *r, struct str username)
 {
     struct credential *c = &r->credentials[0];
-    if (r->credential_count && r->username && is_text(c->user, str_of(r->username)))
+    if (r->credential_count && r->username && is_text(c->user, str_of(r->username)) && !credential_has_ha1(c))
         set_text(&c->user, username);
 }
 
@@ -99,12 +100,13 @@ static struct credential *first_credential(struct registration *r)
     return c;
 }
 
-static void set_secret(struct credential *c, struct str password)
+// An HA1 is of its user, and no password to make another from is held.
+static bool keeps_user(const struct asked *a, const struct registration *r)
 {
-    if (c->secret)
-        mem_wipe(c->secret, strlen(c->secret));
-    set_text(&c->secret, password);
-    c->clear = true;
+    const struct credential *c = &r->credentials[0];
+    bool has_ha1 = r->credential_count && credential_has_ha1(c);
+    struct str user = a->auth_user.n ? a->auth_user : str_of(r->username);
+    return !has_ha1 || a->password.n || !(a->auth_user.n || a->clears_auth_user) || is_text(c->user, user);
 }
 
 static bool apply_credential(const struct asked *a, struct registration *r, struct fault *fault)
@@ -115,12 +117,15 @@ static bool apply_credential(const struct asked *a, struct registration *r, stru
         return vox_fault_set(fault, CODE_INVALID_ARGUMENTS,
                              "The parameter 'password' is invalid: it is longer than %d bytes.",
                              REGISTRATION_MAX_TEXT_BYTES);
+    if (!keeps_user(a, r))
+        return vox_fault_set(fault, CODE_INVALID_ARGUMENTS,
+                             "The parameter 'auth_user' is invalid: another user takes a password.");
     if (a->auth_user.n)
         set_text(&first_credential(r)->user, a->auth_user);
     else if (a->clears_auth_user && r->credential_count)
         set_text(&r->credentials[0].user, str_of(r->username));
     if (a->password.n)
-        set_secret(first_credential(r), a->password);
+        credential_set_password(first_credential(r), a->password);
     return true;
 }
 

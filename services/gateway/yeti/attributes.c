@@ -23,6 +23,7 @@ static const struct attribute attributes[ATTRIBUTE_COUNT] = {
     [ATTRIBUTE_INTERFACE] = {"sip-interface-name", KIND_TEXT, AT(interface), coerce_text},
     [ATTRIBUTE_USERNAME] = {"username", KIND_TEXT, AT(username), coerce_required},
     [ATTRIBUTE_SCHEMA] = {"sip-schema-id", KIND_INTEGER, AT(schema_id), coerce_integer},
+    [ATTRIBUTE_SIP] = {"sip", KIND_JSON, AT(sip), coerce_object},
 };
 
 static const struct relation relations[] = {
@@ -71,6 +72,7 @@ static const struct type type = {
     .name = "registrations",
     .attributes = attributes,
     .attribute_count = ARRAY_LEN(attributes),
+    .added_attributes = 1u << ATTRIBUTE_SIP,
     .relations = relations,
     .relation_count = ARRAY_LEN(relations),
     .filters = filters,

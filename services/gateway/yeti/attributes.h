@@ -21,6 +21,7 @@ enum attribute_index {
     ATTRIBUTE_INTERFACE,
     ATTRIBUTE_USERNAME,
     ATTRIBUTE_SCHEMA,
+    ATTRIBUTE_SIP, // an addition
     ATTRIBUTE_COUNT
 };
 const struct attribute *attribute_at(enum attribute_index index);
@@ -40,6 +41,7 @@ struct values {
     struct integer retry_delay;
     char *interface, *username;
     struct integer schema_id;
+    char *sip;                    // JSON, where it is asked for
     int64_t transport, pop, node; // 0: null
     const char *state;            // as last reported, where a filter asks for it; a constant
 };

@@ -99,23 +99,25 @@ static bool is_empty_array(const struct json *v)
     return json_is(v, JSON_ARRAY) && !json_count(v);
 }
 
-static bool check_attribute_name(const struct type *t, struct str name, struct errors *errors)
+static bool check_attribute_name(const struct body_params *p, struct str name, struct errors *errors)
 {
-    const struct relation *r = type_relation(t, name);
-    const struct attribute *a = type_attribute(t, name);
+    const struct relation *r = type_relation(p->type, name);
+    const struct attribute *a = type_attribute(p->type, name);
     if (r && !r->addition)
         return refuse_shape(errors, POINTER_ATTRIBUTE, r->name);
-    return (a && a->coerce) || refuse_name(errors, PROBLEM_PARAM_NOT_ALLOWED, name);
+    bool known = a && a->coerce && !(p->strict && type_attribute_is_added(p->type, a));
+    return known || refuse_name(errors, PROBLEM_PARAM_NOT_ALLOWED, name);
 }
 
-static bool read_attributes(struct body *b, const struct json *v, const struct type *t, struct errors *errors)
+static bool read_attributes(struct body *b, const struct json *v, const struct body_params *p,
+                            struct errors *errors)
 {
     if (is_empty_array(v))
         return true;
     if (!json_is(v, JSON_OBJECT))
         return refuse_shape(errors, POINTER_MEMBER, "attributes");
     for (size_t i = 0; i < json_count(v); i++)
-        if (!check_attribute_name(t, json_key_at(v, i), errors))
+        if (!check_attribute_name(p, json_key_at(v, i), errors))
             return false;
     b->attributes = v;
     return true;
@@ -138,7 +140,7 @@ static bool check_member(struct body *b, struct str name, const struct json *v, 
 {
     bool may_have_id = p->url_id.p || p->client_ids;
     if (str_eq_cstr(name, "attributes"))
-        return read_attributes(b, v, p->type, errors);
+        return read_attributes(b, v, p, errors);
     if (str_eq_cstr(name, "relationships"))
         return check_relations(v, p->type, errors);
     if (str_eq_cstr(name, "id") && may_have_id) {

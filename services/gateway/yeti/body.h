@@ -23,6 +23,7 @@ struct body_params {
     struct str url_id; // of an update; p NULL: a create
     bool client_ids;   // a create may name its id
     bool local_ids;    // `lid` may stand there
+    bool strict;       // attributes that a Yeti does not know are refused
 };
 
 // root: the whole body, an object or NULL. False: *errors holds the first thing that is wrong. Borrows from

@@ -223,6 +223,12 @@ const char *coerce_count(const struct json *v, void *target)
     return NULL;
 }
 
+const char *coerce_object(const struct json *v, void *target)
+{
+    (void)target;
+    return json_is(v, JSON_OBJECT) ? NULL : MESSAGE_INVALID;
+}
+
 // ---- list of texts
 
 void texts_done(struct texts *t)

@@ -20,6 +20,7 @@ coerce_fn coerce_flag;     // bool *; null and "" cannot be held
 coerce_fn coerce_integer;  // struct integer *; casts whatever it is, 32 bits
 coerce_fn coerce_count;    // struct integer *; judges the value as it was written: a number from 1 to 32767
 coerce_fn coerce_texts;    // struct texts *
+coerce_fn coerce_object;   // only judges the type: what an object makes of the target is its reader's
 
 bool coerce_is_blank(struct str text); // white space, if anything
 // A text that says yes or no; coerce_flag takes any other for yes.

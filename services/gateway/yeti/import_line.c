@@ -72,10 +72,7 @@ static bool make(struct line *l, struct draft *d, struct registration *r)
     struct errors errors cleanup(errors_done) = ERRORS_INIT;
     draft_apply(d, &l->body, !c->yeti->params.clear_passwords);
     bool good = draft_check(d, &c->pops, &c->nodes, &errors);
-    if (good) {
-        values_to(&d->values, d->new_password, r);
-        good = draft_check_model(r, &errors);
-    }
+    good = good && draft_to(d, r, &errors);
     if (!good)
         import_line_fail(l, &errors);
     return good;
@@ -122,31 +119,10 @@ static void on_updated(void *arg, int rc, const struct store_record *record, con
         import_line_done(l, record->reg.revision == l->revision ? IMPORT_UNCHANGED : IMPORT_UPDATED);
 }
 
-// Whether the clear password is the one that is sealed; it is then replaced by it.
-static bool seal_again(struct store *s, const struct registration *before, struct registration *after)
-{
-    char *clear = NULL;
-    bool had = before->credential_count && before->credentials[0].secret;
-    if (!after->credential_count || !after->credentials[0].clear)
-        return true;
-    if (!had || store_open_secret(s, before, 0, &clear, NULL))
-        return false;
-    bool same = strcmp(clear, after->credentials[0].secret) == 0;
-    mem_wipe(clear, strlen(clear));
-    free(clear);
-    if (!same)
-        return false;
-    mem_wipe(after->credentials[0].secret, strlen(after->credentials[0].secret));
-    free(after->credentials[0].secret);
-    after->credentials[0].secret = mem_dup_cstr(before->credentials[0].secret);
-    after->credentials[0].clear = false;
-    return true;
-}
-
 static bool is_same(struct store *s, const struct registration *before, struct registration *after)
 {
     struct buf a cleanup(buf_done) = BUF_INIT, b cleanup(buf_done) = BUF_INIT;
-    if (!seal_again(s, before, after))
+    if (!store_keep_secrets(s, before, after))
         return false;
     registration_write(&a, before);
     registration_write(&b, after);

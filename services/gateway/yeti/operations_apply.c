@@ -33,7 +33,7 @@ void operations_refuse_name(struct call *c, size_t n)
 static void show(struct call *c, struct action *a, const struct registration *r)
 {
     const struct credential *first = &r->credentials[0];
-    bool is_clear = c->yeti->params.clear_passwords && r->credential_count && first->clear;
+    bool is_clear = c->yeti->params.clear_passwords && r->credential_count && first->clear && first->secret;
     values_done(&a->shown);
     if (is_clear)
         values_of(&a->shown, r, first->secret);
@@ -47,10 +47,8 @@ static bool make(struct call *c, struct action *a, size_t n, struct draft *d, st
 {
     operations_point(&c->errors, n, "");
     draft_apply(d, &a->body, !c->yeti->params.clear_passwords);
-    if (!draft_check(d, c->pops_loaded ? &c->pops : NULL, c->nodes_loaded ? &c->nodes : NULL, &c->errors))
-        return false;
-    values_to(&d->values, d->new_password, r);
-    return draft_check_model(r, &c->errors);
+    return draft_check(d, c->pops_loaded ? &c->pops : NULL, c->nodes_loaded ? &c->nodes : NULL, &c->errors) &&
+           draft_to(d, r, &c->errors);
 }
 
 static bool put(struct call *c, struct operations *o, size_t n, struct registration *take_made)

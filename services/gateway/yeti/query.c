@@ -26,7 +26,7 @@ static bool take_field(struct fieldset *f, const struct type *t, struct str name
 {
     const struct attribute *a = type_attribute(t, name);
     const struct relation *r = type_relation(t, name);
-    if (r && r->addition && strict)
+    if (strict && ((r && r->addition) || (a && type_attribute_is_added(t, a))))
         return false;
     if (a)
         f->attributes |= 1ull << (a - t->attributes);
@@ -100,7 +100,8 @@ static const struct attribute *sort_attribute(const struct type *t, struct str n
     struct buf dashed cleanup(buf_done) = BUF_INIT;
     for (size_t i = 0; i < name.n; i++)
         buf_add_char(&dashed, name.p[i] == '_' ? '-' : name.p[i]);
-    return type_attribute(t, buf_str(&dashed));
+    const struct attribute *a = type_attribute(t, buf_str(&dashed));
+    return a && !type_attribute_is_added(t, a) ? a : NULL;
 }
 
 static bool refuse_sort(struct errors *errors, const struct type *t, struct str name)
@@ -243,7 +244,8 @@ void query_done(struct query *q)
 bool query_shows_attribute(const struct query *q, const struct type *type, size_t index)
 {
     const struct fieldset *f = &q->fields[type->id];
-    return !f->given || f->attributes >> index & 1;
+    uint64_t shown = f->given ? f->attributes : ~type->added_attributes;
+    return shown >> index & 1;
 }
 
 bool query_shows_relation(const struct query *q, const struct type *type, size_t index)

@@ -48,10 +48,7 @@ static bool make(struct call *c, struct draft *d, struct registration *r)
     draft_apply(d, &w->body, !c->yeti->params.clear_passwords);
     bool good =
         draft_check(d, c->pops_loaded ? &c->pops : NULL, c->nodes_loaded ? &c->nodes : NULL, &c->errors);
-    if (good) {
-        values_to(&d->values, d->new_password, r);
-        good = draft_check_model(r, &c->errors);
-    }
+    good = good && draft_to(d, r, &c->errors);
     if (!good)
         answer_errors(c);
     return good;
@@ -108,9 +105,10 @@ void registrations_create(struct call *c)
 {
     const struct json *root;
     struct body body;
+    const struct body_params params = {.type = c->type, .strict = c->yeti->params.strict};
     if (!call_read_query(c, c->type, QUERY_WRITE) || !call_read_body(c, &root))
         return;
-    if (body_read(&body, root, &(struct body_params){.type = c->type}, &c->errors))
+    if (body_read(&body, root, &params, &c->errors))
         begin(c, &body, answer_created, create);
     else
         answer_errors(c);
@@ -172,7 +170,8 @@ void registrations_update(struct call *c)
     struct body body;
     if (!call_read_query(c, c->type, QUERY_WRITE) || !call_read_body(c, &root))
         return;
-    const struct body_params params = {.type = c->type, .url_id = buf_str(&c->id_text)};
+    const struct body_params params = {
+        .type = c->type, .url_id = buf_str(&c->id_text), .strict = c->yeti->params.strict};
     if (!body_read(&body, root, &params, &c->errors))
         answer_errors(c);
     else if (call_parse_id(c, false))

@@ -7,6 +7,7 @@
 #include "services/gateway/yeti/conditional.h"
 #include "services/gateway/yeti/conditions.h"
 #include "services/gateway/yeti/handlers.h"
+#include "services/gateway/yeti/sip.h"
 #include "services/gateway/yeti/sorting.h"
 #include "services/gateway/yeti/statuses.h"
 
@@ -21,6 +22,11 @@ void registrations_values(struct call *c, const struct registration *r, struct v
     bool shown = c->yeti->params.clear_passwords && r->credential_count && r->credentials[0].secret &&
                  !store_open_secret(call_store(c), r, 0, &clear, NULL);
     values_of(ret, r, shown ? clear : NULL);
+    if (query_shows_attribute(&c->query, type_of(TYPE_REGISTRATIONS), ATTRIBUTE_SIP)) {
+        struct buf sip = BUF_INIT;
+        sip_show(&sip, r);
+        ret->sip = buf_steal(&sip);
+    }
     if (clear)
         mem_wipe(clear, strlen(clear));
     free(clear);

@@ -103,6 +103,11 @@ const struct attribute *type_attribute(const struct type *t, struct str name)
     return NULL;
 }
 
+bool type_attribute_is_added(const struct type *t, const struct attribute *a)
+{
+    return t->added_attributes >> (a - t->attributes) & 1;
+}
+
 const struct relation *type_relation(const struct type *t, struct str name)
 {
     for (size_t i = 0; i < t->relation_count; i++)

@@ -91,6 +91,7 @@ struct type {
     const char *name; // in documents and in paths
     const struct attribute *attributes;
     size_t attribute_count;
+    uint64_t added_attributes; // bits by their index: not of Yeti's, shown only where `fields` names them
     const struct relation *relations;
     size_t relation_count;
     const struct filter *filters;
@@ -103,7 +104,8 @@ const struct type *type_of(enum type_id id);
 const struct type *type_by_name(struct str name, bool loose);
 
 const struct attribute *type_attribute(const struct type *t, struct str name); // NULL: none
-const struct relation *type_relation(const struct type *t, struct str name);   // NULL: none
+bool type_attribute_is_added(const struct type *t, const struct attribute *a);
+const struct relation *type_relation(const struct type *t, struct str name); // NULL: none
 
 // Every item begins with its id.
 static inline int64_t type_item_id(const void *item)

@@ -6,13 +6,15 @@
 #include "services/gateway/yeti/coerce.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 void draft_of(struct draft *ret, const struct registration *before)
 {
+    const struct credential *c = &before->credentials[0];
     *ret = (struct draft){
-        .has_record = true,
-        .has_password = before->credential_count && before->credentials[0].secret,
+        .has_password = before->credential_count && (c->secret || credential_has_ha1(c)),
+        .before = before,
     };
     values_of(&ret->values, before, NULL);
 }
@@ -20,6 +22,7 @@ void draft_of(struct draft *ret, const struct registration *before)
 void draft_done(struct draft *d)
 {
     values_done(&d->values);
+    sip_given_done(&d->sip);
 }
 
 // ---- applying
@@ -30,18 +33,25 @@ static void apply_attributes(struct draft *d, const struct json *attributes)
         const struct attribute *a = attribute_at((enum attribute_index)i);
         const struct json *v = json_get(attributes, a->name);
         void *held = (char *)&d->values + a->offset;
-        bool is_text = d->has_record && a->kind == KIND_TEXT;
+        bool is_text = d->before && a->kind == KIND_TEXT;
         char *before cleanup(mem_free_cstr) = is_text ? mem_dup_cstr(*(char **)held) : NULL;
         d->refused[i] = v ? a->coerce(v, held) : NULL;
         d->stays[i] = before && *(char **)held && !strcmp(before, *(char **)held);
     }
 }
 
-static void apply_password(struct draft *d, const struct json *attributes, bool mask)
+static const struct json *given(const struct draft *d, enum attribute_index index)
+{
+    return json_get(d->attributes, attribute_at(index)->name);
+}
+
+// An HA1 has no clear text to show, so that its mask is one wherever it is written back.
+static void apply_password(struct draft *d, bool mask)
 {
     const char *text = d->values.auth_password;
-    if (!json_get(attributes, attribute_at(ATTRIBUTE_AUTH_PASSWORD)->name))
+    if (!given(d, ATTRIBUTE_AUTH_PASSWORD))
         return;
+    mask = mask || (d->has_password && !d->before->credentials[0].secret);
     bool is_mask = mask && text && !strcmp(text, VALUES_MASK);
     d->new_password = !is_mask;
     if (is_mask && !d->has_password)
@@ -51,8 +61,9 @@ static void apply_password(struct draft *d, const struct json *attributes, bool 
 void draft_apply(struct draft *d, const struct body *b, bool mask)
 {
     const struct type *t = type_of(TYPE_REGISTRATIONS);
+    d->attributes = b->attributes;
     apply_attributes(d, b->attributes);
-    apply_password(d, b->attributes, mask);
+    apply_password(d, mask);
     for (size_t i = 0; i < t->relation_count; i++)
         if (b->linkages[i].given)
             *(int64_t *)(void *)((char *)&d->values + t->relations[i].offset) = b->linkages[i].id;
@@ -205,6 +216,7 @@ static const struct step {
       {ATTRIBUTE_EXPIRE, NULL},
       {ATTRIBUTE_FORCE_EXPIRE, NULL},
       {ATTRIBUTE_ROUTE_SET, check_route_set},
+      {ATTRIBUTE_SIP, NULL},
 };
 
 static void run_step(const struct draft *d, enum attribute_index index, check_fn *check, struct errors *e)
@@ -244,9 +256,76 @@ static void check_middle(const struct draft *d, struct errors *errors)
         add_attribute(errors, ATTRIBUTE_SCHEMA, MESSAGE_NOT_IN_LIST);
 }
 
-bool draft_check(const struct draft *d, const struct objects *pops, const struct objects *nodes,
+// ---- sip, which says some of it again
+
+static const char *or_empty(const char *text)
+{
+    return text ? text : "";
+}
+
+static void take_contact(struct draft *d, struct errors *errors)
+{
+    const struct registration *held = &d->sip.held;
+    const char *uri = held->contact_count ? held->contacts[0].uri : NULL;
+    if (!uri)
+        return;
+    if (!given(d, ATTRIBUTE_CONTACT)) {
+        free(d->values.contact);
+        d->values.contact = mem_dup_cstr(uri);
+    }
+    d->stays[ATTRIBUTE_CONTACT] = !strcmp(or_empty(d->values.contact), uri); // the model's rule is enough
+    if (!d->stays[ATTRIBUTE_CONTACT])
+        sip_error(errors, "contacts/0/uri", "is another than the attribute contact");
+}
+
+// An empty auth-user is the user name.
+static bool is_auth_user(const struct values *v, const struct credential *first)
+{
+    const char *user = first ? or_empty(first->user) : "", *wanted = or_empty(v->auth_user);
+    return !strcmp(user, wanted) || (!wanted[0] && !strcmp(user, or_empty(v->username)));
+}
+
+// The mask leaves it to `sip`.
+static bool is_auth_password(const struct draft *d, const struct credential *first)
+{
+    const char *password = d->values.auth_password;
+    bool has_secret = first && (first->secret || credential_has_ha1(first));
+    if (!d->new_password || !password)
+        return has_secret == (password != NULL);
+    return has_secret && first->secret && first->clear && !strcmp(first->secret, password);
+}
+
+static void take_credentials(struct draft *d, struct errors *errors)
+{
+    const struct registration *held = &d->sip.held;
+    const struct credential *first = held->credential_count ? &held->credentials[0] : NULL;
+    if (!given(d, ATTRIBUTE_AUTH_USER)) {
+        free(d->values.auth_user);
+        d->values.auth_user = mem_dup_cstr(first ? first->user : NULL);
+        d->stays[ATTRIBUTE_AUTH_USER] = true;
+    } else if (!is_auth_user(&d->values, first)) {
+        sip_error(errors, "credentials/0/user", "is another than the attribute auth-user");
+    }
+    if (given(d, ATTRIBUTE_AUTH_PASSWORD) && !is_auth_password(d, first))
+        sip_error(errors, "credentials/0/password", "is another than the attribute auth-password");
+}
+
+static void take_sip(struct draft *d, struct errors *errors)
+{
+    const struct json *object = given(d, ATTRIBUTE_SIP);
+    if (!object || d->refused[ATTRIBUTE_SIP])
+        return;
+    bool good = sip_read(&d->sip, object, d->before, errors);
+    if (sip_gives(&d->sip, SIP_CONTACTS))
+        take_contact(d, errors);
+    if (good && sip_gives(&d->sip, SIP_CREDENTIALS))
+        take_credentials(d, errors);
+}
+
+bool draft_check(struct draft *d, const struct objects *pops, const struct objects *nodes,
                  struct errors *errors)
 {
+    take_sip(d, errors);
     check_transport(d, errors);
     run_steps(d, steps_before_schema, ARRAY_LEN(steps_before_schema), errors);
     check_middle(d, errors);
@@ -255,7 +334,29 @@ bool draft_check(const struct draft *d, const struct objects *pops, const struct
     return errors->count == 0;
 }
 
-bool draft_check_model(const struct registration *r, struct errors *errors)
+// ---- into the model
+
+static const char *digest_user(const struct registration *r, size_t credential)
+{
+    const char *user = r->credentials[credential].user;
+    return user ? user : r->username;
+}
+
+// The user is hashed into an HA1.
+static void check_ha1_users(const struct draft *d, const struct registration *r, struct errors *errors)
+{
+    if (!d->before || sip_gives(&d->sip, SIP_CREDENTIALS))
+        return;
+    for (size_t i = 0; i < r->credential_count && i < d->before->credential_count; i++) {
+        bool same = !strcmp(or_empty(digest_user(d->before, i)), or_empty(digest_user(r, i)));
+        if (!same && credential_has_ha1(&r->credentials[i])) {
+            add_attribute(errors, ATTRIBUTE_AUTH_USER, "cannot change while an HA1 of it is set");
+            return;
+        }
+    }
+}
+
+static void check_model(const struct draft *d, const struct registration *r, struct errors *errors)
 {
     static const struct {
         const char *field;
@@ -267,12 +368,27 @@ bool draft_check_model(const struct registration *r, struct errors *errors)
         {"route_set", ATTRIBUTE_ROUTE_SET}, {"expires", ATTRIBUTE_EXPIRE},
     };
     const char *field = "";
-    if (!registration_check(r, &field, NULL))
-        return true;
+    struct error err;
+    if (!registration_check(r, &field, &err))
+        return;
+    if (d->sip.members && sip_refuse(r, field, err.text, errors))
+        return;
     for (size_t i = 0; i < ARRAY_LEN(fields); i++)
         if (!strcmp(field, fields[i].field))
             add_attribute(errors, fields[i].index, MESSAGE_INVALID);
     if (!errors->count) // of what this dialect does not show
         errors_add_invalid(errors, POINTER_RECORD, "", MESSAGE_INVALID);
-    return false;
+}
+
+bool draft_to(const struct draft *d, struct registration *r, struct errors *errors)
+{
+    values_to(&d->values, d->new_password, r);
+    if (d->sip.members) {
+        sip_put(&d->sip, r);
+        values_label(&d->values, r);
+    }
+    check_ha1_users(d, r, errors);
+    if (!errors->count)
+        check_model(d, r, errors);
+    return errors->count == 0;
 }

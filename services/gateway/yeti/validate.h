@@ -6,6 +6,7 @@
 #include "services/gateway/yeti/body.h"
 #include "services/gateway/yeti/errors.h"
 #include "services/gateway/yeti/objects.h"
+#include "services/gateway/yeti/sip.h"
 #include "services/gateway/yeti/values.h"
 
 struct draft {
@@ -13,12 +14,14 @@ struct draft {
     const char *refused[ATTRIBUTE_COUNT]; // what coercion said; NULL
     // The write gives the text that was there before: what another dialect's rules let through may stay.
     bool stays[ATTRIBUTE_COUNT];
-    bool has_record;   // there was one before
-    bool has_password; // the record before has one
-    bool new_password; // the write gives another
+    bool has_password;                 // the record before has one, or an HA1 in its place
+    bool new_password;                 // the write gives another
+    const struct registration *before; // borrowed; NULL: there was none
+    const struct json *attributes;     // as the write gives them; NULL: none
+    struct sip_given sip;
 };
 
-// What a write begins from that changes `before`.
+// What a write begins from that changes `before`, which outlives it.
 void draft_of(struct draft *ret_init, const struct registration *before);
 void draft_done(struct draft *d);
 
@@ -27,10 +30,11 @@ void draft_done(struct draft *d);
 void draft_apply(struct draft *d, const struct body *b, bool mask);
 
 // pops and nodes are needed where the write sets either; else NULL. False: *errors says what is wrong.
-bool draft_check(const struct draft *d, const struct objects *pops, const struct objects *nodes,
+bool draft_check(struct draft *d, const struct objects *pops, const struct objects *nodes,
                  struct errors *errors);
 
-// For a record that passed draft_check: the model's own rules. False, with "is invalid" for the attribute.
-bool draft_check_model(const struct registration *r, struct errors *errors);
+// For a draft that passed draft_check: puts it into r, which is a copy of what was there before, or
+// initialised. False: *errors says which of the model's own rules it breaks.
+bool draft_to(const struct draft *d, struct registration *r, struct errors *errors);
 
 #endif

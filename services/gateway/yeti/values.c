@@ -60,9 +60,11 @@ void values_init(struct values *v)
 
 void values_done(struct values *v)
 {
-    for (size_t i = 0; i < ATTRIBUTE_COUNT; i++)
-        if (attribute_at((enum attribute_index)i)->kind == KIND_TEXT)
-            free(*text_at(v, attribute_at((enum attribute_index)i)->offset));
+    for (size_t i = 0; i < ATTRIBUTE_COUNT; i++) {
+        const struct attribute *a = attribute_at((enum attribute_index)i);
+        if (a->kind == KIND_TEXT || a->kind == KIND_JSON)
+            free(*text_at(v, a->offset));
+    }
     texts_done(&v->route_set);
     *v = (struct values){0};
 }
@@ -88,7 +90,7 @@ static void read_credential(struct values *v, const struct registration *r, cons
         return;
     const struct credential *c = &r->credentials[0];
     v->auth_user = mem_dup_cstr(c->user);
-    if (c->secret)
+    if (c->secret || credential_has_ha1(c))
         v->auth_password = mem_dup_cstr(shown_password ? shown_password : VALUES_MASK);
 }
 
@@ -149,46 +151,34 @@ void values_of(struct values *v, const struct registration *r, const char *shown
 
 // ---- to the model
 
-static void wipe_secret(struct credential *c)
-{
-    if (c->secret)
-        mem_wipe(c->secret, strlen(c->secret));
-    free(c->secret);
-    c->secret = NULL;
-    c->clear = false;
-}
-
 // Those of all realms: what was written as none must not read back as that of another realm.
 static void drop_credentials(struct registration *r)
 {
-    while (r->credential_count) {
-        struct credential *c = &r->credentials[--r->credential_count];
-        wipe_secret(c);
-        free(c->realm);
-        free(c->user);
-        *c = (struct credential){.realm = NULL};
-    }
+    while (r->credential_count)
+        credential_done(&r->credentials[--r->credential_count]);
 }
 
-// One credential, for any realm unless another dialect gave it one. SEMS sends an empty digest user name
-// where auth-user is null; no registrar takes that, so here it is the user name then.
+static bool has_secret(const struct registration *r)
+{
+    return r->credential_count && (r->credentials[0].secret || credential_has_ha1(&r->credentials[0]));
+}
+
+// One credential, for any realm unless it was given one. SEMS sends an empty digest user name where auth-user
+// is null; no registrar takes that, so here it is the user name then, and a credential without one means it.
 static void write_credential(const struct values *v, bool new_password, struct registration *r)
 {
-    bool keeps_secret = !new_password && r->credential_count && r->credentials[0].secret;
-    bool has_secret = keeps_secret || (new_password && v->auth_password);
-    if (is_empty(v->auth_user) && !has_secret) {
+    bool keeps_none = r->credential_count && !r->credentials[0].user && is_empty(v->auth_user);
+    if (is_empty(v->auth_user) && !(new_password ? v->auth_password != NULL : has_secret(r))) {
         drop_credentials(r);
         return;
     }
     if (!r->credential_count)
         r->credentials[r->credential_count++] = (struct credential){.realm = NULL};
     struct credential *c = &r->credentials[0];
-    set_text(&c->user, is_empty(v->auth_user) ? v->username : v->auth_user);
-    if (!new_password)
-        return;
-    wipe_secret(c);
-    c->secret = mem_dup_cstr(v->auth_password);
-    c->clear = c->secret != NULL;
+    if (!keeps_none)
+        set_text(&c->user, is_empty(v->auth_user) ? v->username : v->auth_user);
+    if (new_password)
+        credential_set_password(c, v->auth_password ? str_of(v->auth_password) : STR_NONE);
 }
 
 static bool has_routes(const struct values *v, const struct registration *r)
@@ -241,7 +231,7 @@ static void label_exceptions(struct buf *out, const struct values *v, const stru
     json_end_object(&w);
 }
 
-static void write_labels(const struct values *v, struct registration *r)
+void values_label(const struct values *v, struct registration *r)
 {
     struct buf own cleanup(buf_done) = BUF_INIT;
     label_exceptions(&own, v, r);
@@ -288,5 +278,5 @@ void values_to(const struct values *v, bool new_password, struct registration *r
     r->pop = v->pop ? v->pop : REGISTRATION_UNSET;
     r->node = v->node ? v->node : REGISTRATION_UNSET;
     write_credential(v, new_password, r);
-    write_labels(v, r);
+    values_label(v, r);
 }

@@ -20,4 +20,7 @@ void values_of(struct values *ret_init, const struct registration *r, const char
 // does not know stays as it is.
 void values_to(const struct values *v, bool new_password, struct registration *r);
 
+// The last of it alone: what stands in the labels. For credentials that were put there since.
+void values_label(const struct values *v, struct registration *r);
+
 #endif

@@ -11,7 +11,7 @@ import threading
 import time
 
 HOUR_S = 3600
-POLICY = {"transaction_timeout_s": 2, "registrar_rate": 0, "aor_rate": 0}
+POLICY = {"transaction_timeout_s": 2, "registrar_rate": 0, "aor_rate": 0, "move_over_s": 1}
 
 
 class Registration:

@@ -165,7 +165,8 @@ def test_noise_is_ignored(registrant, registrar):
     """RFC 3261 18.3: what is no SIP message is discarded."""
     host, port = registrant.address.rsplit(":", 1)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-        for noise in (b"", b"\x00", b"\r\n\r\n", b"\xff" * 1400, b"SIP/2.0", b"SIP/2.0 200 OK\r\n\r\n", b"\x00\x01\x00\x00" * 5):
+        for noise in (b"", b"\x00", b"\r\n\r\n", b"\xff" * 1400, b"SIP/2.0", b"SIP/2.0 200 OK\r\n\r\n",
+                      b"\x00\x01\x00\x00" * 5):
             s.sendto(noise, (host, int(port)))
     r = registrant.want(registrar)
     r.registered()

@@ -19,7 +19,7 @@ def test_an_answer_in_pieces(registrant, registrar, segment):
 def test_a_slow_trickle(registrant, registrar):
     """RFC 3261 18.3: a message may take its time, as long as timer F lets it."""
     r = registrant.prepare(registrar, transport="tcp")
-    registrar.script(r.aor, [{"segment": 40, "gap": 0.05}])
+    registrar.script(r.aor, [{"segment": 40, "gap": 0.02}])
     r.send()
     r.registered()
 

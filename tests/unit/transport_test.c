@@ -1,8 +1,6 @@
 // Datagrams, connections, and addresses of the registrant's transport, against sockets on loopback.
 #include "tests/unit/transport_fixture.h"
 
-#include <netinet/tcp.h>
-
 // ---- UDP
 
 static void udp_goes_and_comes(int family)
@@ -82,11 +80,585 @@ static void sends_and_receives_over_tcp(void **state)
     tcp_goes_and_comes(AF_INET6);
 }
 
+// ---- how UDP fails
+
+static void refusal_by_icmp_is_told_at_once(int family)
+{
+    struct fixture f;
+    struct address dead, alive;
+    uint32_t flow;
+    begin(&f);
+    start(&f);
+    (void)close(peer_socket(family, SOCK_DGRAM, &dead));
+    int peer = peer_socket(family, SOCK_DGRAM, &alive);
+    struct endpoint to_dead = endpoint_of(TRANSPORT_UDP, &dead), to = endpoint_of(TRANSPORT_UDP, &alive);
+    // what others are told must not cost the living a datagram
+    for (int i = 0; i < 20; i++) {
+        assert_int_equal(transport_send(f.t, &to_dead, STR_LIT(REQUEST), &flow), 0);
+        assert_int_equal(transport_send(f.t, &to, STR_LIT(REQUEST), &flow), 0);
+    }
+    uint64_t began_us = clock_monotonic_us();
+    transport_flush(f.t);
+    UNTIL(&f, f.unreachable == 20);
+    assert_true(clock_monotonic_us() - began_us < 1000000);
+    assert_true(address_equal(&f.unreachable_to, &dead));
+    assert_string_equal(f.cause, "connection refused");
+    char got[1024];
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(recv(peer, got, sizeof(got), 0), sizeof(REQUEST) - 1);
+    assert_false(can_read(peer));
+    (void)close(peer);
+    end(&f);
+}
+
+static void tells_of_icmp_at_once(void **state)
+{
+    refusal_by_icmp_is_told_at_once(AF_INET);
+    refusal_by_icmp_is_told_at_once(AF_INET6);
+}
+
+static void what_the_system_refuses_is_told_from_the_loop(void **state)
+{
+    struct fixture f;
+    struct address far;
+    uint32_t flow;
+    begin(&f);
+    start(&f);
+    assert_true(address_parse(STR_LIT("255.255.255.255"), 5060, &far)); // broadcasts are not allowed
+    struct endpoint to = endpoint_of(TRANSPORT_UDP, &far);
+    assert_int_equal(transport_send(f.t, &to, STR_LIT(REQUEST), &flow), 0);
+    transport_flush(f.t);
+    assert_int_equal(f.unreachable, 0);
+    UNTIL(&f, f.unreachable == 1);
+    assert_true(address_equal(&f.unreachable_to, &far));
+    assert_string_equal(f.cause, "permission denied");
+    end(&f);
+}
+
+static void more_datagrams_than_a_batch_all_leave_in_order(void **state)
+{
+    enum { COUNT = 500 };
+    struct fixture f;
+    struct address at;
+    uint32_t flow;
+    char text[256], got[256];
+    begin(&f);
+    start(&f);
+    int peer = peer_socket(AF_INET, SOCK_DGRAM, &at), size = 1 << 20;
+    (void)setsockopt(peer, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+    struct endpoint to = endpoint_of(TRANSPORT_UDP, &at);
+    for (int i = 0, seen = 0; i < COUNT; i++) {
+        int n = snprintf(text, sizeof(text), "REGISTER sip:a SIP/2.0\r\nCSeq: %d\r\n\r\n", i);
+        assert_int_equal(transport_send(f.t, &to, str_of_bytes(text, (size_t)n), &flow), 0);
+        if (i == COUNT - 1)
+            transport_flush(f.t);
+        for (ssize_t count; (count = recv(peer, got, sizeof(got) - 1, MSG_DONTWAIT)) > 0; seen++) {
+            got[count] = '\0';
+            assert_int_equal(atoi(strstr(got, "CSeq: ") + 6), seen);
+        }
+        assert_true(i - seen < 64);
+        assert_true(i < COUNT - 1 || seen == COUNT);
+    }
+    end(&f);
+    (void)close(peer);
+}
+
+static void a_datagram_has_its_greatest_size(void **state)
+{
+    static char text[66000] = "REGISTER sip:a SIP/2.0\r\n";
+    struct fixture f;
+    struct address at;
+    uint32_t flow;
+    begin(&f);
+    start(&f);
+    int peer = peer_socket(AF_INET, SOCK_DGRAM, &at);
+    struct endpoint to = endpoint_of(TRANSPORT_UDP, &at);
+    assert_int_equal(transport_send(f.t, &to, str_of_bytes(text, 65508), &flow), -EMSGSIZE);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(transport_send(f.t, &to, str_of_bytes(text, 65507), &flow), 0);
+    transport_flush(f.t);
+    UNTIL(&f, can_read(peer));
+    assert_int_equal(recv(peer, text, sizeof(text), 0), 65507);
+    struct address local = local_address(&f, AF_INET);
+    assert_int_equal(sendto(peer, text, 65507, 0, &local.any, address_bytes(&local)), 65507);
+    UNTIL(&f, f.messages == 1);
+    assert_int_equal(f.all.n, 65507);
+    (void)close(peer);
+    end(&f);
+}
+
+static void datagrams_that_are_no_sip_are_counted_at_most(void **state)
+{
+    struct fixture f;
+    struct address at;
+    begin(&f);
+    start(&f);
+    int peer = peer_socket(AF_INET, SOCK_DGRAM, &at);
+    struct address local = local_address(&f, AF_INET);
+    static const struct str datagrams[] = {
+        {"", 0},
+        {"\r\n\r\n", 4},
+        {"\0\0\0\0", 4},
+        {"jaK", 3}, // keep-alives of all kinds
+        {"GET / HTTP/1.1\r\n\r\n", 18},
+        {"\x16\x03\x01\x02\x00", 5},
+        {"SIP/2.0x\r\n\r\n", 12}, // nonsense
+    };
+    for (size_t i = 0; i < ARRAY_LEN(datagrams); i++)
+        (void)sendto(peer, datagrams[i].p, datagrams[i].n, 0, &local.any, address_bytes(&local));
+    (void)sendto(peer, "\r\n" ANSWER, sizeof(ANSWER) + 1, 0, &local.any, address_bytes(&local));
+    UNTIL(&f, f.messages == 1);
+    assert_string_equal(f.all.p, ANSWER);
+    assert_int_equal(transport_stats(f.t).malformed, 3);
+    assert_int_equal(transport_stats(f.t).received, 1);
+    (void)close(peer);
+    end(&f);
+}
+
+static void a_reply_goes_the_way_the_message_came(void **state)
+{
+    struct fixture f;
+    struct address at;
+    begin(&f);
+    f.interfaces = "other=127.0.0.1";
+    f.answer = ANSWER;
+    start(&f);
+    int udp = peer_socket(AF_INET, SOCK_DGRAM, &at);
+    const char *local = transport_local(f.t, TRANSPORT_UDP, STR_LIT("other"), AF_INET);
+    struct address there = loopback(AF_INET, (uint16_t)atoi(strchr(local, ':') + 1)), from;
+    socklen_t bytes = sizeof(from);
+    (void)sendto(udp, REQUEST, sizeof(REQUEST) - 1, 0, &there.any, address_bytes(&there));
+    UNTIL(&f, f.messages == 1);
+    assert_string_equal(f.path.local, local);
+    transport_flush(f.t);
+    UNTIL(&f, can_read(udp));
+    char got[256];
+    assert_int_equal(recvfrom(udp, got, sizeof(got), 0, &from.any, &bytes), sizeof(ANSWER) - 1);
+    assert_true(address_equal(&from, &there));
+    (void)close(udp);
+    end(&f);
+}
+
+// ---- connections
+
+struct tcp {
+    struct fixture f;
+    struct address at;
+    struct endpoint to;
+    int listener, peer;
+    uint32_t flow;
+};
+
+// One that is up, with a request that its peer has read.
+static void connect_tcp(struct tcp *c)
+{
+    if (!c->f.t)
+        start(&c->f);
+    c->listener = peer_socket(AF_INET, SOCK_STREAM, &c->at);
+    c->to = endpoint_of(TRANSPORT_TCP, &c->at);
+    assert_int_equal(transport_send(c->f.t, &c->to, STR_LIT(REQUEST), &c->flow), 0);
+    c->peer = peer_accept(&c->f, c->listener);
+    expect_bytes(&c->f, c->peer, REQUEST);
+}
+
+static void close_tcp(struct tcp *c)
+{
+    (void)close(c->peer);
+    (void)close(c->listener);
+    end(&c->f);
+}
+
+static void expect_lost(struct tcp *c, const char *cause)
+{
+    UNTIL(&c->f, c->f.lost == 1);
+    assert_int_equal(c->f.lost_flow, c->flow);
+    assert_true(c->f.lost_up);
+    assert_string_equal(c->f.cause, cause);
+    assert_int_equal(transport_stats(c->f.t).lost, 1);
+}
+
+static void connects_from_the_interfaces_address(void **state)
+{
+    struct tcp c;
+    struct address from;
+    socklen_t bytes = sizeof(from);
+    begin(&c.f);
+    c.f.interfaces = "two=127.0.0.2";
+    start(&c.f);
+    c.listener = peer_socket(AF_INET, SOCK_STREAM, &c.at);
+    c.to = endpoint_of(TRANSPORT_TCP, &c.at);
+    c.to.interface = STR_LIT("two");
+    assert_int_equal(transport_send(c.f.t, &c.to, STR_LIT(REQUEST), &c.flow), 0);
+    c.peer = peer_accept(&c.f, c.listener);
+    assert_int_equal(getpeername(c.peer, &from.any, &bytes), 0);
+    assert_int_equal(ntohl(from.v4.sin_addr.s_addr), 0x7f000002);
+    uint32_t other;
+    c.to.interface = STR_NONE; // from elsewhere it is another connection
+    assert_int_equal(transport_send(c.f.t, &c.to, STR_LIT(REQUEST), &other), 0);
+    assert_int_not_equal(other, c.flow);
+    close_tcp(&c);
+}
+
+static void a_refused_connection_is_told_from_the_loop(void **state)
+{
+    struct tcp c;
+    begin(&c.f);
+    start(&c.f);
+    (void)close(peer_socket(AF_INET, SOCK_STREAM, &c.at));
+    c.to = endpoint_of(TRANSPORT_TCP, &c.at);
+    uint64_t began_us = clock_monotonic_us();
+    assert_int_equal(transport_send(c.f.t, &c.to, STR_LIT(REQUEST), &c.flow), 0);
+    assert_int_equal(c.f.lost, 0);
+    UNTIL(&c.f, c.f.lost == 1);
+    assert_true(clock_monotonic_us() - began_us < 1000000);
+    assert_int_equal(c.f.lost_flow, c.flow);
+    assert_false(c.f.lost_up);
+    assert_string_equal(c.f.cause, "connection refused");
+    assert_int_equal(transport_stats(c.f.t).failed, 1);
+    uint32_t next;
+    assert_int_equal(transport_send(c.f.t, &c.to, STR_LIT(REQUEST), &next), 0);
+    assert_true(next > c.flow);
+    end(&c.f);
+}
+
+static void a_connection_that_does_not_come_about_times_out(void **state)
+{
+    struct tcp c;
+    struct address filler[16];
+    int fillers[16];
+    begin(&c.f);
+    c.f.times.connect_ms = 150;
+    start(&c.f);
+    // a listener whose queue is full answers nobody
+    c.listener = peer_socket(AF_INET, SOCK_STREAM, &c.at);
+    assert_int_equal(listen(c.listener, 0), 0);
+    for (size_t i = 0; i < ARRAY_LEN(fillers); i++) {
+        fillers[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        filler[i] = c.at;
+        (void)!connect(fillers[i], &filler[i].any, address_bytes(&filler[i]));
+    }
+    c.to = endpoint_of(TRANSPORT_TCP, &c.at);
+    assert_int_equal(transport_send(c.f.t, &c.to, STR_LIT(REQUEST), &c.flow), 0);
+    UNTIL(&c.f, c.f.lost == 1);
+    assert_false(c.f.lost_up);
+    assert_string_equal(c.f.cause, "the connection timed out");
+    for (size_t i = 0; i < ARRAY_LEN(fillers); i++)
+        (void)close(fillers[i]);
+    (void)close(c.listener);
+    end(&c.f);
+}
+
+static void a_reset_while_something_waits_is_told(void **state)
+{
+    struct tcp c;
+    const struct linger hard = {.l_onoff = 1};
+    begin(&c.f);
+    connect_tcp(&c);
+    assert_int_equal(setsockopt(c.peer, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard)), 0);
+    (void)close(c.peer);
+    c.peer = -1;
+    uint32_t flow;
+    assert_int_equal(transport_send(c.f.t, &c.to, STR_LIT(REQUEST), &flow), 0);
+    assert_int_equal(flow, c.flow);
+    transport_flush(c.f.t);
+    assert_int_equal(c.f.lost, 0);
+    UNTIL(&c.f, c.f.lost == 1);
+    assert_true(c.f.lost_up);
+    assert_true(strcmp(c.f.cause, "connection reset by peer") == 0 || strcmp(c.f.cause, "broken pipe") == 0 ||
+                strcmp(c.f.cause, "closed by the registrar") == 0);
+    close_tcp(&c);
+}
+
+static void what_came_before_the_end_is_delivered_before_it(void **state)
+{
+    struct tcp c;
+    begin(&c.f);
+    connect_tcp(&c);
+    put(c.peer, STR_LIT(ANSWER ANSWER));
+    (void)close(c.peer);
+    c.peer = -1;
+    uint32_t flow;
+    (void)!transport_send(c.f.t, &c.to, STR_LIT(REQUEST), &flow); // the peer answers this with a reset
+    transport_flush(c.f.t);
+    UNTIL(&c.f, c.f.lost == 1);
+    assert_int_equal(c.f.messages, 2);
+    close_tcp(&c);
+}
+
+static void messages_are_whole_however_they_come(void **state)
+{
+    static const char stream[] = "\r\n" ANSWER "\r\n\r\nSIP/2.0 100 Trying\nl: 2\n\nab" ANSWER;
+    struct tcp c;
+    begin(&c.f);
+    connect_tcp(&c);
+    for (size_t i = 0; i < sizeof(stream) - 1; i++) {
+        put(c.peer, str_of_bytes(stream + i, 1));
+        (void)event_base_loop(c.f.base, EVLOOP_NONBLOCK);
+    }
+    UNTIL(&c.f, c.f.messages == 3);
+    assert_string_equal(c.f.all.p, ANSWER "SIP/2.0 100 Trying\nl: 2\n\nab" ANSWER);
+    expect_bytes(&c.f, c.peer, "\r\n"); // it answers pings, too
+    assert_int_equal(c.f.lost, 0);
+    close_tcp(&c);
+}
+
+static void garbage_ends_the_connection(void **state)
+{
+    struct tcp c;
+    begin(&c.f);
+    connect_tcp(&c);
+    put(c.peer, STR_LIT(ANSWER "HTTP/1.1 200 OK\r\n"));
+    expect_lost(&c, "what comes is not SIP");
+    assert_int_equal(c.f.messages, 1);
+    assert_int_equal(transport_stats(c.f.t).malformed, 1);
+    close_tcp(&c);
+}
+
+static void ten_megabytes_without_an_end_are_not_kept(void **state)
+{
+    static char much[65536];
+    struct tcp c;
+    begin(&c.f);
+    connect_tcp(&c);
+    put(c.peer, STR_LIT("SIP/2.0 200 OK\r\nX: "));
+    memset(much, 'x', sizeof(much));
+    for (int i = 0; i < 160 && !c.f.lost; i++) {
+        (void)!send(c.peer, much, sizeof(much), MSG_NOSIGNAL);
+        (void)event_base_loop(c.f.base, EVLOOP_NONBLOCK);
+    }
+    expect_lost(&c, "what comes is not SIP");
+    close_tcp(&c);
+}
+
+static void a_message_that_does_not_end_ends_the_connection(void **state)
+{
+    struct tcp c;
+    begin(&c.f);
+    c.f.times.message_ms = 100;
+    connect_tcp(&c);
+    put(c.peer, STR_LIT(ANSWER "SIP/2.0"));
+    for (int i = 0; i < 1000 && !c.f.lost; i++) { // a byte now and then does not help
+        (void)!send(c.peer, " ", 1, MSG_NOSIGNAL);
+        (void)event_base_loop(c.f.base, EVLOOP_ONCE);
+    }
+    expect_lost(&c, "a message did not end");
+    close_tcp(&c);
+}
+
+static void a_peer_that_never_reads_is_given_up(void **state)
+{
+    static char message[60000] = "REGISTER sip:a SIP/2.0\r\n\r\n";
+    struct tcp c;
+    uint32_t flow;
+    int rc = 0, sent = 0;
+    begin(&c.f);
+    c.f.times.write_ms = 100;
+    connect_tcp(&c);
+    for (; rc == 0 && sent < 1000; sent++) {
+        rc = transport_send(c.f.t, &c.to, str_of_bytes(message, sizeof(message)), &flow);
+        transport_flush(c.f.t);
+    }
+    assert_int_equal(rc, -ENOBUFS);
+    assert_int_equal(c.f.lost, 0);
+    expect_lost(&c, "the registrar does not read");
+    close_tcp(&c);
+}
+
+static void a_slow_reader_gets_everything(void **state)
+{
+    static char message[60000], got[60000];
+    struct tcp c;
+    uint32_t flow;
+    size_t sent = 0, received = 0;
+    begin(&c.f);
+    connect_tcp(&c);
+    for (size_t i = 0; i < sizeof(message); i++)
+        message[i] = (char)('a' + i % 26);
+    while (transport_send(c.f.t, &c.to, str_of_bytes(message, sizeof(message)), &flow) == 0)
+        sent += sizeof(message);
+    while (received < sent) {
+        UNTIL(&c.f, can_read(c.peer));
+        ssize_t n = recv(c.peer, got, 7777, 0);
+        assert_true(n > 0);
+        for (ssize_t i = 0; i < n; i++)
+            assert_int_equal(got[i], message[(received + (size_t)i) % sizeof(message)]);
+        received += (size_t)n;
+    }
+    assert_int_equal(c.f.lost, 0);
+    close_tcp(&c);
+}
+
+// ---- connections that others make
+
+static int connect_to(struct fixture *f)
+{
+    struct address there = local_address(f, AF_INET);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(fd, &there.any, address_bytes(&there)), 0);
+    (void)evutil_make_socket_nonblocking(fd);
+    return fd;
+}
+
+static void listens_on_the_same_port_for_tcp(void **state)
+{
+    struct fixture f;
+    begin(&f);
+    f.answer = ANSWER;
+    start(&f);
+    int fd = connect_to(&f);
+    put(fd, STR_LIT(REQUEST "\r\n\r\n"));
+    UNTIL(&f, f.messages == 1);
+    assert_string_equal(f.all.p, REQUEST);
+    assert_int_equal(f.path.kind, TRANSPORT_TCP);
+    assert_int_not_equal(f.path.flow, 0);
+    assert_string_equal(f.path.local, transport_local(f.t, TRANSPORT_TCP, STR_NONE, AF_INET));
+    transport_flush(f.t);
+    expect_bytes(&f, fd, ANSWER "\r\n");
+    assert_int_equal(transport_stats(f.t).accepted, 1);
+    assert_int_equal(transport_stats(f.t).connections, 0);
+    (void)close(fd);
+    int silent = connect_to(&f);
+    UNTIL(&f, transport_stats(f.t).accepted == 2);
+    assert_int_equal(f.lost, 0); // nobody is told of the first one's end
+    (void)close(silent);
+    end(&f);
+}
+
+static void silence_ends_anothers_connection(void **state)
+{
+    struct fixture f;
+    char c;
+    begin(&f);
+    f.times.incoming_idle_ms = 50;
+    start(&f);
+    int fd = connect_to(&f);
+    UNTIL(&f, can_read(fd));
+    assert_int_equal(recv(fd, &c, 1, 0), 0);
+    assert_int_equal(f.lost, 0);
+    (void)close(fd);
+    end(&f);
+}
+
+// ---- where from
+
+static void each_interface_has_its_own_address(void **state)
+{
+    struct fixture f;
+    struct address at = loopback(AF_INET, 9), at6 = loopback(AF_INET6, 9);
+    uint32_t flow;
+    begin(&f);
+    f.listen = "127.0.0.1";
+    f.interfaces = "a=127.0.0.2, a=[::1]:0 ,b=127.0.0.3:0";
+    start(&f);
+    assert_memory_equal(transport_local(f.t, TRANSPORT_UDP, STR_NONE, AF_UNSPEC), "127.0.0.1:", 10);
+    assert_memory_equal(transport_local(f.t, TRANSPORT_UDP, STR_LIT("a"), AF_UNSPEC), "127.0.0.2:", 10);
+    assert_memory_equal(transport_local(f.t, TRANSPORT_TCP, STR_LIT("a"), AF_INET6), "[::1]:", 6);
+    assert_memory_equal(transport_local(f.t, TRANSPORT_TCP, STR_LIT("b"), AF_INET), "127.0.0.3:", 10);
+    assert_null(transport_local(f.t, TRANSPORT_UDP, STR_LIT("b"), AF_INET6));
+    assert_null(transport_local(f.t, TRANSPORT_UDP, STR_LIT("c"), AF_UNSPEC));
+    assert_null(transport_local(f.t, TRANSPORT_WS, STR_NONE, AF_UNSPEC));
+    struct endpoint to = endpoint_of(TRANSPORT_UDP, &at6);
+    assert_int_equal(transport_send(f.t, &to, STR_LIT(REQUEST), &flow), -EADDRNOTAVAIL);
+    to = endpoint_of(TRANSPORT_TCP, &at);
+    to.interface = STR_LIT("c");
+    assert_int_equal(transport_send(f.t, &to, STR_LIT(REQUEST), &flow), -EADDRNOTAVAIL);
+    to = endpoint_of(TRANSPORT_WS, &at);
+    assert_int_equal(transport_send(f.t, &to, STR_LIT(REQUEST), &flow), -EPROTONOSUPPORT);
+    end(&f);
+}
+
+static void listening_on_all_addresses_gives_a_real_one(void **state)
+{
+    struct fixture f;
+    struct address a;
+    begin(&f);
+    f.listen = "0.0.0.0,::";
+    start(&f);
+    for (int i = 0; i < 2; i++) {
+        const char *text = transport_local(f.t, TRANSPORT_UDP, STR_NONE, i ? AF_INET6 : AF_INET);
+        struct str host = str_slice(str_of(text), (size_t)i, str_of(text).n);
+        host = str_slice(host, 0, str_find(host, i ? ']' : ':', 0));
+        assert_true(address_parse(host, 0, &a));
+        assert_true(i ? !IN6_IS_ADDR_UNSPECIFIED(&a.v6.sin6_addr) : a.v4.sin_addr.s_addr != 0);
+    }
+    end(&f);
+}
+
+static void addresses_that_cannot_be_are_errors(void **state)
+{
+    static const struct {
+        const char *listen, *interfaces, *error;
+    } rows[] = {
+        {"example.com", NULL, "SIP address: \"example.com\" is no numeric address with or without a port"},
+        {"127.0.0.1:65536", NULL,
+         "SIP address: \"127.0.0.1:65536\" is no numeric address with or without a port"},
+        {"127.0.0.1,127.0.0.2", NULL, "SIP address: \"127.0.0.2\" is a second address of its family"},
+        {"", NULL, "there is no SIP address to send from"},
+        {"192.0.2.1", NULL, "SIP address: 192.0.2.1: Cannot assign requested address"},
+        {"127.0.0.1", "127.0.0.2", "SIP interface \"127.0.0.2\" is not name=address"},
+        {"127.0.0.1", "a=127.0.0.2,a=127.0.0.3",
+         "SIP interface a: \"127.0.0.3\" is a second address of its family"},
+        {"127.0.0.1", "a=[::1", "SIP interface a: \"[::1\" is no numeric address with or without a port"},
+    };
+    struct fixture f;
+    struct error err;
+    begin(&f);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        f.listen = rows[i].listen;
+        f.interfaces = rows[i].interfaces;
+        if (open_transport(&f, &err) >= 0)
+            fail_msg("%s, %s is taken", rows[i].listen, rows[i].interfaces);
+        assert_string_equal(err.text, rows[i].error);
+    }
+    end(&f);
+}
+
+static void a_taken_port_is_an_error_be_it_udp_or_tcp(void **state)
+{
+    struct fixture f;
+    struct error err;
+    struct address at;
+    char listen[64];
+    for (int i = 0; i < 2; i++) {
+        begin(&f);
+        int taken = peer_socket(AF_INET, i ? SOCK_STREAM : SOCK_DGRAM, &at);
+        (void)snprintf(listen, sizeof(listen), "127.0.0.1:%u", address_port(&at));
+        f.listen = listen;
+        assert_int_equal(open_transport(&f, &err), -EADDRINUSE);
+        (void)close(taken);
+        start(&f); // nothing of the attempt is left
+        end(&f);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sends_and_receives_over_udp),
+        cmocka_unit_test(tells_of_icmp_at_once),
+        cmocka_unit_test(what_the_system_refuses_is_told_from_the_loop),
+        cmocka_unit_test(more_datagrams_than_a_batch_all_leave_in_order),
+        cmocka_unit_test(a_datagram_has_its_greatest_size),
+        cmocka_unit_test(datagrams_that_are_no_sip_are_counted_at_most),
+        cmocka_unit_test(a_reply_goes_the_way_the_message_came),
         cmocka_unit_test(sends_and_receives_over_tcp),
+        cmocka_unit_test(connects_from_the_interfaces_address),
+        cmocka_unit_test(a_refused_connection_is_told_from_the_loop),
+        cmocka_unit_test(a_connection_that_does_not_come_about_times_out),
+        cmocka_unit_test(a_reset_while_something_waits_is_told),
+        cmocka_unit_test(what_came_before_the_end_is_delivered_before_it),
+        cmocka_unit_test(messages_are_whole_however_they_come),
+        cmocka_unit_test(garbage_ends_the_connection),
+        cmocka_unit_test(ten_megabytes_without_an_end_are_not_kept),
+        cmocka_unit_test(a_message_that_does_not_end_ends_the_connection),
+        cmocka_unit_test(a_peer_that_never_reads_is_given_up),
+        cmocka_unit_test(a_slow_reader_gets_everything),
+        cmocka_unit_test(listens_on_the_same_port_for_tcp),
+        cmocka_unit_test(silence_ends_anothers_connection),
+        cmocka_unit_test(each_interface_has_its_own_address),
+        cmocka_unit_test(listening_on_all_addresses_gives_a_real_one),
+        cmocka_unit_test(addresses_that_cannot_be_are_errors),
+        cmocka_unit_test(a_taken_port_is_an_error_be_it_udp_or_tcp),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -170,23 +170,28 @@ static void name_it(struct local *l)
 
 // ---- what the settings say
 
-// "host[:port]", an IPv6 address in brackets or, without a port, bare.
+// Cuts the host off the front of "host[:port]"; what is left is empty or begins with the colon.
+static struct str cut_host(struct str *text)
+{
+    bool bracketed = text->n && text->p[0] == '[';
+    size_t end = str_find(*text, bracketed ? ']' : ':', 0);
+    struct str host = str_slice(*text, bracketed, end);
+    if (bracketed && end == text->n)
+        host = STR_NONE;
+    *text = str_slice(*text, end + bracketed, text->n);
+    return host;
+}
+
+// An IPv6 address in brackets or, without a port, bare.
 static bool parse_hostport(struct str text, struct address *ret)
 {
-    struct str host = text, port = STR_NONE;
-    uint64_t number = 0;
+    uint64_t port = 0;
     if (address_parse(text, 0, ret))
         return true;
-    size_t colon = text.n && text.p[0] == '[' ? str_find(text, ']', 0) + 1 : str_find(text, ':', 0);
-    host = str_slice(text, 0, colon);
-    if (host.n > 2 && host.p[0] == '[')
-        host = str_slice(host, 1, host.n - 1);
-    if (colon < text.n) {
-        port = str_slice(text, colon + 1, text.n);
-        if (text.p[colon] != ':' || str_to_u64(port, &number) || number > UINT16_MAX)
-            return false;
-    }
-    return address_parse(host, (uint16_t)number, ret);
+    struct str host = cut_host(&text);
+    if (text.n && (text.p[0] != ':' || str_to_u64(str_slice(text, 1, text.n), &port) || port > UINT16_MAX))
+        return false;
+    return address_parse(host, (uint16_t)port, ret);
 }
 
 struct locals {

@@ -213,27 +213,41 @@ static void on_udp(evutil_socket_t fd, short what, void *arg)
         (void)!sendto(fd, out, n, 0, (struct sockaddr *)&from, length);
 }
 
-// One question a connection, which is there with the connection as good as at once.
-static void on_tcp(evutil_socket_t fd, short what, void *arg)
+struct caller {
+    struct name_server *server;
+    struct event *event;
+};
+
+// One question a connection, which comes in one piece.
+static void on_caller(evutil_socket_t fd, short what, void *arg)
 {
-    struct name_server *s = arg;
+    struct caller *c = arg;
     unsigned char in[2048];
     static unsigned char out[MAX_MESSAGE + 2];
-    int peer = accept(fd, NULL, NULL);
-    if (peer < 0)
-        return;
-    struct timeval wait = {.tv_sec = 2};
-    (void)setsockopt(peer, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
-    ssize_t got = recv(peer, in, sizeof(in), 0);
+    ssize_t got = recv(fd, in, sizeof(in), 0);
     if (got > 2) {
-        s->asked_tcp++;
-        size_t n = answer(s, in + 2, (size_t)got - 2, out + 2, true);
+        c->server->asked_tcp++;
+        size_t n = answer(c->server, in + 2, (size_t)got - 2, out + 2, true);
         struct writer length = {out, 0};
         put16(&length, (unsigned)n);
         if (n)
-            (void)!send(peer, out, n + 2, MSG_NOSIGNAL);
+            (void)!send(fd, out, n + 2, MSG_NOSIGNAL);
     }
-    (void)close(peer);
+    event_free(c->event);
+    free(c);
+    (void)close(fd);
+}
+
+static void on_tcp(evutil_socket_t fd, short what, void *arg)
+{
+    struct name_server *s = arg;
+    int peer = accept(fd, NULL, NULL);
+    struct caller *c = malloc(sizeof(*c));
+    if (peer < 0 || !c)
+        abort();
+    *c = (struct caller){.server = s, .event = event_new(s->base, peer, EV_READ, on_caller, c)};
+    if (!c->event || event_add(c->event, NULL) != 0)
+        abort();
 }
 
 void name_server_open(struct name_server *s, struct event_base *base, const struct name_record *records,

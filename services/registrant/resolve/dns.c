@@ -5,7 +5,6 @@
 // so does a while without questions, for a new port and new ids.
 #include "services/registrant/resolve/dns.h"
 
-#include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "services/registrant/resolve/dns_tcp.h"
 
@@ -31,7 +30,7 @@
 #define CONF_LOOK_US   2000000u
 #define RENEW_US       10000000u
 #define SLOW_US        500000u // an answer that took a repetition
-#define MAX_DATAGRAM   4096u
+#define MAX_DATAGRAM   1460u   // what sresolv takes and, with EDNS, asks for
 #define CACHE_FAR_WALL ((time_t)1 << 40)
 
 struct dns_query {
@@ -50,6 +49,7 @@ TAILQ_HEAD(query_list, dns_query);
 
 struct dns {
     struct event_base *base;
+    uint64_t (*now_us)(void);
     char *resolv_conf;
     sres_resolver_t *sres;
     sres_cache_t *cache;
@@ -165,8 +165,12 @@ static void fetched(void *arg, struct dns_answer *take_answer)
 {
     struct dns_query *q = arg;
     q->tcp = NULL;
-    q->dns->heard_us = clock_monotonic_us();
-    q->answer = *take_answer;
+    q->dns->heard_us = q->dns->now_us();
+    // Where TCP is shut out, what came by UDP is better than nothing.
+    if (take_answer->outcome != DNS_FAILED || !q->answer.count) {
+        dns_answer_done(&q->answer);
+        q->answer = *take_answer;
+    }
     leave_flight(q);
     finish(q);
 }
@@ -198,7 +202,7 @@ static void answered(sres_context_t *context, sres_query_t *query, sres_record_t
         sres_free_answers(d->sres, answers);
     empty_cache(d);
     q->query = NULL;
-    uint64_t now = clock_monotonic_us();
+    uint64_t now = d->now_us();
     if (!d->datagram || !dns_message_read(d->datagram, d->datagram_bytes, q->type, &q->answer, &truncated)) {
         q->answer = (struct dns_answer){.outcome = DNS_FAILED};
         d->slow = true;
@@ -206,10 +210,10 @@ static void answered(sres_context_t *context, sres_query_t *query, sres_record_t
         d->heard_us = now;
         d->slow = d->slow || now - q->sent_us > SLOW_US;
     }
-    if (truncated && fetch_whole(d, q)) {
-        dns_answer_done(&q->answer);
+    if (truncated && fetch_whole(d, q))
         return;
-    }
+    if (truncated && !q->answer.count)
+        q->answer.outcome = DNS_FAILED;
     leave_flight(q);
     finish(q);
 }
@@ -225,7 +229,8 @@ static void dropped(sres_context_t *context, sres_query_t *query, sres_record_t 
 
 static void fail(struct dns_query *q)
 {
-    q->answer = (struct dns_answer){.outcome = DNS_FAILED};
+    if (!q->answer.count) // else it is what came before TCP was tried
+        dns_answer_done(&q->answer);
     finish(q);
 }
 
@@ -320,7 +325,7 @@ static void run_tick(struct dns *d)
 
 static void send_waiting(struct dns *d)
 {
-    uint64_t now = clock_monotonic_us();
+    uint64_t now = d->now_us();
     struct dns_query *q;
     while (d->in_flight < MAX_IN_FLIGHT && (q = TAILQ_FIRST(&d->waiting))) {
         keep_current(d, now);
@@ -333,12 +338,8 @@ static void send_waiting(struct dns *d)
 void dns_ask(struct dns *d, enum dns_type type, const char *name, dns_fn *fn, void *arg)
 {
     struct dns_query *q = mem_alloc(sizeof(*q));
-    *q = (struct dns_query){.dns = d,
-                            .type = type,
-                            .name = mem_dup_cstr(name),
-                            .asked_us = clock_monotonic_us(),
-                            .fn = fn,
-                            .arg = arg};
+    *q = (struct dns_query){
+        .dns = d, .type = type, .name = mem_dup_cstr(name), .asked_us = d->now_us(), .fn = fn, .arg = arg};
     TAILQ_INSERT_TAIL(&d->waiting, q, link);
     send_waiting(d);
 }
@@ -372,7 +373,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
     struct dns *d = arg;
     sres_resolver_timer(d->sres, 0);
-    give_up(d, clock_monotonic_us());
+    give_up(d, d->now_us());
     send_waiting(d);
 }
 
@@ -394,14 +395,16 @@ void dns_reload(struct dns *d)
 {
     d->renew = true;
     if (d->in_flight)
-        renew(d, clock_monotonic_us());
+        renew(d, d->now_us());
     send_waiting(d);
 }
 
-int dns_new(struct event_base *base, const char *resolv_conf, struct dns **ret, struct error *err)
+int dns_new(struct event_base *base, const char *resolv_conf, uint64_t (*now_us)(void), struct dns **ret,
+            struct error *err)
 {
     struct dns *d = mem_alloc(sizeof(*d));
-    *d = (struct dns){.base = base, .resolv_conf = resolv_conf ? mem_dup_cstr(resolv_conf) : NULL};
+    *d = (struct dns){
+        .base = base, .now_us = now_us, .resolv_conf = resolv_conf ? mem_dup_cstr(resolv_conf) : NULL};
     TAILQ_INIT(&d->waiting);
     TAILQ_INIT(&d->sent);
     TAILQ_INIT(&d->done);
@@ -411,7 +414,7 @@ int dns_new(struct event_base *base, const char *resolv_conf, struct dns **ret, 
         dns_free(d);
         return error_set(err, -ENOMEM, "cannot make the events of the resolver");
     }
-    renew(d, clock_monotonic_us());
+    renew(d, d->now_us());
     *ret = d;
     return 0;
 }

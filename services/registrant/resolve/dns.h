@@ -11,7 +11,8 @@ struct dns;
 
 // resolv_conf NULL: the system's. It is looked at before a question, once in some seconds, and read again
 // when it has changed.
-must_use int dns_new(struct event_base *base, const char *resolv_conf, struct dns **ret, struct error *err);
+must_use int dns_new(struct event_base *base, const char *resolv_conf, uint64_t (*now_us)(void),
+                     struct dns **ret, struct error *err);
 void dns_free(struct dns *d);   // what is asked is never answered; NULL is allowed
 void dns_reload(struct dns *d); // the file is read again now; what is under way is asked anew
 

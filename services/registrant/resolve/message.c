@@ -295,7 +295,9 @@ bool dns_message_read(const uint8_t *bytes, size_t count, enum dns_type type, st
     *ret_truncated = ns_msg_getflag(m, ns_f_tc) != 0;
     *ret = (struct dns_answer){.outcome = DNS_FAILED};
     int code = ns_msg_getflag(m, ns_f_rcode);
-    if (code != ns_r_noerror && code != ns_r_nxdomain)
+    // One that does not know NAPTR or SRV has none.
+    bool unknown_type = code == ns_r_notimpl && (type == DNS_SRV || type == DNS_NAPTR);
+    if (code != ns_r_noerror && code != ns_r_nxdomain && !unknown_type)
         return true;
     char name[NS_MAXDNAME];
     (void)snprintf(name, sizeof(name), "%s", ns_rr_name(question));

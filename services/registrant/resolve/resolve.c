@@ -29,7 +29,7 @@ void resolver_schedule(struct route *route, uint64_t due_us)
     struct resolver *r = route->resolver;
     unschedule(route);
     uint64_t soonest = (r->ticked_s + 1) * WHOLE_SECOND_US;
-    uint64_t latest = route->used_us + ROUTE_IN_USE_US + WHOLE_SECOND_US;
+    uint64_t latest = route->transient ? 0 : route->used_us + ROUTE_IN_USE_US + WHOLE_SECOND_US;
     due_us = due_us > latest ? latest : due_us;
     route->due_us = due_us > soonest ? due_us : soonest;
     LIST_INSERT_HEAD(&r->slots[route->due_us / WHOLE_SECOND_US % ROUTE_SLOTS], route, slot);
@@ -60,10 +60,13 @@ static bool known(const struct route *route, uint64_t now_us)
 
 static void run_due(struct route *route, uint64_t now_us)
 {
-    if (!route->walking && now_us - route->used_us > ROUTE_IN_USE_US)
+    bool unused = route->transient || now_us - route->used_us > ROUTE_IN_USE_US;
+    if (!route->walking && unused)
         forget(route);
     else if (route->walking || known(route, now_us))
         resolver_schedule(route, route->expires_us);
+    else if (!route->count) // whoever wants it asks; there is nothing that could change
+        resolver_schedule(route, UINT64_MAX);
     else
         route_walk(route, now_us);
 }
@@ -209,6 +212,7 @@ static struct route *route_new(struct resolver *r, const struct resolve_query *q
 {
     struct route *route = mem_alloc(sizeof(*route) + key_bytes);
     route->resolver = r;
+    route->transient = HASH_COUNT(r->routes) >= ROUTE_MAX;
     route->port = q->port;
     route->transport = transport;
     route->transport_given = q->transport_given;
@@ -236,7 +240,7 @@ static struct resolve_request *find_by_route(struct route *route, uint64_t affin
 {
     struct resolver *r = route->resolver;
     uint64_t now_us = r->now_us();
-    route->used_us = HASH_COUNT(r->routes) <= ROUTE_MAX ? now_us : 0;
+    route->used_us = now_us;
     if (!known(route, now_us) && !route->impatient) {
         route_walk(route, now_us);
         if (route->walking)
@@ -319,7 +323,7 @@ int resolver_new(const struct resolver_params *p, struct resolver **ret, struct 
     r->tell = event_new(p->base, -1, 0, on_tell, r);
     struct timeval second = {.tv_sec = 1};
     int rc = r->tick && r->tell && event_add(r->tick, &second) == 0
-                 ? dns_new(p->base, p->resolv_conf, &r->dns, err)
+                 ? dns_new(p->base, p->resolv_conf, r->now_us, &r->dns, err)
                  : error_set(err, -ENOMEM, "cannot make the events of the resolver");
     if (rc) {
         resolver_free(r);

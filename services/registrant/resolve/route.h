@@ -22,7 +22,7 @@
 #define ROUTE_RETRY_US    (10 * SECOND_US)   // while it serves, DNS is asked so often
 #define ROUTE_REFRESH_US  (5 * SECOND_US)    // unasked-for it is not asked more often
 #define ROUTE_SLOTS       4096u              // of a second each, of the wheel
-#define ROUTE_MAX         131072u            // more are forgotten as soon as they are answered
+#define ROUTE_MAX         131072u            // more are forgotten within a second
 
 struct resolve_request {
     TAILQ_ENTRY(resolve_request) link;
@@ -47,7 +47,8 @@ struct route {
     uint64_t good_until_us; // by its TTLs
     uint64_t told_set;      // hash of the set of targets that was told last; 0: none
     bool stale;             // DNS fails: the list is what it said last
-    bool by_naptr, told, changed;
+    bool by_naptr;          // the list came by NAPTR
+    bool told;              // it is among the changes
 
     TAILQ_HEAD(, resolve_request) requests;
     LIST_HEAD(, question_wait) waits;
@@ -56,6 +57,7 @@ struct route {
     bool impatient; // the walk takes long: the old list serves meanwhile
     uint64_t round, began_us, generation;
 
+    bool transient; // one too many: is forgotten at once
     uint64_t used_us, due_us;
     uint16_t port;
     enum registration_transport transport;

@@ -27,11 +27,20 @@ def test_the_filter_id_and_those_of_pops_and_nodes_stay(api, place):
 @pytest.mark.parametrize("method, path, status", [
     ("GET", "/registrations/{id}/status", 404), ("GET", "/registrations/export", 400), ("POST", "/registrations/import", 404),
     ("POST", "/operations", 404), ("GET", "/registrations/{id}?include=status", 400),
-    ("GET", "/registrations?fields[registration-statuses]=state", 400), ("GET", "/registrations?fields[registrations]=status", 400)])
+    ("GET", "/registrations?fields[registration-statuses]=state", 400), ("GET", "/registrations?fields[registrations]=status", 400),
+    ("GET", "/registrations?fields[registrations]=name,sip", 400)])
 def test_additions_are_not_there(api, method, path, status):
     """Contract 4: the routes of its table and no others; "export" is an id that is no number (5.3)."""
     answer = api.call(method, path.format(id=api.create()), {} if method == "POST" else None)
     assert answer.status == status, answer.body
+
+
+@pytest.mark.parametrize("sip", [None, {}, {"aor": None}])
+def test_an_attribute_that_was_added_is_no_attribute(api, sip):
+    """Contract 3: as any other name that is none."""
+    id = api.create()
+    for answer in (api.post(api.required(sip=sip)), api.patch(id, {"sip": sip})):
+        assert (answer.status, answer.errors) == (400, [("105", "sip is not allowed.", None)])
 
 
 def test_conditions_and_idempotency_keys_are_ignored(api):

@@ -128,6 +128,7 @@ class Registrant:
         self.child.stdout.close()
         self.child.stderr.close()
         assert code == 0 and not self.stderr, "the harness ended with %s: %s" % (code, self.stderr[-4000:])
+        assert not self.errors, self.errors
 
     def _read(self):
         for line in self.child.stdout:

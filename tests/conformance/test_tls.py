@@ -16,8 +16,8 @@ def SETTINGS(request):  # noqa: N802: see conftest
     trusted = directory / "trusted.pem"
     trusted.write_bytes(made.ca.certificate.read_bytes())
     own = made.client("registrant")
-    return {"hosts_file": str(hosts), "tls": {"ca_file": str(trusted), "certificate_file": str(own.certificate),
-                                              "key_file": str(own.key)}}
+    return {"hosts_file": str(hosts), "tls_ca_file": str(trusted), "tls_certificate_file": str(own.certificate),
+            "tls_key_file": str(own.key)}
 
 
 def over_tls(registrant, registrar, name=NAME, **members):
@@ -240,7 +240,7 @@ def test_authentication_over_tls(registrant, new_registrar, certificates):
 def test_trust_is_read_again_when_it_is_told_to(registrant, new_registrar, certificates):
     """Files are read again on a reload; sessions that stand are left alone."""
     import pathlib
-    trusted = pathlib.Path(registrant.settings["tls"]["ca_file"])
+    trusted = pathlib.Path(registrant.settings["tls_ca_file"])
     kept = trusted.read_bytes()
     registrar = new_registrar(tls=certificates.of_stranger(NAME).context())
     r = over_tls(registrant, registrar)

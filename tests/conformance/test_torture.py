@@ -130,6 +130,6 @@ def test_what_is_wrong_changes_nothing(registrant, registrar, edit):
     r.send()
     report = r.wait()
     assert report["cause"]["code"] == 480 and report["cause"]["reason"] == "Right" and len(r.reports) == 1
-    noticed = ("malformed", "stray", "incoming")
+    noticed = ("malformed", "stray", "incoming", "not_a_message")
     after = registrant.wait_stats(lambda s: sum(s[k] for k in noticed) > sum(before[k] for k in noticed))
     assert after["answers_4xx"] == before["answers_4xx"] + 1 and after["in_flight"] == 0

@@ -624,9 +624,13 @@ static void a_taken_port_is_an_error_be_it_udp_or_tcp(void **state)
         int taken = peer_socket(AF_INET, i ? SOCK_STREAM : SOCK_DGRAM, &at);
         (void)snprintf(listen, sizeof(listen), "127.0.0.1:%u", address_port(&at));
         f.listen = listen;
+        int next = dup(taken), after;
+        (void)close(next);
         assert_int_equal(open_transport(&f, &err), -EADDRINUSE);
+        after = dup(taken);
+        assert_int_equal(after, next); // no descriptor of the attempt is left
+        (void)close(after);
         (void)close(taken);
-        start(&f); // nothing of the attempt is left
         end(&f);
     }
 }

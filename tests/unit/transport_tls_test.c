@@ -30,9 +30,9 @@ static void enter(struct world *w)
 
 static void leave(struct world *w)
 {
-    end(&w->f);
     if (w->has_peer)
         peer_end(&w->peer);
+    end(&w->f);
     free_pair(&w->ca);
     free_pair(&w->other_ca);
     (void)unlink(w->ca_file);

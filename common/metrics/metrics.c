@@ -1,5 +1,5 @@
 // See metrics.h. All cells of a table lie in one block; a metric is the index of its first cell. Refuses to
-// create a cell at run time: what a peer sends can therefore never grow the output.
+// create a cell at run time: what a peer sends can therefore never grow the output of the table.
 #include "common/metrics/metrics.h"
 
 #include "common/base/mem.h"
@@ -7,6 +7,7 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -111,6 +112,17 @@ void metrics_observe_us(struct metrics *m, size_t metric, size_t label_index, ui
     add(&cells[buckets + 1], us);
 }
 
+void metrics_set_histogram(struct metrics *m, size_t metric, size_t label_index, const uint64_t *counts,
+                           uint64_t sum_us)
+{
+    _Atomic uint64_t *cells = cells_of(m, metric, label_index);
+    assert(m->table[metric].type == METRIC_HISTOGRAM);
+    size_t buckets = m->layouts[metric].bucket_count;
+    for (size_t i = 0; i <= buckets; i++)
+        atomic_store_explicit(&cells[i], counts[i], memory_order_relaxed);
+    atomic_store_explicit(&cells[buckets + 1], sum_us, memory_order_relaxed);
+}
+
 uint64_t metrics_get(const struct metrics *m, size_t metric, size_t label_index)
 {
     const _Atomic uint64_t *cell = cells_of(m, metric, label_index);
@@ -119,16 +131,16 @@ uint64_t metrics_get(const struct metrics *m, size_t metric, size_t label_index)
 }
 
 // HELP text escapes \ and newline, label values the quote as well.
-static void add_escaped(struct buf *out, const char *text, bool quoted)
+static void add_escaped(struct buf *out, struct str text, bool quoted)
 {
-    for (; *text; text++) {
-        if (*text == '\n') {
+    for (size_t i = 0; i < text.n; i++) {
+        if (text.p[i] == '\n') {
             buf_add_cstr(out, "\\n");
             continue;
         }
-        if (*text == '\\' || (quoted && *text == '"'))
+        if (text.p[i] == '\\' || (quoted && text.p[i] == '"'))
             buf_add_char(out, '\\');
-        buf_add_char(out, *text);
+        buf_add_char(out, text.p[i]);
     }
 }
 
@@ -142,7 +154,7 @@ static void add_series(struct buf *out, const struct metric *metric, const char 
         buf_add_char(out, '{');
         if (metric->label) {
             buf_addf(out, "%s=\"", metric->label);
-            add_escaped(out, metric->label_values[label_index], true);
+            add_escaped(out, str_of(metric->label_values[label_index]), true);
             buf_add_cstr(out, le ? "\"," : "\"");
         }
         if (le)
@@ -182,14 +194,33 @@ static void add_number(struct buf *out, const struct metric *metric, size_t labe
         buf_addf(out, "%" PRIu64 "\n", value);
 }
 
-void metrics_render(const struct metrics *m, struct buf *out)
+void metrics_add_family(struct buf *out, const char *name, enum metric_type type, const char *help)
 {
     static const char *const types[] = {"counter", "gauge", "histogram"};
+    buf_addf(out, "# HELP %s ", name);
+    add_escaped(out, str_of(help), false);
+    buf_addf(out, "\n# TYPE %s %s\n", name, types[type]);
+}
+
+void metrics_add_sample(struct buf *out, const char *name, const struct metric_label *labels, size_t count,
+                        double value)
+{
+    buf_add_cstr(out, name);
+    for (size_t i = 0; i < count; i++) {
+        buf_addf(out, "%c%s=\"", i ? ',' : '{', labels[i].name);
+        add_escaped(out, labels[i].value, true);
+        buf_add_char(out, '"');
+    }
+    bool whole = value > -9e15 && value < 9e15 && (double)(int64_t)value == value;
+    buf_add_cstr(out, count ? "} " : " ");
+    buf_addf(out, whole ? "%.0f\n" : "%.9g\n", value);
+}
+
+void metrics_render(const struct metrics *m, struct buf *out)
+{
     for (size_t i = 0; i < m->count; i++) {
         const struct metric *metric = &m->table[i];
-        buf_addf(out, "# HELP %s ", metric->name);
-        add_escaped(out, metric->help, false);
-        buf_addf(out, "\n# TYPE %s %s\n", metric->name, types[metric->type]);
+        metrics_add_family(out, metric->name, metric->type, metric->help);
         for (size_t label = 0; label < m->layouts[i].series_count; label++) {
             const _Atomic uint64_t *cells = cells_of(m, i, label);
             if (metric->type == METRIC_HISTOGRAM)

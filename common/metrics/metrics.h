@@ -27,8 +27,22 @@ void metrics_free(struct metrics *m);
 void metrics_add(struct metrics *m, size_t metric, size_t label_index, uint64_t delta);
 // A gauge, or a counter that is kept elsewhere and copied here.
 void metrics_set(struct metrics *m, size_t metric, size_t label_index, int64_t value);
+// A histogram that is kept elsewhere and copied here. counts: one for each bound and one for what is above
+// all of them, not summed up.
+void metrics_set_histogram(struct metrics *m, size_t metric, size_t label_index, const uint64_t *counts,
+                           uint64_t sum_us);
 void metrics_observe_us(struct metrics *m, size_t metric, size_t label_index, uint64_t us);
 uint64_t metrics_get(const struct metrics *m, size_t metric, size_t label_index); // counter or gauge
 void metrics_render(const struct metrics *m, struct buf *out);
+
+// Series whose labels are known only when they are rendered: the caller bounds how many there are. The
+// family once, and then all its samples.
+struct metric_label {
+    const char *name;
+    struct str value; // any text: it is escaped
+};
+void metrics_add_family(struct buf *out, const char *name, enum metric_type type, const char *help);
+void metrics_add_sample(struct buf *out, const char *name, const struct metric_label *labels, size_t count,
+                        double value);
 
 #endif

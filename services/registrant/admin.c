@@ -5,6 +5,7 @@
 #include "common/json/json.h"
 #include "common/metrics/metrics.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 struct admin {
@@ -28,6 +29,12 @@ enum admin_metric {
     REPORTS, // label: outcome
     LEASE_FRESH_GAUGE,
     ENGINE_BYTES,
+    OVERCOMMITTED,
+    RATES_RAISED,
+    LAPSED,
+    ANSWER_SECONDS,
+    LATENESS_SECONDS,
+    TAKEOVER_SECONDS,
 };
 
 static const char *const state_labels[] = {"disabled",     "pending",  "registering", "registered",
@@ -36,6 +43,8 @@ static const char *const state_labels[] = {"disabled",     "pending",  "register
 static const char *const answer_labels[] = {"2xx", "4xx", "5xx", "other", NULL};
 static const char *const partition_labels[] = {"owned", "loading", "parked", NULL};
 static const char *const report_labels[] = {"delivered", "failed", NULL};
+
+static const double bounds_s[] = OBSERVE_BOUNDS_S;
 
 static const struct metric rows[] = {
     [REGISTRATIONS] = {"rollcall_registrant_registrations", METRIC_GAUGE, "Registrations held, by state",
@@ -66,7 +75,26 @@ static const struct metric rows[] = {
                            NULL, NULL, NULL},
     [ENGINE_BYTES] = {"rollcall_registrant_engine_bytes", METRIC_GAUGE, "Memory asked for by registrations",
                       NULL, NULL, NULL},
+    [OVERCOMMITTED] = {"rollcall_registrant_overcommitted", METRIC_GAUGE,
+                       "Registrars whose live refreshes need more than their rate allows", NULL, NULL, NULL},
+    [RATES_RAISED] = {"rollcall_registrant_rates_raised", METRIC_GAUGE,
+                      "Of these, the ones whose rate is raised to what is needed", NULL, NULL, NULL},
+    [LAPSED] = {"rollcall_registrant_lapsed_total", METRIC_COUNTER,
+                "Bindings that ran out while they waited for their turn", NULL, NULL, NULL},
+    [ANSWER_SECONDS] = {"rollcall_registrant_answer_seconds", METRIC_HISTOGRAM,
+                        "From a REGISTER to its final answer", NULL, NULL, bounds_s},
+    [LATENESS_SECONDS] = {"rollcall_registrant_lateness_seconds", METRIC_HISTOGRAM,
+                          "From the time at which a refresh or another try was due to its sending", NULL,
+                          NULL, bounds_s},
+    [TAKEOVER_SECONDS] = {"rollcall_registrant_takeover_seconds", METRIC_HISTOGRAM,
+                          "From the assignment of a partition until its registrations may be acted on", NULL,
+                          NULL, bounds_s},
 };
+
+static void set_histogram(struct metrics *m, enum admin_metric metric, const struct histogram *h)
+{
+    metrics_set_histogram(m, metric, 0, h->counts, h->sum_us);
+}
 
 // The engine counts on its own thread; these are copies of its last turn's figures.
 static void fill(struct metrics *m, const struct admin_view *v)
@@ -92,12 +120,39 @@ static void fill(struct metrics *m, const struct admin_view *v)
     metrics_set(m, REPORTS, 1, (int64_t)v->reports.failed);
     metrics_set(m, LEASE_FRESH_GAUGE, 0, v->lease_fresh);
     metrics_set(m, ENGINE_BYTES, 0, (int64_t)v->engine_bytes);
+    metrics_set(m, OVERCOMMITTED, 0, (int64_t)v->engine.overcommitted);
+    metrics_set(m, RATES_RAISED, 0, (int64_t)v->engine.rates_raised);
+    metrics_set(m, LAPSED, 0, (int64_t)v->engine.lapsed);
+    set_histogram(m, ANSWER_SECONDS, &v->engine.answer_times);
+    set_histogram(m, LATENESS_SECONDS, &v->engine.lateness);
+    set_histogram(m, TAKEOVER_SECONDS, &v->places.takeovers);
 }
 
 static void reply_text(struct http_request *r, int status, const char *type, struct str body)
 {
     http_reply_header(r, "content-type", str_of(type));
     http_reply(r, status, body);
+}
+
+static void reply_error(struct http_request *r, int status, const char *title, const char *detail)
+{
+    struct buf body = BUF_INIT;
+    struct json_writer w = json_writer(&body);
+    char code[8];
+    (void)snprintf(code, sizeof(code), "%d", status);
+    json_begin_object(&w);
+    json_key(&w, "errors");
+    json_begin_array(&w);
+    json_begin_object(&w);
+    json_kv_cstr(&w, "title", title);
+    json_kv_cstr(&w, "detail", detail);
+    json_kv_cstr(&w, "code", code);
+    json_kv_cstr(&w, "status", code);
+    json_end_object(&w);
+    json_end_array(&w);
+    json_end_object(&w);
+    reply_text(r, status, "application/json", buf_str(&body));
+    buf_done(&body);
 }
 
 // Ready: it owns partitions and every one of them is open. A stand-by without partitions is ready once Kafka
@@ -119,6 +174,43 @@ static void readyz(const struct admin_view *v, struct http_request *r)
     buf_done(&body);
 }
 
+static struct registrars *see_registrars(const struct admin *a)
+{
+    struct registrars *r = mem_alloc(sizeof(*r));
+    a->params.registrars(a->params.arg, r);
+    return r;
+}
+
+static void metrics_page(struct admin *a, const struct admin_view *v, struct http_request *r)
+{
+    struct buf body = BUF_INIT;
+    struct registrars *registrars = see_registrars(a);
+    fill(a->metrics, v);
+    metrics_render(a->metrics, &body);
+    registrars_metrics(registrars, &body);
+    reply_text(r, 200, "text/plain; version=0.0.4; charset=utf-8", buf_str(&body));
+    free(registrars);
+    buf_done(&body);
+}
+
+// GET /registrars[?name=prefix]
+static void registrars_page(const struct admin *a, struct http_request *r)
+{
+    struct http_pairs query = {0};
+    struct error err = {0};
+    struct buf body = BUF_INIT;
+    if (http_pairs_parse(http_query(r), &query, &err)) {
+        reply_error(r, 400, "Bad request", err.text);
+        return;
+    }
+    struct registrars *registrars = see_registrars(a);
+    registrars_json(registrars, str_of(http_pairs_get(&query, "name")), &body);
+    reply_text(r, 200, "application/json", buf_str(&body));
+    free(registrars);
+    http_pairs_done(&query);
+    buf_done(&body);
+}
+
 static void on_request(void *arg, struct http_request *r)
 {
     struct admin *a = arg;
@@ -129,15 +221,11 @@ static void on_request(void *arg, struct http_request *r)
     } else if (str_eq_cstr(path, "/readyz")) {
         readyz(&view, r);
     } else if (str_eq_cstr(path, "/metrics")) {
-        struct buf body = BUF_INIT;
-        fill(a->metrics, &view);
-        metrics_render(a->metrics, &body);
-        reply_text(r, 200, "text/plain; version=0.0.4; charset=utf-8", buf_str(&body));
-        buf_done(&body);
+        metrics_page(a, &view, r);
+    } else if (str_eq_cstr(path, "/registrars")) {
+        registrars_page(a, r);
     } else {
-        reply_text(r, 404, "application/json",
-                   STR_LIT("{\"errors\":[{\"title\":\"Not found\",\"detail\":\"There is nothing at this "
-                           "path.\",\"code\":\"404\",\"status\":\"404\"}]}"));
+        reply_error(r, 404, "Not found", "There is nothing at this path.");
     }
 }
 

@@ -1,8 +1,9 @@
-// The registrant's own HTTP listener: /healthz, /readyz, /metrics. Main thread.
+// The registrant's own HTTP listener: /healthz, /readyz, /metrics, /registrars. Main thread.
 #ifndef ROLLCALL_REGISTRANT_ADMIN_H
 #define ROLLCALL_REGISTRANT_ADMIN_H
 
 #include "common/http/http.h"
+#include "services/registrant/admin_registrars.h"
 #include "services/registrant/shard/place.h"
 
 struct admin;
@@ -19,6 +20,7 @@ struct admin_params {
     const char *listen;
     void *arg;
     struct admin_view (*view)(void *arg);
+    void (*registrars)(void *arg, struct registrars *ret_sum); // zeroed before
 };
 must_use int admin_start(const struct admin_params *p, struct admin **ret, struct error *err);
 void admin_stop(struct admin *a);

@@ -146,8 +146,20 @@ static struct admin_view view(void *arg)
         v.places.parked += c.parked;
         v.places.records += c.records;
         v.places.poison += c.poison;
+        histogram_merge(&v.places.takeovers, &c.takeovers);
     }
     return v;
+}
+
+static void view_registrars(void *arg, struct registrars *ret_sum)
+{
+    struct registrant *r = arg;
+    struct registrar_view *views = mem_array(REGISTRARS_SHOWN, sizeof(*views)), rest;
+    for (unsigned i = 0; i < workers_count(r->workers); i++) {
+        size_t count = workers_registrars(r->workers, i, views, REGISTRARS_SHOWN, &rest);
+        registrars_merge(ret_sum, views, count, &rest);
+    }
+    free(views);
 }
 
 // ---- places: joined once their topics are known, since a group on an unknown topic waits for nothing
@@ -330,8 +342,11 @@ static int start(struct registrant *r, struct error *err)
     if (rc)
         return rc;
     reporter_attach(r->reporter, r->workers);
-    const struct admin_params admin = {
-        .base = r->base, .listen = r->settings->admin_listen, .arg = r, .view = view};
+    const struct admin_params admin = {.base = r->base,
+                                       .listen = r->settings->admin_listen,
+                                       .arg = r,
+                                       .view = view,
+                                       .registrars = view_registrars};
     rc = admin_start(&admin, &r->admin, err);
     if (!rc)
         ensure_topics(-1, 0, r);

@@ -128,12 +128,51 @@ static void threads_lose_no_update(void **state)
     metrics_free(m);
 }
 
+static void copies_a_histogram_that_is_kept_elsewhere(void **state)
+{
+    (void)state;
+    struct metrics *m = metrics_new(table, METRICS);
+    const uint64_t counts[] = {3, 0, 2, 1};
+    metrics_set_histogram(m, PLAIN, 0, counts, 7000001);
+    struct buf out = BUF_INIT;
+    metrics_render(m, &out);
+    assert_non_null(strstr(out.p, "rollcall_plain_seconds_bucket{le=\"0.005\"} 3\n"
+                                  "rollcall_plain_seconds_bucket{le=\"0.5\"} 3\n"
+                                  "rollcall_plain_seconds_bucket{le=\"2\"} 5\n"
+                                  "rollcall_plain_seconds_bucket{le=\"+Inf\"} 6\n"
+                                  "rollcall_plain_seconds_sum 7.000001\n"
+                                  "rollcall_plain_seconds_count 6\n"));
+    buf_done(&out);
+    metrics_free(m);
+}
+
+static void renders_series_whose_labels_come_from_outside(void **state)
+{
+    (void)state;
+    struct buf out = BUF_INIT;
+    const struct metric_label labels[] = {{"registrar", STR_LIT("udp:\"evil\"\n\\:0")},
+                                          {"code", STR_LIT("200")}};
+    metrics_add_family(&out, "rollcall_answers_total", METRIC_COUNTER, "By\nboth.");
+    metrics_add_sample(&out, "rollcall_answers_total", labels, 2, 8007199254740991);
+    metrics_add_sample(&out, "rollcall_answers_total", labels + 1, 1, 0.5);
+    metrics_add_sample(&out, "rollcall_answers_total", NULL, 0, 3);
+    assert_string_equal(out.p, "# HELP rollcall_answers_total By\\nboth.\n"
+                               "# TYPE rollcall_answers_total counter\n"
+                               "rollcall_answers_total{registrar=\"udp:\\\"evil\\\"\\n\\\\:0\",code=\"200\"} "
+                               "8007199254740991\n"
+                               "rollcall_answers_total{code=\"200\"} 0.5\n"
+                               "rollcall_answers_total 3\n");
+    buf_done(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(renders_counters_and_gauges),
         cmocka_unit_test(renders_cumulative_histograms),
         cmocka_unit_test(every_metric_has_cells_of_its_own),
+        cmocka_unit_test(copies_a_histogram_that_is_kept_elsewhere),
+        cmocka_unit_test(renders_series_whose_labels_come_from_outside),
         cmocka_unit_test(threads_lose_no_update),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -70,6 +70,7 @@ static void open_partition(struct partition *p, enum sip_command_kind kind)
     p->epoch = next_epoch(p->highest_epoch > p->epoch ? p->highest_epoch : p->epoch);
     tell(p, kind);
     p->state = PARTITION_OPEN;
+    histogram_add(&p->home->takeovers, clock_monotonic_us() - p->assigned_us);
     if (!home->congested)
         kafka_consumer_resume(home->consumer, home->topic, p->number);
     log_line(LOG_INFO, "shard", 0, "%s/%d is ours, epoch %llu", home->place, p->number,
@@ -113,6 +114,8 @@ void partition_assigned(struct partition *p)
     p->next_offset = -1;
     if (p->home->stopping)
         return;
+    if (!partition_is_ours(p))
+        p->assigned_us = clock_monotonic_us();
     switch (p->state) {
     case PARTITION_DROPPING:
         p->reload = true;

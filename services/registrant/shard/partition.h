@@ -29,8 +29,9 @@ struct partition_home {
     const char *snapshot_urls, *snapshot_token;
     struct workers *workers;
     struct reporter *reporter;
-    bool congested; // the SIP threads' queues are full
-    bool stopping;  // nothing is taken over any more
+    bool congested;             // the SIP threads' queues are full
+    bool stopping;              // nothing is taken over any more
+    struct histogram takeovers; // from an assignment until the SIP threads may act on it
 };
 
 struct partition {
@@ -39,6 +40,7 @@ struct partition {
     enum partition_state state;
     struct snapshot *snapshot;
     uint64_t epoch;         // ours, once open
+    uint64_t assigned_us;   // when it was given to us last
     uint64_t highest_epoch; // in the snapshot
     uint64_t end_by_us;     // CLOSING, FLUSHING: when the group is not kept waiting any longer
     int64_t next_offset;    // of the next record to handle; -1: none seen

@@ -370,6 +370,7 @@ bool place_has_partitions(const struct place *place)
 struct place_counts place_counts(const struct place *place)
 {
     struct place_counts c = place->counts;
+    c.takeovers = place->home.takeovers;
     c.owned = c.loading = c.parked = 0;
     for (int32_t i = 0; i < place->home.partition_count; i++) {
         const struct partition *p = &place->partitions[i];

@@ -230,21 +230,15 @@ struct engine_stats workers_stats(const struct workers *w)
     struct engine_stats sum = {0};
     for (unsigned i = 0; i < w->count; i++) {
         struct engine_stats s = sip_thread_stats(w->items[i].thread);
-        sum.registrations += s.registrations;
-        sum.bound += s.bound;
-        sum.in_flight += s.in_flight;
-        sum.waiting += s.waiting;
-        sum.requests += s.requests;
-        sum.answers_2xx += s.answers_2xx;
-        sum.answers_4xx += s.answers_4xx;
-        sum.answers_5xx += s.answers_5xx;
-        sum.answers_other += s.answers_other;
-        sum.timeouts += s.timeouts;
-        sum.challenges += s.challenges;
-        for (size_t k = 0; k < ARRAY_LEN(sum.states); k++)
-            sum.states[k] += s.states[k];
+        engine_stats_merge(&sum, &s);
     }
     return sum;
+}
+
+size_t workers_registrars(const struct workers *w, unsigned thread, struct registrar_view *ret, size_t max,
+                          struct registrar_view *ret_rest)
+{
+    return sip_thread_registrars(w->items[thread].thread, ret, max, ret_rest);
 }
 
 size_t workers_engine_bytes(const struct workers *w)

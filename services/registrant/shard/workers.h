@@ -28,6 +28,9 @@ void workers_desired(struct workers *w, struct sip_command *take); // to the thr
 void workers_tell_all(struct workers *w, const struct sip_command *c);
 void workers_tell(struct workers *w, unsigned thread, const struct sip_command *c);
 struct engine_stats workers_stats(const struct workers *w); // summed
+// Of one thread, as engine_registrars gives them, at most a second or so old; at most max.
+size_t workers_registrars(const struct workers *w, unsigned thread, struct registrar_view *ret, size_t max,
+                          struct registrar_view *ret_rest);
 size_t workers_engine_bytes(const struct workers *w);
 
 #endif

@@ -363,6 +363,11 @@ struct engine_stats driver_stats(const struct driver *d)
     return engine_stats(d->engine);
 }
 
+const struct engine *driver_engine(const struct driver *d)
+{
+    return d->engine;
+}
+
 size_t driver_engine_bytes(const struct driver *d)
 {
     return engine_bytes(d->engine);

@@ -2,6 +2,7 @@
 // it.
 #include "services/registrant/sip/sip_thread.h"
 
+#include "services/registrant/sip/board.h"
 #include "services/registrant/sip/driver.h"
 #include "services/registrant/sip/outbox.h"
 
@@ -35,6 +36,7 @@ struct sip_thread {
     pthread_mutex_t stats_lock;
     struct engine_stats stats;
     size_t engine_bytes;
+    struct board *board;
 };
 
 // ---- the thread
@@ -55,6 +57,7 @@ static void loop(struct sip_thread *t, struct driver *d)
     while (touched >= 0 && !atomic_load_explicit(&t->quit, memory_order_relaxed)) {
         if (touched)
             copy_stats(t, d);
+        board_update(t->board, driver_engine(d));
         touched = driver_turn(d);
     }
     copy_stats(t, d);
@@ -81,6 +84,7 @@ static void *run(void *arg)
 static void thread_free(struct sip_thread *t)
 {
     mailbox_free(t->inbox);
+    board_free(t->board);
     outbox_free(t->outbox);
     (void)sem_destroy(&t->started);
     (void)pthread_mutex_destroy(&t->stats_lock);
@@ -102,6 +106,7 @@ static struct sip_thread *thread_new(const struct sip_thread_params *p)
     t->params.policy.node = mem_dup_cstr(p->policy.node);
     t->params.policy.user_agent = mem_dup_cstr(p->policy.user_agent);
     t->inbox = mailbox_new(queue);
+    t->board = board_new();
     t->outbox = outbox_new(queue);
     if (sem_init(&t->started, 0, 0) != 0 || pthread_mutex_init(&t->stats_lock, NULL) != 0)
         abort();
@@ -199,6 +204,12 @@ int sip_thread_fd(const struct sip_thread *t)
 size_t sip_thread_notices(struct sip_thread *t, struct sip_notice **ret, size_t max)
 {
     return outbox_take(t->outbox, ret, max);
+}
+
+size_t sip_thread_registrars(const struct sip_thread *t, struct registrar_view *ret, size_t max,
+                             struct registrar_view *ret_rest)
+{
+    return board_read(t->board, ret, max, ret_rest);
 }
 
 struct engine_stats sip_thread_stats(const struct sip_thread *t)

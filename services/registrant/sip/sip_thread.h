@@ -78,6 +78,9 @@ must_use int sip_thread_post(struct sip_thread *t, struct sip_command *take);
 int sip_thread_fd(const struct sip_thread *t); // readable when notices wait
 size_t sip_thread_notices(struct sip_thread *t, struct sip_notice **ret, size_t max);
 struct engine_stats sip_thread_stats(const struct sip_thread *t); // any thread: as of the last turn
+// Any thread: what engine_registrars gave about a second ago, at most BOARD_REGISTRARS (board.h).
+size_t sip_thread_registrars(const struct sip_thread *t, struct registrar_view *ret, size_t max,
+                             struct registrar_view *ret_rest);
 size_t sip_thread_engine_bytes(const struct sip_thread *t);
 // host:port of its UDP and TCP sockets; lives as long as the thread.
 const char *sip_thread_listens_on(const struct sip_thread *t);

@@ -1,0 +1,257 @@
+// See admin_registrars.h.
+#include "services/registrant/admin_registrars.h"
+
+#include "common/json/json.h"
+#include "common/metrics/metrics.h"
+#include "common/registration/status.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+// ---- merging
+
+static struct registrar_view *place_of(struct registrars *sum, const struct registrar_view *one)
+{
+    for (size_t i = 0; i < sum->count; i++)
+        if (strcmp(sum->items[i].name, one->name) == 0)
+            return &sum->items[i];
+    if (sum->count == REGISTRARS_SHOWN)
+        return &sum->rest;
+    struct registrar_view *place = &sum->items[sum->count++];
+    *place = (struct registrar_view){0};
+    memcpy(place->name, one->name, sizeof(place->name));
+    return place;
+}
+
+static int more_first(const void *left, const void *right)
+{
+    const struct registrar_view *a = left, *b = right;
+    if (a->registrations != b->registrations)
+        return a->registrations < b->registrations ? 1 : -1;
+    return strcmp(a->name, b->name);
+}
+
+void registrars_merge(struct registrars *sum, const struct registrar_view *more, size_t count,
+                      const struct registrar_view *more_rest)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct registrar_view *place = place_of(sum, &more[i]);
+        bool seen = place->registrars > 0 && place != &sum->rest;
+        registrar_view_merge(place, &more[i]);
+        if (seen)
+            place->registrars = 1;
+    }
+    registrar_view_merge(&sum->rest, more_rest);
+    qsort(sum->items, sum->count, sizeof(sum->items[0]), more_first);
+}
+
+// ---- metrics
+
+static const struct {
+    const char *name;
+    enum metric_type type;
+    size_t offset;
+    const char *help;
+} numbers[] = {
+#define OF(member) offsetof(struct registrar_view, member)
+    {"rollcall_registrant_registrar_bound", METRIC_GAUGE, OF(bound), "Live bindings, by registrar"},
+    {"rollcall_registrant_registrar_waiting", METRIC_GAUGE, OF(waiting),
+     "Registrations held back by pacing, by registrar"},
+    {"rollcall_registrant_registrar_in_flight", METRIC_GAUGE, OF(in_flight),
+     "Attempts under way, by registrar"},
+    {"rollcall_registrant_registrar_requests_total", METRIC_COUNTER, OF(requests),
+     "REGISTERs sent, by registrar"},
+    {"rollcall_registrant_registrar_lapsed_total", METRIC_COUNTER, OF(lapsed),
+     "Bindings that ran out while they waited for their turn, by registrar"},
+    {"rollcall_registrant_registrar_overcommitted", METRIC_GAUGE, OF(overcommitted),
+     "1 while live refreshes need more than the rate of the registrar allows"},
+    {"rollcall_registrant_registrar_suspect", METRIC_GAUGE, OF(suspect),
+     "1 while the registrar leaves requests unanswered"},
+    {"rollcall_registrant_registrar_open", METRIC_GAUGE, OF(open),
+     "1 while nothing is sent to the registrar: its circuit breaker is open"},
+#undef OF
+};
+
+static uint64_t number_of(const struct registrar_view *v, size_t offset)
+{
+    uint64_t number;
+    memcpy(&number, (const char *)v + offset, sizeof(number));
+    return number;
+}
+
+// The ones that are named, and then one for all others.
+struct shown {
+    const struct registrar_view *views[REGISTRARS_NAMED + 1];
+    struct str names[REGISTRARS_NAMED + 1];
+    size_t count;
+    struct registrar_view others;
+};
+
+static void show(const struct registrars *r, struct shown *ret)
+{
+    ret->count = 0;
+    ret->others = r->rest;
+    for (size_t i = 0; i < r->count; i++) {
+        if (i >= REGISTRARS_NAMED) {
+            registrar_view_merge(&ret->others, &r->items[i]);
+            continue;
+        }
+        ret->views[ret->count] = &r->items[i];
+        ret->names[ret->count++] = str_of(r->items[i].name);
+    }
+    ret->views[ret->count] = &ret->others;
+    ret->names[ret->count++] = STR_LIT("other");
+}
+
+static void add_numbers(const struct shown *shown, size_t row, struct buf *out)
+{
+    metrics_add_family(out, numbers[row].name, numbers[row].type, numbers[row].help);
+    for (size_t i = 0; i < shown->count; i++) {
+        const struct metric_label label = {"registrar", shown->names[i]};
+        metrics_add_sample(out, numbers[row].name, &label, 1,
+                           (double)number_of(shown->views[i], numbers[row].offset));
+    }
+}
+
+static void add_states(const struct shown *shown, struct buf *out)
+{
+    static const char name[] = "rollcall_registrant_registrar_registrations";
+    metrics_add_family(out, name, METRIC_GAUGE, "Registrations held, by registrar and state");
+    for (size_t i = 0; i < shown->count; i++)
+        for (size_t s = 0; s < OBSERVE_STATES; s++) {
+            const struct metric_label labels[] = {{"registrar", shown->names[i]},
+                                                  {"state", str_of(status_state_name((enum status_state)s))}};
+            metrics_add_sample(out, name, labels, 2, (double)shown->views[i]->states[s]);
+        }
+}
+
+// Codes that were never seen are left out.
+static void add_codes(const struct shown *shown, struct buf *out)
+{
+    static const char name[] = "rollcall_registrant_registrar_answers_total";
+    metrics_add_family(out, name, METRIC_COUNTER, "Final answers, by registrar and code");
+    for (size_t i = 0; i < shown->count; i++)
+        for (unsigned c = 0; c < OBSERVE_CODES; c++) {
+            const struct metric_label labels[] = {{"registrar", shown->names[i]},
+                                                  {"code", str_of(observe_code_name(c))}};
+            if (shown->views[i]->codes[c])
+                metrics_add_sample(out, name, labels, 2, (double)shown->views[i]->codes[c]);
+        }
+}
+
+static void add_rates(const struct shown *shown, struct buf *out)
+{
+    static const char rate[] = "rollcall_registrant_registrar_rate",
+                      need[] = "rollcall_registrant_registrar_need";
+    metrics_add_family(out, rate, METRIC_GAUGE,
+                       "REGISTERs a second that this registrant may send to the registrar; 0: no limit");
+    for (size_t i = 0; i < shown->count; i++)
+        metrics_add_sample(out, rate, &(struct metric_label){"registrar", shown->names[i]}, 1,
+                           shown->views[i]->rate);
+    metrics_add_family(out, need, METRIC_GAUGE, "REGISTERs a second that live refreshes need, by registrar");
+    for (size_t i = 0; i < shown->count; i++)
+        metrics_add_sample(out, need, &(struct metric_label){"registrar", shown->names[i]}, 1,
+                           shown->views[i]->need);
+}
+
+void registrars_metrics(const struct registrars *r, struct buf *out)
+{
+    struct shown shown;
+    show(r, &shown);
+    add_states(&shown, out);
+    add_codes(&shown, out);
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+        add_numbers(&shown, i, out);
+    add_rates(&shown, out);
+}
+
+// ---- JSON
+
+static void add_rate(struct json_writer *w, const char *key, double value)
+{
+    char text[32];
+    (void)snprintf(text, sizeof(text), "%.3f", value);
+    json_key(w, key);
+    json_put_raw(w, str_of(text));
+}
+
+static void add_learned(struct json_writer *w, const struct registrar_view *v)
+{
+    json_key(w, "learned");
+    json_begin_object(w);
+    json_kv_u64(w, "granted_s", v->granted_s);
+    json_kv_u64(w, "granted_least_s", v->granted_least_s);
+    json_kv_u64(w, "min_expires_s", v->min_expires_s);
+    json_kv_u64(w, "nonce_age_s", v->nonce_age_s);
+    json_kv_bool(w, "outbound", v->outbound);
+    json_kv_cstr(w, "received", v->received);
+    json_end_object(w);
+}
+
+static void add_counts(struct json_writer *w, const struct registrar_view *v)
+{
+    json_key(w, "states");
+    json_begin_object(w);
+    for (size_t s = 0; s < OBSERVE_STATES; s++)
+        if (v->states[s])
+            json_kv_u64(w, status_state_name((enum status_state)s), v->states[s]);
+    json_end_object(w);
+    json_key(w, "answers");
+    json_begin_object(w);
+    for (unsigned c = 0; c < OBSERVE_CODES; c++)
+        if (v->codes[c])
+            json_kv_u64(w, observe_code_name(c), v->codes[c]);
+    json_end_object(w);
+}
+
+static void add_view(struct json_writer *w, const struct registrar_view *v, bool one)
+{
+    json_begin_object(w);
+    if (one)
+        json_kv_cstr(w, "name", v->name);
+    else
+        json_kv_u64(w, "registrars", v->registrars);
+    json_kv_u64(w, "registrations", v->registrations);
+    json_kv_u64(w, "bound", v->bound);
+    json_kv_u64(w, "waiting", v->waiting);
+    json_kv_u64(w, "in_flight", v->in_flight);
+    json_kv_u64(w, "requests", v->requests);
+    json_kv_u64(w, "lapsed", v->lapsed);
+    add_counts(w, v);
+    add_rate(w, "rate", v->rate);
+    add_rate(w, "need", v->need);
+    json_kv_u64(w, "overcommitted", v->overcommitted);
+    json_kv_u64(w, "hard", v->hard);
+    json_kv_u64(w, "suspect", v->suspect);
+    json_kv_u64(w, "open", v->open);
+    json_kv_u64(w, "open_for_ms", v->open_for_ms);
+    if (one)
+        add_learned(w, v);
+    json_end_object(w);
+}
+
+// The name begins with the transport; whoever looks for a host need not know it.
+static bool begins(const struct registrar_view *v, struct str prefix)
+{
+    struct str name = str_of(v->name);
+    return str_istarts(name, prefix) ||
+           str_istarts(str_slice(name, str_find(name, ':', 0) + 1, name.n), prefix);
+}
+
+void registrars_json(const struct registrars *r, struct str prefix, struct buf *out)
+{
+    struct json_writer w = json_writer(out);
+    json_begin_object(&w);
+    json_key(&w, "registrars");
+    json_begin_array(&w);
+    for (size_t i = 0; i < r->count; i++)
+        if (begins(&r->items[i], prefix))
+            add_view(&w, &r->items[i], true);
+    json_end_array(&w);
+    if (!prefix.n) {
+        json_key(&w, "rest");
+        add_view(&w, &r->rest, false);
+    }
+    json_end_object(&w);
+}

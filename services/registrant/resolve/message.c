@@ -208,10 +208,7 @@ static size_t take_records(ns_msg *m, const char *name, enum dns_type type, stru
         shorten(a, sane_ttl(ns_rr_ttl(rr)));
         take_record(m, &rr, type, a);
     }
-    if (!a->count) {
-        free(a->records);
-        a->records = NULL;
-    }
+    a->records = mem_resize(a->records, a->count ? a->count : 1, sizeof(*a->records));
     return seen;
 }
 

@@ -101,6 +101,7 @@ static void put_nonces(struct json_writer *w, const struct status_bound *b)
         members_put_text(w, "opaque", n->opaque);
         members_put_text(w, "algorithm", n->algorithm);
         members_put_text(w, "qop", n->qop);
+        members_put_flag(w, "userhash", n->userhash);
         members_put_flag(w, "proxy", n->proxy);
         members_put_number(w, "nc", n->nc);
         json_end_object(w);
@@ -232,6 +233,7 @@ static int read_nonce(const struct json *object, struct status_nonce *n, struct 
     members_text(&m, "opaque", TEXT_MAX_BYTES, &n->opaque);
     members_text(&m, "algorithm", TEXT_MAX_BYTES, &n->algorithm);
     members_text(&m, "qop", TEXT_MAX_BYTES, &n->qop);
+    members_bool(&m, "userhash", &n->userhash);
     members_bool(&m, "proxy", &n->proxy);
     members_u32(&m, "nc", &n->nc);
     if (!n->realm || !n->nonce)

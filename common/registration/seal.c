@@ -189,6 +189,14 @@ static void encrypt(const struct key_ring *ring, struct str aad, struct str clea
     must(EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_GCM_GET_TAG, TAG_BYTES, tag) == 1);
 }
 
+static void add_sealed(struct buf *out, struct str id, const void *box, size_t bytes)
+{
+    buf_add_str(out, SEALED_PREFIX);
+    buf_add_str(out, id);
+    buf_add_char(out, ':');
+    encode_base64(out, box, bytes);
+}
+
 void seal_text(const struct key_ring *ring, const struct seal_context *context, struct str secret,
                struct buf *out)
 {
@@ -199,10 +207,7 @@ void seal_text(const struct key_ring *ring, const struct seal_context *context, 
     add_context(&aad, context);
     random_bytes(box, NONCE_BYTES);
     encrypt(ring, buf_str(&aad), secret, box);
-    buf_add_str(out, SEALED_PREFIX);
-    buf_add_cstr(out, ring->keys[0].id);
-    buf_add_char(out, ':');
-    encode_base64(out, box, box_bytes);
+    add_sealed(out, str_of(ring->keys[0].id), box, box_bytes);
     free(box);
 }
 
@@ -226,6 +231,43 @@ static bool decrypt(const struct key_ring *ring, const struct ring_key *key, str
     return EVP_DecryptFinal_ex(c, clear + count, &written) == 1;
 }
 
+// Key id and box of a text or of its packed form; the box goes to `out`. False: it is neither.
+static bool take_apart(struct str sealed, struct str *ret_id, struct buf *out)
+{
+    struct str rest = str_slice(sealed, SEALED_PREFIX.n, sealed.n);
+    bool packed = sealed.n && (unsigned char)sealed.p[0] <= KEY_ID_BYTES;
+    if (packed) {
+        size_t end = 1 + (size_t)sealed.p[0];
+        *ret_id = sealed.n < end ? STR_NONE : str_slice(sealed, 1, end);
+        buf_add_str(out, str_slice(sealed, end, sealed.n));
+    } else if (!seal_is_sealed(sealed) || !str_split(&rest, ':', ret_id) || rest.n > 2 * SECRET_MAX_BYTES) {
+        return false;
+    } else if (decode_base64(out, rest)) {
+        buf_clear(out); // it shows below that it is damaged
+    }
+    return is_key_id(*ret_id);
+}
+
+bool seal_pack(struct str sealed, struct buf *out)
+{
+    struct buf box cleanup(buf_done) = BUF_INIT;
+    struct str id;
+    if (!seal_is_sealed(sealed) || !take_apart(sealed, &id, &box) || !box.n)
+        return false;
+    buf_add_char(out, (char)id.n);
+    buf_add_str(out, id);
+    buf_add_str(out, buf_str(&box));
+    return true;
+}
+
+void seal_unpack(struct str packed, struct buf *out)
+{
+    struct buf box cleanup(buf_done) = BUF_INIT;
+    struct str id;
+    if (take_apart(packed, &id, &box))
+        add_sealed(out, id, box.p, box.n);
+}
+
 static int open_box(const struct key_ring *ring, const struct ring_key *key,
                     const struct seal_context *context, struct buf *box, struct buf *out, struct error *err)
 {
@@ -246,13 +288,13 @@ int seal_open(const struct key_ring *ring, const struct seal_context *context, s
               struct buf *out, struct error *err)
 {
     struct buf box cleanup(buf_done) = BUF_INIT;
-    struct str rest = str_slice(sealed, SEALED_PREFIX.n, sealed.n), id;
-    if (!seal_is_sealed(sealed) || !str_split(&rest, ':', &id) || !is_key_id(id))
+    struct str id;
+    if (!take_apart(sealed, &id, &box))
         return error_set(err, -EBADMSG, "a secret is not in sealed form");
     const struct ring_key *key = find_key(ring, id);
     if (!key)
         return error_set(err, -ENOKEY, "key %.*s missing", (int)id.n, id.p);
-    if (rest.n > 2 * SECRET_MAX_BYTES || decode_base64(&box, rest) || box.n < NONCE_BYTES + TAG_BYTES)
+    if (box.n < NONCE_BYTES + TAG_BYTES)
         return error_set(err, -EBADMSG, "a sealed secret is damaged");
     return open_box(ring, key, context, &box, out, err);
 }

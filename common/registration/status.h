@@ -33,6 +33,7 @@ struct status_list {
 
 struct status_nonce {
     char *realm, *nonce, *opaque, *algorithm, *qop; // unquoted; opaque, algorithm, qop may be NULL
+    bool userhash;                                  // the hash of the user goes in its place
     bool proxy;                                     // 407
     uint32_t nc;                                    // last count used
 };

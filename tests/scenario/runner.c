@@ -65,7 +65,7 @@ static const char *argument(struct world *w, const struct words *words, size_t i
 
 static void step_policy(struct world *w, const struct words *words)
 {
-    static uint32_t hard;
+    static uint32_t hard, nat;
     const struct {
         const char *key;
         uint32_t *slot;
@@ -78,6 +78,7 @@ static void step_policy(struct world *w, const struct words *words)
                    {"registrar_rate", &w->policy.registrar_rate},
                    {"registrar_in_flight", &w->policy.registrar_in_flight},
                    {"registrar_hard", &hard},
+                   {"nat_contact", &nat},
                    {"aor_rate", &w->policy.aor_rate},
                    {"move_over_s", &w->policy.move_over_s},
                    {"max_redirects", &w->policy.max_redirects}};
@@ -85,6 +86,7 @@ static void step_policy(struct world *w, const struct words *words)
         if (strcmp(argument(w, words, 1), numbers[i].key) == 0) {
             *numbers[i].slot = (uint32_t)words_number(w, argument(w, words, 2));
             w->policy.registrar_hard = hard;
+            w->policy.nat_contact = nat;
             world_stop(w);
             world_start(w);
             return;
@@ -378,7 +380,7 @@ int main(int argc, char **argv)
     struct words first = {.items = {(char[]){"keys"}, (char[]){"k1"}}, .count = 2};
     step_run(&w, &first);
     world_start(&w);
-    char line[4096];
+    char line[16384];
     bool expected = false;
     while (fgets(line, sizeof(line), file)) {
         struct words words;

@@ -111,6 +111,10 @@ static void set_header(struct world *w, struct draft *d, const char *key, const 
         a->received = str_of(value);
     else if (strcmp(key, "flow") == 0)
         a->flow = (uint32_t)words_number(w, value);
+    else if (strcmp(key, "flow_timer") == 0)
+        a->flow_timer_s = (uint32_t)words_number(w, value);
+    else if (strcmp(key, "unsupported") == 0)
+        a->unsupported = str_of(value);
     else if (strcmp(key, "granted") != 0)
         world_fail(w, "unknown header \"%s\"", key);
 }
@@ -135,10 +139,8 @@ static struct sent *addressee(struct world *w, const struct words *words, size_t
     return w->current;
 }
 
-static void fill(struct world *w, struct draft *d, const struct sent *s, const struct words *words,
-                 size_t from)
+static void set_headers(struct world *w, struct draft *d, const struct words *words, size_t from)
 {
-    const char *granted = words_value(words, from, "granted", '=');
     for (size_t i = from; i < words->count; i++) {
         char *eq = strchr(words->items[i], '=');
         if (!eq)
@@ -147,6 +149,15 @@ static void fill(struct world *w, struct draft *d, const struct sent *s, const s
         set_header(w, d, words->items[i], eq + 1);
         *eq = '=';
     }
+    d->answer.another_target = words_has(words, from, "another_target");
+    d->answer.outbound = words_has(words, from, "outbound");
+}
+
+static void fill(struct world *w, struct draft *d, const struct sent *s, const struct words *words,
+                 size_t from)
+{
+    const char *granted = words_value(words, from, "granted", '=');
+    set_headers(w, d, words, from);
     int status = d->answer.status;
     bool plain = !words_value(words, from, "contact", '=') && !words_has(words, from, "empty");
     if (status >= 200 && status < 300 && plain)
@@ -178,6 +189,7 @@ static void give_local(struct world *w, const struct words *words, int status, c
     draft_init(&d, status);
     d.answer.local = true;
     d.answer.reason = str_of(reason);
+    set_headers(w, &d, words, from);
     give(w, s, &d.answer);
     draft_done(&d);
 }

@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SOON_US UINT64_C(20000) // "now": a few ticks of the wheel
+#define REPORT_NEVER_AUDITED UINT64_MAX
+#define SOON_US              UINT64_C(20000) // "now": a few ticks of the wheel
 
 struct check {
     char key[32];
@@ -82,7 +83,7 @@ static bool is_right_response(const struct model *m, const char *header)
         .qop = !p[5]                       ? QOP_NONE
                : strcmp(p[5], "auth") == 0 ? QOP_AUTH
                                            : QOP_AUTH_INT,
-        .user = str_of(p[0]),
+        .user = strstr(header, "userhash=true") ? str_of(m->reg.username) : str_of(p[0]),
         .password = str_of(m->password),
         .realm = str_of(p[1]),
         .nonce = str_of(p[2]),
@@ -147,6 +148,16 @@ static void check_against_last(struct world *w, const struct check *c, const str
         world_fail(w, "%s: wanted %s, found \"%s\" after \"%s\"", c->key, c->value, now, before);
 }
 
+// "same": as that of every request of this registration before
+static void check_affinity(struct world *w, const struct check *c, const struct sent *s)
+{
+    bool same = true;
+    for (const struct sent *before = w->sent; before != s; before = before->next)
+        same = same && (sent_id(before) != sent_id(s) || before->affinity == s->affinity);
+    if (same != (strcmp(c->value, "same") == 0))
+        world_fail(w, "affinity: wanted %s", c->value);
+}
+
 static bool is_timing(const char *key)
 {
     return strcmp(key, "id") == 0 || strcmp(key, "as") == 0 || strcmp(key, "at") == 0 ||
@@ -168,6 +179,14 @@ static void check_request(struct world *w, const struct sent *s, const struct ch
         check_text(w, c, s->next_hop);
     else if (strcmp(key, "interface") == 0)
         check_text(w, c, *s->interface ? s->interface : NULL);
+    else if (strcmp(key, "supported") == 0)
+        check_text(w, c, *s->supported ? s->supported : NULL);
+    else if (strcmp(key, "require") == 0)
+        check_text(w, c, *s->require ? s->require : NULL);
+    else if (strcmp(key, "registrar") == 0)
+        check_text(w, c, s->registrar);
+    else if (strcmp(key, "affinity") == 0)
+        check_affinity(w, c, s);
     else if (strcmp(key, "transport") == 0)
         check_text(w, c, registration_transport_name(s->transport));
     else if (strcmp(key, "expires") == 0)
@@ -285,6 +304,9 @@ static bool check_report_number(struct world *w, const struct status *s, const s
         {"epoch", s->epoch},
         {"granted", s->granted_s},
         {"contacts", s->contacts.count},
+        {"foreign", s->foreign},
+        {"flow_timer", s->flow_timer_s},
+        {"audited_ago", s->audited_at_wall_ms ? (wall - s->audited_at_wall_ms) / 1000 : REPORT_NEVER_AUDITED},
         {"refresh_acted", s->refresh_acted},
         {"flush_acted", s->flush_acted},
         {"audit_acted", s->audit_acted},
@@ -328,6 +350,16 @@ static void check_report(struct world *w, const struct status *s, const struct c
         check_list(w, c, s->associated.items, s->associated.count);
     else if (strcmp(key, "target") == 0)
         check_text(w, c, s->target);
+    else if (strcmp(key, "local") == 0)
+        check_text(w, c, s->local);
+    else if (strcmp(key, "received") == 0)
+        check_text(w, c, s->received);
+    else if (strcmp(key, "pub_gruu") == 0)
+        check_text(w, c, s->pub_gruu);
+    else if (strcmp(key, "temp_gruu") == 0)
+        check_text(w, c, s->temp_gruu);
+    else if (strcmp(key, "outbound") == 0)
+        check_text(w, c, s->outbound ? "yes" : "no");
     else
         check_bound(w, s, c);
 }
@@ -465,6 +497,14 @@ static void expect_registrar(struct world *w, const struct words *words)
     }
 }
 
+// expect kept_alive <times> <seconds>: how often a flow was to be kept alive, and at which pace last
+static void expect_kept_alive(struct world *w, const struct words *words)
+{
+    if (words->count < 4 || w->kept_alive != words_number(w, words->items[2]) ||
+        w->kept_timer_s != words_number(w, words->items[3]))
+        world_fail(w, "kept alive %u times, last at %u s", w->kept_alive, w->kept_timer_s);
+}
+
 void step_expect(struct world *w, const struct words *words)
 {
     const char *what = words->count > 1 ? words->items[1] : "";
@@ -474,6 +514,8 @@ void step_expect(struct world *w, const struct words *words)
         expect_report(w, words);
     else if (strcmp(what, "nothing") == 0)
         expect_nothing(w, words);
+    else if (strcmp(what, "kept_alive") == 0)
+        expect_kept_alive(w, words);
     else if (strcmp(what, "closed") == 0)
         expect_closed(w, words);
     else if (strcmp(what, "stats") == 0)

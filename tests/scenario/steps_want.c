@@ -73,12 +73,39 @@ static void set_routes(struct registration *r, const char *value)
         r->route_set[r->route_count++] = str_dup(one);
 }
 
+// "MD5:0123…,SHA-256:…": in place of the password, of the credential's realm.
+static void set_ha1(struct world *w, struct model *m, const char *value)
+{
+    struct credential *c = &m->reg.credentials[0];
+    struct str rest = str_of(value), one;
+    free(c->secret);
+    c->secret = NULL;
+    while (str_split(&rest, ',', &one)) {
+        size_t at = 0, colon = str_find(one, ':', 0);
+        while (at < HA1_COUNT &&
+               !str_eq_cstr(str_slice(one, 0, colon), credential_ha1_name((enum credential_ha1)at)))
+            at++;
+        if (at == HA1_COUNT)
+            world_fail(w, "an HA1 of which algorithm?");
+        const struct seal_context context = {.account = str_of(m->reg.account),
+                                             .id = m->reg.id,
+                                             .field = credential_ha1_field((enum credential_ha1)at),
+                                             .realm = str_of(c->realm)};
+        struct buf sealed = BUF_INIT;
+        seal_text(w->ring, &context, str_slice(one, colon + 1, one.n), &sealed);
+        free(c->ha1[at]);
+        c->ha1[at] = buf_steal(&sealed);
+    }
+}
+
 static void clear_credentials(struct registration *r)
 {
     for (size_t i = 0; i < r->credential_count; i++) {
         free(r->credentials[i].realm);
         free(r->credentials[i].user);
         free(r->credentials[i].secret);
+        for (size_t k = 0; k < HA1_COUNT; k++)
+            free(r->credentials[i].ha1[k]);
         r->credentials[i] = (struct credential){0};
     }
     r->credential_count = 0;
@@ -214,6 +241,7 @@ static bool set_choice(struct world *w, struct registration *r, const char *key,
     else if (strcmp(key, "transport") == 0)
         r->transport = strcmp(value, "tcp") == 0   ? TRANSPORT_TCP
                        : strcmp(value, "tls") == 0 ? TRANSPORT_TLS
+                       : strcmp(value, "ws") == 0  ? TRANSPORT_WS
                                                    : TRANSPORT_UDP;
     else
         return false;
@@ -233,6 +261,8 @@ static void set_one(struct world *w, struct model *m, char *word)
         set_contacts(r, value);
     else if (strcmp(key, "q") == 0 || strcmp(key, "contact_expires") == 0)
         set_of_contacts(w, r, key, value);
+    else if (strcmp(key, "ha1") == 0)
+        set_ha1(w, m, value);
     else if (strcmp(key, "credentials") == 0)
         set_credentials(w, m, value);
     else if (strcmp(key, "route") == 0)

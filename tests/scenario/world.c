@@ -51,7 +51,11 @@ static int on_send(void *arg, const struct sip_request *r, uint64_t token)
                        .authorization_count = r->authorization_count,
                        .cseq = r->cseq,
                        .expires = r->expires,
-                       .transport = r->transport};
+                       .transport = r->transport,
+                       .supported = str_dup(r->supported),
+                       .require = str_dup(r->require),
+                       .registrar = str_dup(r->registrar),
+                       .affinity = r->affinity};
     *w->sent_end = s;
     w->sent_end = &s->next;
     return 0;
@@ -96,10 +100,22 @@ static struct str on_local(void *arg, enum registration_transport transport, str
     return str_of(w->local);
 }
 
+// A flow of UDP gets its number only now.
+static uint32_t on_keep_alive(void *arg, uint64_t token, uint32_t flow_timer_s)
+{
+    struct world *w = arg;
+    (void)token;
+    w->kept_timer_s = flow_timer_s;
+    return 1000 + ++w->kept_alive;
+}
+
 void world_start(struct world *w)
 {
-    static const struct engine_ops ops = {
-        .send = on_send, .report = on_report, .closed = on_closed, .local_hostport = on_local};
+    static const struct engine_ops ops = {.send = on_send,
+                                          .report = on_report,
+                                          .closed = on_closed,
+                                          .local_hostport = on_local,
+                                          .keep_alive = on_keep_alive};
     const struct engine_params params = {
         .ops = &ops, .ops_arg = w, .policy = w->policy, .ring = w->ring, .seed = w->seed++};
     w->engine = engine_new(&params, w->now);
@@ -128,6 +144,9 @@ static void sent_free(struct sent *s)
     free(s->call_id);
     free(s->next_hop);
     free(s->interface);
+    free(s->supported);
+    free(s->require);
+    free(s->registrar);
     free(s);
 }
 

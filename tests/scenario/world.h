@@ -16,6 +16,8 @@ struct sent { // one REGISTER, copied
     size_t contact_count, route_count, authorization_count;
     uint32_t cseq, expires;
     enum registration_transport transport;
+    char *supported, *require, *registrar;
+    uint64_t affinity;
     bool taken; // by an `expect`
     struct sent *next;
 };
@@ -46,6 +48,7 @@ struct world {
     uint64_t start_us, wake_us, seed;
     char local[128];
     int send_rc;
+    uint32_t kept_alive, kept_timer_s; // how often a flow was to be kept alive, and at which pace last
     struct key_ring *ring;
     struct rules *rules;
     struct sent *sent, **sent_end, *current;

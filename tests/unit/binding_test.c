@@ -36,6 +36,9 @@ static const struct {
     {"<sip:bob@10.0.0.1;line=abc>", "<sip:eve@10.0.0.1;line=abc>", false},
     {"<sip:bob@10.0.0.1;line=abc>", "<sip:bob@10.0.0.1>", true},
     {"<sip:bob@10.0.0.1>", "<sip:bob@10.0.0.1;nat=yes>", true},
+    // for many numbers, or for one address of record
+    {"<sip:192.0.2.1;bnc>", "<sip:192.0.2.1;bnc>;expires=7200", true},
+    {"<sip:192.0.2.1;bnc>", "<sip:192.0.2.1>;expires=7200", false},
     // not to be read at all
     {"<sip:bob@10.0.0.1>", "*", false},
     {"<sip:bob@10.0.0.1>", "<sip:bob@10.0.0.1", false},
@@ -108,6 +111,27 @@ static void a_lifetime_beyond_all_is_clamped(void **state)
     assert_true(shortest == UINT32_MAX);
 }
 
+static void others_bindings_are_told_apart(void **state)
+{
+    (void)state;
+    const struct str ours = STR_LIT("<sip:a@192.0.2.1>");
+    struct sip_answer a = answer_of("<sip:a@192.0.2.1>", 60, "<sip:b@192.0.2.1>", 0);
+    assert_true(binding_is_ours(&ours, 1, &a, 0) && binding_is_bound(&a, 0));
+    assert_false(binding_is_ours(&ours, 1, &a, 1) || binding_is_bound(&a, 1));
+}
+
+static void gruus_are_read_from_our_own_contact(void **state)
+{
+    (void)state;
+    const struct str ours = STR_LIT("<sip:a@192.0.2.1>;+sip.instance=\"<urn:uuid:1>\"");
+    struct sip_answer a = answer_of("<sip:a@x>;+sip.instance=\"<urn:uuid:2>\";pub-gruu=\"sip:other\"", 60,
+                                    "<sip:a@y>;+sip.instance=\"<urn:uuid:1>\";pub-gruu=\"sip:a@d;gr=1\"", 60);
+    assert_true(str_eq_cstr(binding_quoted(&ours, 1, &a, "pub-gruu"), "sip:a@d;gr=1"));
+    assert_int_equal(binding_quoted(&ours, 1, &a, "temp-gruu").n, 0);
+    a = answer_of("<sip:a@y>;+sip.instance=\"<urn:uuid:1>\";pub-gruu=bare", 60, NULL, 0);
+    assert_int_equal(binding_quoted(&ours, 1, &a, "pub-gruu").n, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -116,6 +140,8 @@ int main(void)
         cmocka_unit_test(the_header_and_then_what_was_asked_fill_in),
         cmocka_unit_test(a_lifetime_of_zero_is_not_bound),
         cmocka_unit_test(a_lifetime_beyond_all_is_clamped),
+        cmocka_unit_test(others_bindings_are_told_apart),
+        cmocka_unit_test(gruus_are_read_from_our_own_contact),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

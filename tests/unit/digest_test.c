@@ -54,11 +54,17 @@ static void answers_the_examples_of_rfc_7616(void **state)
     assert_response(&in, "753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1");
 }
 
-// The input of RFC 7616 3.9.2 without userhash; the value was computed with Python's hashlib.
-static void answers_sha_512_256(void **state)
+// RFC 7616 3.9.2. The user's hash and the response that it prints are of SHA-512 cut to 256 bits, which is
+// not SHA-512/256 (its erratum 4897 says so); these were computed with Python's hashlib.
+static void answers_sha_512_256_with_the_hash_of_the_user(void **state)
 {
     (void)state;
+    struct digest *d = digest_new();
+    struct buf out = BUF_INIT;
     const struct digest_input in = {.algorithm = DIGEST_SHA512_256,
+                                    .algorithm_given = true,
+                                    .userhash = true,
+                                    .opaque = STR_LIT("HRPCssKJSGjCrkzDg8OhwpzCiGPChXYjwrI2QmXDnsOS"),
                                     .qop = QOP_AUTH,
                                     .user = STR_LIT("J\xc3\xa4s\xc3\xb8n Doe"),
                                     .password = STR_LIT("Secret, or not?"),
@@ -69,6 +75,12 @@ static void answers_sha_512_256(void **state)
                                     .cnonce = STR_LIT("NTg6RKcb9boFIAS3KrFK9BGeh+niz/sm"),
                                     .nc = 1};
     assert_response(&in, "7a4e1192babbba02e91182d2895bfdbf7adafc6e48d4e517ca301974843d840c");
+    assert_int_equal(digest_authorization(d, &in, &out), 0);
+    assert_non_null(
+        strstr(out.p, "username=\"793263caabb707a56211940d90411ea4a575adeccb7e360aeb624ed06ece9b0b\", "));
+    assert_non_null(strstr(out.p, ", userhash=true"));
+    buf_done(&out);
+    digest_free(d);
 }
 
 static struct digest_input bob(void)
@@ -217,6 +229,19 @@ static void no_more_challenges_than_there_is_room_for(void **state)
     assert_int_equal(n, 2);
 }
 
+static bool any(const struct digest_challenge *c, void *arg)
+{
+    (void)c;
+    (void)arg;
+    return true;
+}
+
+static bool only_md5(const struct digest_challenge *c, void *arg)
+{
+    (void)arg;
+    return c->algorithm == DIGEST_MD5;
+}
+
 static void chooses_the_topmost_supported_of_each_realm(void **state)
 {
     (void)state;
@@ -228,11 +253,95 @@ static void chooses_the_topmost_supported_of_each_realm(void **state)
                                     "Digest realm=\"b\", nonce=\"5\""),
                             false, c, 0, 8);
     n = digest_parse(STR_LIT("Digest realm=\"a\", nonce=\"6\""), true, c, n, 8);
-    n = digest_choose(c, n);
+    n = digest_drop_unknown(c, n);
+    assert_int_equal(n, 4);
+    n = digest_choose(c, n, any, NULL);
     assert_int_equal(n, 3);
     assert_true(str_eq_cstr(c[0].nonce, "3"));
     assert_true(str_eq_cstr(c[1].nonce, "5"));
     assert_true(str_eq_cstr(c[2].nonce, "6"));
+}
+
+static void chooses_the_topmost_that_what_is_given_can_answer(void **state)
+{
+    (void)state;
+    struct digest_challenge c[4];
+    size_t n = digest_parse(STR_LIT("Digest realm=\"a\", nonce=\"1\", algorithm=SHA-256, "
+                                    "Digest realm=\"a\", nonce=\"2\", "
+                                    "Digest realm=\"b\", nonce=\"3\", algorithm=SHA-256"),
+                            false, c, 0, 4);
+    n = digest_choose(c, n, only_md5, NULL);
+    assert_int_equal(n, 1);
+    assert_true(str_eq_cstr(c[0].nonce, "2"));
+}
+
+// RFC 3261 22.4: a cnonce must not be sent without qop, and -sess hashes one.
+static void a_session_without_qop_cannot_be_answered(void **state)
+{
+    (void)state;
+    struct digest_challenge c[2];
+    size_t n = digest_parse(STR_LIT("Digest realm=\"a\", nonce=\"1\", algorithm=MD5-sess, "
+                                    "Digest realm=\"a\", nonce=\"2\", algorithm=MD5-sess, qop=auth"),
+                            false, c, 0, 2);
+    assert_int_equal(digest_drop_unknown(c, n), 1);
+    assert_true(str_eq_cstr(c[0].nonce, "2"));
+}
+
+static void only_true_asks_for_the_hash_of_the_user(void **state)
+{
+    (void)state;
+    struct digest_challenge c[3];
+    size_t n = digest_parse(STR_LIT("Digest realm=\"a\", nonce=\"1\", userhash=TRUE, "
+                                    "Digest realm=\"b\", nonce=\"1\", userhash=\"true\", "
+                                    "Digest realm=\"c\", nonce=\"1\", userhash=false"),
+                            false, c, 0, 3);
+    assert_int_equal(n, 3);
+    assert_true(c[0].userhash && c[1].userhash && !c[2].userhash);
+}
+
+// HA1 as a client computes it (Python's hashlib), in place of the password.
+static void an_ha1_answers_like_its_password(void **state)
+{
+    (void)state;
+    static const struct {
+        enum digest_algorithm algorithm;
+        const char *ha1;
+    } cases[] = {
+        {DIGEST_MD5, "12af60467a33e8518da5c68bbff12b11"},
+        {DIGEST_MD5_SESS, "12af60467a33e8518da5c68bbff12b11"},
+        {DIGEST_SHA256, "e65db393e748c5228939a6b4b2879e9ea5625cd79fd5267868cb568d69f6b97e"},
+        {DIGEST_SHA256_SESS, "e65db393e748c5228939a6b4b2879e9ea5625cd79fd5267868cb568d69f6b97e"},
+        {DIGEST_SHA512_256, "a969680ab364e333ec5c93ff823d570a79841c8d40270655dd42f37b755dfc38"},
+        {DIGEST_SHA512_256_SESS, "a969680ab364e333ec5c93ff823d570a79841c8d40270655dd42f37b755dfc38"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct digest *d = digest_new();
+        struct buf out = BUF_INIT;
+        struct digest_input in = bob();
+        in.qop = QOP_AUTH;
+        in.algorithm = cases[i].algorithm;
+        assert_int_equal(digest_response(d, &in, &out), 0);
+        in.password = STR_NONE;
+        in.ha1 = str_of(cases[i].ha1);
+        assert_response(&in, out.p);
+        buf_done(&out);
+        digest_free(d);
+    }
+}
+
+// RFC 7616 3.4, unq(): the backslashes that quote go back to the registrar and into no hash.
+static void quoting_backslashes_are_not_hashed(void **state)
+{
+    (void)state;
+    struct digest_input in = bob();
+    in.qop = QOP_AUTH;
+    in.realm = STR_LIT("a \\\"b\\\\ c"); // a "b\ c
+    in.nonce = STR_LIT("n\\\"");
+    assert_response(&in, "9018171552e857b64e3c982eb0dc6e11");
+    assert_true(digest_is_text(STR_LIT("a \\\"b\\\\"), STR_LIT("a \"b\\")));
+    assert_false(digest_is_text(STR_LIT("a\\"), STR_LIT("a")));
+    assert_false(digest_is_text(STR_LIT("ab"), STR_LIT("a")));
+    assert_false(digest_is_text(STR_LIT("a"), STR_LIT("ab")));
 }
 
 int main(void)
@@ -240,7 +349,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(answers_the_example_of_rfc_2617),
         cmocka_unit_test(answers_the_examples_of_rfc_7616),
-        cmocka_unit_test(answers_sha_512_256),
+        cmocka_unit_test(answers_sha_512_256_with_the_hash_of_the_user),
         cmocka_unit_test(answers_the_sip_examples),
         cmocka_unit_test(answers_auth_int_and_sess_with_every_algorithm),
         cmocka_unit_test(an_unknown_algorithm_is_an_error_and_writes_nothing),
@@ -250,6 +359,11 @@ int main(void)
         cmocka_unit_test(what_is_no_challenge_is_left_out),
         cmocka_unit_test(no_more_challenges_than_there_is_room_for),
         cmocka_unit_test(chooses_the_topmost_supported_of_each_realm),
+        cmocka_unit_test(chooses_the_topmost_that_what_is_given_can_answer),
+        cmocka_unit_test(a_session_without_qop_cannot_be_answered),
+        cmocka_unit_test(only_true_asks_for_the_hash_of_the_user),
+        cmocka_unit_test(an_ha1_answers_like_its_password),
+        cmocka_unit_test(quoting_backslashes_are_not_hashed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,41 +7,70 @@
 // cmocka needs the three above
 #include <cmocka.h>
 
-static enum outcome wanted(int status)
-{
-    if (status >= 200 && status < 300)
-        return OUTCOME_ACCEPTED;
-    if (status >= 300 && status < 400)
-        return OUTCOME_REDIRECT;
-    if (status == 401 || status == 407)
-        return OUTCOME_CHALLENGE;
-    if (status == 423)
-        return OUTCOME_TOO_BRIEF;
-    if (status == 403 || status == 404 || (status >= 600 && status < 700))
-        return OUTCOME_REJECTED;
-    return OUTCOME_RETRY;
-}
+// What was received; what the stack makes itself is below.
+static const struct {
+    int from, to;
+    enum outcome outcome;
+    enum outcome_delay delay;
+} wanted[] = {
+    {200, 299, OUTCOME_ACCEPTED, DELAY_BACKOFF},    {300, 399, OUTCOME_REDIRECT, DELAY_BACKOFF},
+    {400, 400, OUTCOME_RETRY, DELAY_BACKOFF},       {401, 401, OUTCOME_CHALLENGE, DELAY_SLOW},
+    {402, 402, OUTCOME_RETRY, DELAY_BACKOFF},       {403, 404, OUTCOME_REJECTED, DELAY_SLOW},
+    {405, 406, OUTCOME_RETRY, DELAY_BACKOFF},       {407, 407, OUTCOME_CHALLENGE, DELAY_SLOW},
+    {408, 409, OUTCOME_RETRY, DELAY_BACKOFF},       {410, 410, OUTCOME_REJECTED, DELAY_SLOW},
+    {411, 415, OUTCOME_RETRY, DELAY_BACKOFF},       {416, 416, OUTCOME_REJECTED, DELAY_SLOW},
+    {417, 419, OUTCOME_RETRY, DELAY_BACKOFF},       {420, 420, OUTCOME_BAD_EXTENSION, DELAY_SLOW},
+    {421, 421, OUTCOME_REJECTED, DELAY_SLOW},       {422, 422, OUTCOME_RETRY, DELAY_BACKOFF},
+    {423, 423, OUTCOME_TOO_BRIEF, DELAY_BACKOFF},   {424, 438, OUTCOME_RETRY, DELAY_BACKOFF},
+    {439, 439, OUTCOME_NO_OUTBOUND, DELAY_BACKOFF}, {440, 483, OUTCOME_RETRY, DELAY_BACKOFF},
+    {484, 485, OUTCOME_REJECTED, DELAY_SLOW},       {486, 493, OUTCOME_RETRY, DELAY_BACKOFF},
+    {494, 494, OUTCOME_REJECTED, DELAY_SLOW},       {495, 500, OUTCOME_RETRY, DELAY_BACKOFF},
+    {501, 501, OUTCOME_REJECTED, DELAY_SLOW},       {502, 502, OUTCOME_RETRY, DELAY_BACKOFF},
+    {503, 503, OUTCOME_NEXT_TARGET, DELAY_BACKOFF}, {504, 504, OUTCOME_RETRY, DELAY_BACKOFF},
+    {505, 505, OUTCOME_REJECTED, DELAY_SLOW},       {506, 599, OUTCOME_RETRY, DELAY_BACKOFF},
+    {600, 699, OUTCOME_REJECTED, DELAY_SLOW},       {700, 999, OUTCOME_RETRY, DELAY_BACKOFF},
+};
 
 static void every_code_has_its_outcome_and_its_clause(void **state)
 {
     (void)state;
-    for (int status = 200; status < 1000; status++) {
-        const struct outcome_row *row = outcome_of(status);
-        assert_int_equal(row->outcome, wanted(status));
-        assert_non_null(row->clause);
-        enum outcome_delay delay = row->outcome == OUTCOME_REJECTED ? DELAY_SLOW
-                                   : row->outcome == OUTCOME_RETRY  ? DELAY_BACKOFF
-                                                                    : DELAY_NONE;
-        assert_int_equal(row->delay, delay);
+    int next = 200;
+    for (size_t i = 0; i < ARRAY_LEN(wanted); i++) {
+        assert_int_equal(wanted[i].from, next);
+        for (; next <= wanted[i].to; next++) {
+            const struct outcome_row *row = outcome_of(next, false);
+            if (row->outcome != wanted[i].outcome || row->delay != wanted[i].delay)
+                fail_msg("%d: outcome %d, delay %d", next, row->outcome, row->delay);
+            assert_non_null(row->clause);
+        }
     }
+    assert_int_equal(next, 1000);
+}
+
+// RFC 3261 8.1.3.1: what the stack makes of silence and of its transport's errors; RFC 3263 4.3: those, and a
+// 503, go on to the next target, while a 408 that was received does not.
+static void silence_and_transport_errors_go_on_to_the_next_target(void **state)
+{
+    (void)state;
+    assert_int_equal(outcome_of(408, true)->outcome, OUTCOME_NEXT_TARGET);
+    assert_int_equal(outcome_of(503, true)->outcome, OUTCOME_NEXT_TARGET);
+    assert_int_equal(outcome_of(408, false)->outcome, OUTCOME_RETRY);
+    assert_int_equal(outcome_of(500, true)->outcome, OUTCOME_RETRY);
+}
+
+static void a_security_agreement_is_named(void **state)
+{
+    (void)state;
+    assert_non_null(outcome_of(494, false)->reason);
+    assert_null(outcome_of(403, false)->reason);
 }
 
 static void a_code_beyond_all_is_retried(void **state)
 {
     (void)state;
-    assert_int_equal(outcome_of(0)->outcome, OUTCOME_RETRY);
-    assert_int_equal(outcome_of(-1)->outcome, OUTCOME_RETRY);
-    assert_int_equal(outcome_of(100000)->outcome, OUTCOME_RETRY);
+    assert_int_equal(outcome_of(0, false)->outcome, OUTCOME_RETRY);
+    assert_int_equal(outcome_of(-1, true)->outcome, OUTCOME_RETRY);
+    assert_int_equal(outcome_of(100000, false)->outcome, OUTCOME_RETRY);
 }
 
 static void tells_that_a_cseq_was_too_low(void **state)
@@ -59,6 +88,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_code_has_its_outcome_and_its_clause),
+        cmocka_unit_test(silence_and_transport_errors_go_on_to_the_next_target),
+        cmocka_unit_test(a_security_agreement_is_named),
         cmocka_unit_test(a_code_beyond_all_is_retried),
         cmocka_unit_test(tells_that_a_cseq_was_too_low),
     };

@@ -141,6 +141,42 @@ static void any_flipped_bit_is_noticed(void **state)
     key_ring_free(ring);
 }
 
+static void the_packed_form_is_shorter_and_opens_like_the_text(void **state)
+{
+    (void)state;
+    struct key_ring *ring = ring_of("2026-10 " KEY_A), *other = ring_of("k " KEY_A);
+    struct seal_context c = context();
+    struct buf sealed cleanup(buf_done) = BUF_INIT, packed cleanup(buf_done) = BUF_INIT,
+                      again cleanup(buf_done) = BUF_INIT, clear cleanup(buf_done) = BUF_INIT;
+    seal_text(ring, &c, STR_LIT("open sesame"), &sealed);
+    assert_true(seal_pack(buf_str(&sealed), &packed));
+    assert_true(packed.n + 20 <= sealed.n);
+    assert_int_equal(seal_open(ring, &c, buf_str(&packed), &clear, NULL), 0);
+    assert_true(str_eq_cstr(buf_str(&clear), "open sesame"));
+    seal_unpack(buf_str(&packed), &again);
+    assert_true(str_eq(buf_str(&again), buf_str(&sealed)));
+    struct error err = {0};
+    assert_int_equal(seal_open(other, &c, buf_str(&packed), &clear, &err), -ENOKEY);
+    assert_non_null(strstr(err.text, "2026-10"));
+    packed.p[packed.n - 1] ^= 1;
+    assert_int_equal(seal_open(ring, &c, buf_str(&packed), &clear, NULL), -EBADMSG);
+    for (size_t n = 0; n < packed.n; n++)
+        assert_int_equal(seal_open(ring, &c, str_slice(buf_str(&packed), 0, n), &clear, NULL), -EBADMSG);
+    key_ring_free(ring);
+    key_ring_free(other);
+}
+
+static void what_is_not_sealed_is_not_packed(void **state)
+{
+    static const char *const bad[] = {"", "secret", "sealed:", "sealed:k:", "sealed:k:*", "\x01k12345", " "};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        struct buf packed cleanup(buf_done) = BUF_INIT;
+        assert_false(seal_pack(str_of(bad[i]), &packed));
+        assert_int_equal(packed.n, 0);
+    }
+}
+
 static void what_is_not_sealed_does_not_open(void **state)
 {
     static const char *const bad[] = {
@@ -263,6 +299,8 @@ int main(void)
         cmocka_unit_test(another_key_of_the_same_name_does_not_open),
         cmocka_unit_test(a_bad_key_ring_names_the_line_and_not_the_key),
         cmocka_unit_test(loads_a_file_or_says_which_it_could_not),
+        cmocka_unit_test(the_packed_form_is_shorter_and_opens_like_the_text),
+        cmocka_unit_test(what_is_not_sealed_is_not_packed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

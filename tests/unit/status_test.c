@@ -100,7 +100,7 @@ static void reads_what_touches_the_binding_again(void **state)
     assert_string_equal(b->nonces[0].opaque, "5ccc069c403ebaf9f0171e9517f40e41");
     assert_string_equal(b->nonces[0].algorithm, "SHA-256");
     assert_string_equal(b->nonces[0].qop, "auth");
-    assert_true(b->nonces[0].proxy);
+    assert_true(b->nonces[0].userhash && b->nonces[0].proxy);
     assert_int_equal(b->nonces[0].nc, 7);
     assert_true(b->asked_s == 900 && b->granted_s == 600);
     assert_true(b->last_sent_wall_ms == 1795255201337 && b->expires_at_wall_ms == 1795255801337);

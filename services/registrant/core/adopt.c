@@ -35,6 +35,7 @@ static void adopt_nonces(struct engine *e, struct entry *r, const struct status 
                                      .opaque = n->opaque ? str_of(n->opaque) : STR_NONE,
                                      .algorithm = digest_algorithm_of(str_of(n->algorithm)),
                                      .algorithm_given = n->algorithm != NULL,
+                                     .userhash = n->userhash,
                                      .proxy = n->proxy};
         c.qop = !n->qop                                    ? QOP_NONE
                 : str_ieq_cstr(str_of(n->qop), "auth")     ? QOP_AUTH
@@ -106,7 +107,13 @@ static void adopt_lists(struct engine *e, struct entry *r, const struct status *
         shown.paths[shown.path_count++] = str_of(last->path.items[i]);
     for (size_t i = 0; i < last->associated.count; i++)
         shown.associated[shown.associated_count++] = str_of(last->associated.items[i]);
-    entry_set_shown(e, r, &shown);
+    const struct shown_more more = {.foreign = last->foreign,
+                                    .pub_gruu = str_of(last->pub_gruu),
+                                    .temp_gruu = str_of(last->temp_gruu),
+                                    .flow_timer_s = last->flow_timer_s,
+                                    .outbound = last->outbound,
+                                    .audited = last->audited_at_wall_ms && !last->expires_at_wall_ms};
+    entry_set_shown(e, r, &shown, &more);
 }
 
 static void adopt_cause(struct engine *e, struct entry *r, const struct status *last)
@@ -115,15 +122,17 @@ static void adopt_cause(struct engine *e, struct entry *r, const struct status *
     intern_set(e->home.texts, &r->reason, str_of(last->reason));
     intern_set(e->home.texts, &r->target, str_of(last->target));
     intern_set(e->home.texts, &r->local, str_of(last->local));
+    intern_set(e->home.texts, &r->received, str_of(last->received));
     r->by_local = last->by_local;
     r->rtt_us = last->rtt_us;
     r->retry_after_s =
         last->retry_after_s > 0 && last->retry_after_s <= UINT32_MAX ? (uint32_t)last->retry_after_s : 0;
-    if (last->refresh_acted || last->flush_acted || last->audit_acted) {
+    if (last->refresh_acted || last->flush_acted || last->audit_acted || last->audited_at_wall_ms) {
         struct extra *x = entry_extra(e, r);
         x->refresh_acted = last->refresh_acted;
         x->flush_acted = x->flush_emptied = last->flush_acted;
         x->audit_acted = last->audit_acted;
+        x->audited_wall_ms = last->audited_at_wall_ms;
     }
 }
 
@@ -137,7 +146,7 @@ static bool is_same_as_reported(struct engine *e, const struct entry *r, const s
     struct spec *sent = spec_new(&e->home, &last->bound.sent);
     const struct seal_context context = entry_seal_context(r);
     bool same =
-        spec_compare(r->want, entry_local(e, r->want), sent, STR_NONE, e->ring, &context) == SPEC_SAME;
+        spec_compare(r->want, entry_local(e, r, r->want), sent, STR_NONE, e->ring, &context) == SPEC_SAME;
     spec_put(&e->home, &sent);
     return same;
 }
@@ -185,7 +194,7 @@ bool entry_is_unknown(const struct entry *r, const struct desired *d, struct mom
 void entry_assume_bound(struct engine *e, struct entry *r, struct moment now)
 {
     struct spec *s = spec_ref(r->want);
-    entry_set_bound(e, r, s, entry_local(e, s));
+    entry_set_bound(e, r, s, entry_local(e, r, s));
     r->bound_revision = r->revision;
     r->asked_s = s->expires_s;
     r->granted_s = 0;

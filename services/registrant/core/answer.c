@@ -1,15 +1,17 @@
-// What an answer does to its attempt: by the table of outcome.h it is accepted, answered at once, or fails.
-#include "services/registrant/core/binding.h"
+// What an answer does to its attempt: by the table of outcome.h it is accepted (accept.c), answered at once,
+// or fails.
 #include "services/registrant/core/machine.h"
 #include "services/registrant/core/outcome.h"
-#include "services/registrant/core/schedule.h"
+#include "services/registrant/core/redirect.h"
 
 #include "common/sip/uri.h"
 
 #include <errno.h>
 
 #define MAX_CHALLENGES 5 // in one attempt: more is a loop
+#define MAX_TARGETS    5 // gone on to in one attempt
 #define MAX_PARSED     32
+#define MAX_RECEIVED   64 // bytes of a host and its port
 
 static void fail(struct engine *e, struct flight *f, const struct sip_answer *a, struct str reason, bool slow,
                  struct moment now)
@@ -31,15 +33,29 @@ static void fail_refused(struct engine *e, struct flight *f, const struct sip_an
     flight_fail(e, f, &why, now);
 }
 
+// The registrar refuses, for a reason that we can put better than its answer does.
+static void fail_told(struct engine *e, struct flight *f, const struct sip_answer *a, const char *reason,
+                      bool slow, struct moment now)
+{
+    const struct failure why = {.answer = a, .reason = str_of(reason), .slow = slow};
+    flight_fail(e, f, &why, now);
+}
+
 // May the attempt go on with another request? Not once the loop stood still, not to bind anew without a
-// lease, not for what is no longer wanted. Then it ends without a verdict and is planned again.
-static bool may_go_on(struct engine *e, struct flight *f, struct moment now)
+// lease, not for what is no longer wanted.
+static bool is_allowed(const struct engine *e, const struct flight *f)
 {
     const struct shard *s = e->shards[f->entry->shard];
     bool allowed = e->lease != LEASE_STALLED && s->state != SHARD_DRAINING && !f->obsolete;
-    if (f->kind != FLIGHT_REFRESH && !(f->kind == FLIGHT_BIND && f->continues))
-        allowed = allowed && e->lease == LEASE_FRESH && s->state != SHARD_PARKED;
-    if (allowed)
+    bool harmless =
+        f->kind == FLIGHT_REFRESH || f->kind == FLIGHT_FETCH || (f->kind == FLIGHT_BIND && f->continues);
+    return allowed && (harmless || (e->lease == LEASE_FRESH && s->state != SHARD_PARKED));
+}
+
+// Else it ends without a verdict and is planned again.
+static bool may_go_on(struct engine *e, struct flight *f, struct moment now)
+{
+    if (is_allowed(e, f))
         return true;
     struct entry *r = f->entry;
     f->waits = false; // it was answered: nothing was bound by it
@@ -54,7 +70,7 @@ static bool may_go_on(struct engine *e, struct flight *f, struct moment now)
 static void learn_nonce_age(struct flight *f, size_t i, struct moment now)
 {
     int64_t age = ms_of(now) - f->entry->nonces->items[i].since_ms;
-    if (f->entry->attempts) // it may be the credentials
+    if (f->entry->attempts || f->targets) // it may be the credentials, or a target that does not know it
         return;
     if (f->preemptive & 1u << i && age > 0)
         learned_nonce_refused(pacer_learned(f->ticket.target), (uint64_t)age, now.us);
@@ -78,70 +94,77 @@ static void keep_nonce(struct engine *e, struct entry *r, const struct digest_ch
         *fresh |= (uint8_t)(1u << at);
 }
 
+static bool can_answer(const struct digest_challenge *c, void *arg)
+{
+    return request_can_answer(arg, c);
+}
+
+// The challenges that are to be answered; 0, and the attempt has failed, when there are none.
+static size_t choose_challenges(struct engine *e, struct flight *f, const struct sip_answer *a,
+                                struct digest_challenge *ret, struct moment now)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < a->challenge_count; i++)
+        count = digest_parse(a->challenges[i], a->challenge_is_proxy[i], ret, count, MAX_PARSED);
+    count = digest_drop_unknown(ret, count);
+    bool named = !count;
+    for (size_t i = 0; !named && i < count; i++)
+        named = request_names_realm(f, ret[i].realm);
+    count = digest_choose(ret, count, can_answer, f);
+    if (count)
+        return count;
+    fail(e, f, a,
+         named ? STR_LIT("no challenge that can be answered: digest with MD5, SHA-256 or SHA-512-256")
+               : STR_LIT("no credentials for the realm of the challenge"),
+         true, now);
+    return 0;
+}
+
 static void on_challenge(struct engine *e, struct flight *f, const struct sip_answer *a, struct moment now)
 {
     struct entry *r = f->entry;
-    struct digest_challenge parsed[MAX_PARSED];
-    size_t count = 0;
-    for (size_t i = 0; i < a->challenge_count; i++)
-        count = digest_parse(a->challenges[i], a->challenge_is_proxy[i], parsed, count, MAX_PARSED);
-    count = digest_choose(parsed, count);
-    if (!count) {
-        fail(e, f, a, STR_LIT("no challenge that can be answered: digest with MD5, SHA-256 or SHA-512-256"),
-             true, now);
-        return;
-    }
+    struct digest_challenge chosen[MAX_PARSED];
+    size_t count = choose_challenges(e, f, a, chosen, now);
     uint8_t fresh = 0;
-    size_t usable = 0;
     for (size_t i = 0; i < count; i++) {
-        if (!request_has_credential(f, parsed[i].realm))
-            continue;
-        usable++;
-        int held = held_nonce(r->nonces, &parsed[i]);
-        if (held >= 0 && f->fresh & 1u << held && !parsed[i].stale) {
+        int held = held_nonce(r->nonces, &chosen[i]);
+        if (held >= 0 && f->fresh & 1u << held && !chosen[i].stale) {
             if (r->non_stale == NON_STALE_RETRY)
-                keep_nonce(e, r, &parsed[i], &fresh, now);
+                keep_nonce(e, r, &chosen[i], &fresh, now);
             fail_refused(e, f, a, now);
             return;
         }
         if (held >= 0)
             learn_nonce_age(f, (size_t)held, now);
-        keep_nonce(e, r, &parsed[i], &fresh, now);
+        keep_nonce(e, r, &chosen[i], &fresh, now);
     }
-    if (!usable) {
-        fail(e, f, a, STR_LIT("no credentials for the realm of the challenge"), true, now);
+    if (!count)
         return;
-    }
     if (++f->challenges > MAX_CHALLENGES) {
         fail(e, f, a, STR_LIT("challenged again and again"), false, now);
         return;
     }
     f->fresh = fresh;
-    if (may_go_on(e, f, now))
-        flight_send(e, f, true, now);
+    if (!may_go_on(e, f, now))
+        return;
+    // Nothing was bound by it: what it told of our address holds for the next already.
+    if (f->kind == FLIGHT_BIND || f->kind == FLIGHT_CLEAR)
+        intern_set(e->home.texts, &f->local, entry_local(e, r, f->spec));
+    flight_send(e, f, true, now);
 }
 
-// ---- redirection and brevity
-
-static bool redirect_uri(const struct flight *f, const struct sip_answer *a, struct str *ret)
-{
-    for (size_t i = 0; i < a->contact_count; i++) {
-        struct sip_addr addr;
-        if (sip_addr_parse(a->contacts[i].text, &addr, NULL) != 0)
-            continue;
-        // Never from sips down to sip (RFC 3261 8.1.3.4 with 26.2.2).
-        if ((f->spec->scheme == SCHEME_SIPS && !addr.uri.sips) || addr.uri_text.n > STATUS_MAX_TEXT_BYTES)
-            continue;
-        *ret = addr.uri_text;
-        return true;
-    }
-    return false;
-}
+// ---- redirection, extensions, brevity, other targets
 
 static void on_redirect(struct engine *e, struct flight *f, const struct sip_answer *a, struct moment now)
 {
-    struct str uri;
-    if (!redirect_uri(f, a, &uri)) {
+    struct buf *uri = &e->scratch[1];
+    struct str asked = interned_str(f->redirect);
+    if (!asked.n) {
+        buf_clear(&e->scratch[2]);
+        spec_request_uri(f->spec, &e->scratch[2]);
+        asked = buf_str(&e->scratch[2]);
+    }
+    if (!redirect_choose(a, f->spec->scheme == SCHEME_SIPS, asked, uri)) {
         fail(e, f, a, STR_NONE, false, now);
         return;
     }
@@ -149,7 +172,64 @@ static void on_redirect(struct engine *e, struct flight *f, const struct sip_ans
         fail(e, f, a, STR_LIT("redirected too often"), false, now);
         return;
     }
-    intern_set(e->home.texts, &f->redirect, uri);
+    intern_set(e->home.texts, &f->redirect, buf_str(uri));
+    if (may_go_on(e, f, now))
+        flight_send(e, f, true, now);
+}
+
+// The next target of the same registrar, where there is one that is not set aside (RFC 3263 4.3).
+static void on_next_target(struct engine *e, struct flight *f, const struct sip_answer *a, struct moment now)
+{
+    if (!a->another_target || f->targets == MAX_TARGETS || !is_allowed(e, f)) {
+        fail(e, f, a, STR_NONE, false, now);
+        return;
+    }
+    if (a->local)
+        flight_may_have_bound(e, f);
+    f->targets++;
+    f->fresh = 0; // this one has challenged nobody yet
+    flight_send(e, f, true, now);
+}
+
+static bool names_option(struct str list, const char *tag)
+{
+    struct str one;
+    while (str_split(&list, ',', &one))
+        if (str_ieq_cstr(str_trim(one), tag))
+            return true;
+    return false;
+}
+
+// Nothing but gin is required of it, but some refuse what is only supported.
+static void on_bad_extension(struct engine *e, struct flight *f, const struct sip_answer *a,
+                             struct moment now)
+{
+    struct entry *r = f->entry;
+    if (f->spec->bulk && names_option(a->unsupported, "gin")) {
+        fail_told(e, f, a, "registrar has no GIN", true, now);
+        return;
+    }
+    bool outbound = request_is_outbound(f) && names_option(a->unsupported, "outbound");
+    bool path = !r->no_path && names_option(a->unsupported, "path");
+    bool gruu = !r->no_gruu && names_option(a->unsupported, "gruu");
+    if (!outbound && !path && !gruu) {
+        fail(e, f, a, STR_NONE, true, now);
+        return;
+    }
+    r->no_outbound = r->no_outbound || outbound;
+    r->no_path = r->no_path || path;
+    r->no_gruu = r->no_gruu || gruu;
+    if (may_go_on(e, f, now))
+        flight_send(e, f, true, now);
+}
+
+static void on_no_outbound(struct engine *e, struct flight *f, const struct sip_answer *a, struct moment now)
+{
+    if (!request_is_outbound(f)) {
+        fail(e, f, a, STR_NONE, false, now);
+        return;
+    }
+    f->entry->no_outbound = true;
     if (may_go_on(e, f, now))
         flight_send(e, f, true, now);
 }
@@ -169,171 +249,15 @@ static void on_too_brief(struct engine *e, struct flight *f, const struct sip_an
         flight_send(e, f, true, now);
 }
 
-// ---- acceptance
-
-static void note_nonces(struct engine *e, const struct flight *f, const struct sip_answer *a,
-                        struct moment now)
-{
-    struct entry *r = f->entry;
-    size_t before = r->nonces ? r->nonces->bytes : 0;
-    for (size_t i = 0; r->nonces && i < r->nonces->count; i++) {
-        int64_t age = ms_of(now) - r->nonces->items[i].since_ms;
-        if (f->preemptive & 1u << i && age > 0)
-            learned_nonce_accepted(pacer_learned(f->ticket.target), (uint64_t)age);
-    }
-    if (a->nextnonce.n)
-        nonces_next(e->home.texts, &r->nonces, a->nextnonce, ms_of(now));
-    e->bytes += (r->nonces ? r->nonces->bytes : 0) - before;
-    r->cseq_low = false;
-}
-
-static void note_acceptance(struct engine *e, const struct flight *f, const struct sip_answer *a,
-                            struct moment now)
-{
-    struct entry *r = f->entry;
-    note_nonces(e, f, a, now);
-    entry_set_shown(e, r, a);
-    r->code = (uint16_t)a->status;
-    r->flow = a->flow;
-    intern_set(e->home.texts, &r->reason, str_slice(a->reason, 0, STATUS_MAX_TEXT_BYTES));
-    r->by_local = false;
-    r->retry_after_s = 0;
-}
-
-// The registrar's own word that nothing of ours is bound.
-static void forget_binding(struct engine *e, struct entry *r)
-{
-    entry_set_bound(e, r, NULL, STR_NONE);
-    entry_set_dropped(e, r, STR_NONE);
-    r->asked_s = r->granted_s = 0;
-    r->expires_ms = r->last_bind_ms = 0;
-    r->differs = SPEC_SAME;
-}
-
-// Another identity may be bound too, by an owner that died before it could say so: it is removed as well.
-static bool goes_on_with_wanted(struct engine *e, struct flight *f, struct moment now)
-{
-    struct entry *r = f->entry;
-    bool leaving = r->removing || !r->enabled;
-    if (!leaving || !r->unsure || !r->want || r->differs != SPEC_IDENTITY)
-        return false;
-    r->unsure = false;
-    entry_set_dropped(e, r, STR_NONE);
-    entry_assume_bound(e, r, now);
-    entry_reset(r);
-    flight_end(e, f, PACER_ANSWERED, -1, now);
-    entry_update(e, r, now);
-    return true;
-}
-
-static void accept_unbind(struct engine *e, struct flight *f, const struct sip_answer *a, struct moment now)
-{
-    struct entry *r = f->entry;
-    struct contact_lines ours = {.text = &e->scratch[1]};
-    uint32_t shortest;
-    contacts_to_drop(e, r, NULL, &ours);
-    if (binding_count(ours.items, ours.count, a, 0, &shortest)) {
-        fail(e, f, a, STR_LIT("the registrar still holds a contact that was to be removed"), false, now);
-        return;
-    }
-    note_acceptance(e, f, a, now);
-    if (goes_on_with_wanted(e, f, now))
-        return;
-    r->unsure = false;
-    r->cleared = r->cleared || r->differs != SPEC_IDENTITY;
-    forget_binding(e, r);
-    entry_reset(r);
-    if (r->removing)
-        r->proof = PROOF_ANSWERED;
-    else if (r->enabled && r->extra)
-        r->extra->flush_emptied = f->flush_wanted;
-    flight_end(e, f, PACER_ANSWERED, -1, now);
-    if (r->removing || !r->enabled)
-        report_mark(e, r);
-    entry_update(e, r, now);
-}
-
-// Contacts dropped by this request that the answer still lists stay to be dropped.
-static void settle_dropped(struct engine *e, struct entry *r, const struct contact_lines *own,
-                           const struct sip_answer *a)
-{
-    struct contact_lines drop = {.text = &e->scratch[2]};
-    struct buf *left = &e->scratch[3];
-    uint32_t shortest;
-    contacts_to_drop(e, r, own, &drop);
-    buf_clear(left);
-    for (size_t i = 0; i < drop.count; i++) {
-        if (!binding_count(&drop.items[i], 1, a, 0, &shortest))
-            continue;
-        buf_add_str(left, drop.items[i]);
-        buf_add_char(left, '\n');
-    }
-    entry_set_dropped(e, r, buf_str(left));
-}
-
-static void bind(struct engine *e, struct flight *f, uint32_t granted_s)
-{
-    struct entry *r = f->entry;
-    if (granted_s > e->policy.granted_cap_s)
-        granted_s = e->policy.granted_cap_s;
-    observe_grant(f, granted_s);
-    entry_set_bound(e, r, spec_ref(f->spec), interned_str(f->local));
-    r->bound_revision = f->kind == FLIGHT_REFRESH ? r->bound_revision : f->revision;
-    r->last_bind_ms = (int64_t)(f->sent_us / 1000);
-    r->asked_s = f->asked_s;
-    r->granted_s = granted_s;
-    r->expires_ms = r->last_bind_ms + (int64_t)granted_s * 1000;
-    uint32_t lifetime = f->spec->force_expire && f->asked_s < granted_s ? f->asked_s : granted_s;
-    r->refresh_ms = r->last_bind_ms + (int64_t)schedule_refresh_ms(lifetime, &e->rng);
-    r->was_bound = true;
-    r->shaken = r->doubted = false;
-    r->cleared = true;
-    entry_count_need(e, r);
-    entry_compare(e, r);
-}
-
-static void accept_bind(struct engine *e, struct flight *f, const struct sip_answer *a, struct moment now)
-{
-    struct entry *r = f->entry;
-    struct contact_lines own = {.text = &e->scratch[1]};
-    uint32_t granted_s = 0;
-    contacts_of(f->spec, interned_str(f->local), &own);
-    if (!binding_count(own.items, own.count, a, f->asked_s, &granted_s)) {
-        if (r->differs != SPEC_ADDRESS || f->kind == FLIGHT_REFRESH)
-            forget_binding(e, r);
-        fail(e, f, a, STR_LIT("not registered: the answer holds none of our contacts"), false, now);
-        return;
-    }
-    flight_leave_address(e, f);
-    if (r->bound)
-        settle_dropped(e, r, &own, a);
-    r->unsure = false;
-    note_acceptance(e, f, a, now);
-    if (!f->obsolete)
-        entry_reset(r);
-    bind(e, f, granted_s);
-    flight_act_on_commands(f);
-    bool obsolete = f->obsolete;
-    flight_end(e, f, PACER_ANSWERED, -1, now);
-    if (!obsolete) // else more is sent at once
-        report_mark(e, r);
-    entry_update(e, r, now);
-}
-
 static void on_final(struct engine *e, struct flight *f, const struct sip_answer *a, struct moment now)
 {
-    const struct outcome_row *row = outcome_of(a->status);
+    const struct outcome_row *row = outcome_of(a->status, a->local);
+    bool slow = row->delay == DELAY_SLOW;
     if (outcome_is_cseq_too_low(a->status, a->reason, a->warning))
         f->entry->cseq_low = true;
     switch (row->outcome) {
     case OUTCOME_ACCEPTED:
-        if (f->kind == FLIGHT_UNBIND) {
-            accept_unbind(e, f, a, now);
-        } else if (flight_is_aside(f)) {
-            note_nonces(e, f, a, now);
-            flight_end_aside(e, f, a, now);
-        } else
-            accept_bind(e, f, a, now);
+        flight_accept(e, f, a, now);
         break;
     case OUTCOME_CHALLENGE:
         on_challenge(e, f, a, now);
@@ -344,21 +268,46 @@ static void on_final(struct engine *e, struct flight *f, const struct sip_answer
     case OUTCOME_TOO_BRIEF:
         on_too_brief(e, f, a, now);
         break;
+    case OUTCOME_NEXT_TARGET:
+        on_next_target(e, f, a, now);
+        break;
+    case OUTCOME_BAD_EXTENSION:
+        on_bad_extension(e, f, a, now);
+        break;
+    case OUTCOME_NO_OUTBOUND:
+        on_no_outbound(e, f, a, now);
+        break;
     case OUTCOME_REJECTED:
     case OUTCOME_RETRY:
-        fail(e, f, a, STR_NONE, row->delay == DELAY_SLOW, now);
+        fail_told(e, f, a, row->reason, slow, now);
         break;
     }
+}
+
+// Where the registrar sees us (RFC 3581). One change is followed by one REGISTER: through a NAT that gives
+// every request another port they would never end.
+static void note_received(struct engine *e, const struct flight *f, const struct sip_answer *a)
+{
+    struct entry *r = f->entry;
+    struct sip_uri seen;
+    if (f->follows || a->received.n > MAX_RECEIVED || str_eq(interned_str(r->received), a->received) ||
+        (a->received.n && sip_hostport_parse(a->received, &seen, NULL) != 0))
+        return;
+    intern_set(e->home.texts, &r->received, a->received);
+    r->seen_elsewhere = e->policy.nat_contact && f->spec->has_local && !f->spec->local_identity;
 }
 
 static void note_path(struct engine *e, struct entry *r, const struct flight *f, const struct sip_answer *a,
                       struct moment now)
 {
+    if (a->target.n)
+        intern_set(e->home.texts, &r->target, str_slice(a->target, 0, STATUS_MAX_TEXT_BYTES));
+    if (a->local_address.n)
+        intern_set(e->home.texts, &r->local, str_slice(a->local_address, 0, STATUS_MAX_TEXT_BYTES));
     if (a->local)
         return;
     r->rtt_us = (uint32_t)(now.us - f->sent_us);
-    intern_set(e->home.texts, &r->target, str_slice(a->target, 0, STATUS_MAX_TEXT_BYTES));
-    intern_set(e->home.texts, &r->local, str_slice(a->local_address, 0, STATUS_MAX_TEXT_BYTES));
+    note_received(e, f, a);
 }
 
 void engine_answer(struct engine *e, uint64_t token, const struct sip_answer *a, struct moment now)

@@ -6,10 +6,12 @@
 #include "services/registrant/core/schedule.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define SUSPECT_AFTER_US UINT64_C(4000000)
-#define LOST_AFTER_S     8 // beyond the transaction's time-out: its end was never told
+#define LOST_AFTER_S     8  // beyond the transaction's time-out: its end was never told
+#define FLOW_BASE_S      30 // RFC 5626 4.5
 
 struct flight *flight_of(const struct engine *e, const struct entry *r)
 {
@@ -31,7 +33,7 @@ static struct flight *take_slot(struct engine *e)
 
 bool flight_is_aside(const struct flight *f)
 {
-    return f->kind == FLIGHT_CLEAR || f->kind == FLIGHT_LEAVE;
+    return f->kind == FLIGHT_CLEAR || f->kind == FLIGHT_LEAVE || f->kind == FLIGHT_FETCH;
 }
 
 static void set_what_is_sent(struct engine *e, struct flight *f)
@@ -42,7 +44,11 @@ static void set_what_is_sent(struct engine *e, struct flight *f)
     case FLIGHT_BIND:
     case FLIGHT_CLEAR:
         f->spec = spec_ref(r->want);
-        local = entry_local(e, r->want);
+        local = entry_local(e, r, r->want);
+        break;
+    case FLIGHT_FETCH:
+        f->spec = spec_ref(r->bound ? r->bound : r->want);
+        local = r->bound ? interned_str(r->bound_local) : entry_local(e, r, r->want);
         break;
     case FLIGHT_REFRESH:
     case FLIGHT_UNBIND:
@@ -66,6 +72,8 @@ void flight_begin(struct engine *e, struct entry *r, enum flight_kind kind, bool
     set_what_is_sent(e, f);
     f->revision = r->revision;
     f->continues = kind == FLIGHT_BIND && r->bound && r->differs == SPEC_SAME && r->expires_ms > ms_of(now);
+    f->follows = r->seen_elsewhere;
+    r->seen_elsewhere = false;
     if (r->extra) {
         f->refresh_wanted = r->extra->refresh_wanted;
         f->flush_wanted = r->extra->flush_wanted;
@@ -82,6 +90,12 @@ void flight_begin(struct engine *e, struct entry *r, enum flight_kind kind, bool
     flight_send(e, f, false, now);
 }
 
+// No later try will find another answer.
+static bool is_hopeless(const struct flight *f)
+{
+    return f->spec->transport == TRANSPORT_WS;
+}
+
 void flight_send(struct engine *e, struct flight *f, bool again, struct moment now)
 {
     struct entry *r = f->entry;
@@ -89,8 +103,9 @@ void flight_send(struct engine *e, struct flight *f, bool again, struct moment n
     if (again)
         pacer_sent_again(e->home.pacer, &f->ticket, now.us);
     if (f->spec->has_local && !f->local && (f->kind == FLIGHT_BIND || f->kind == FLIGHT_CLEAR)) {
-        const struct failure why = {.reason = STR_LIT("no local address for this transport and interface"),
-                                    .by_local = true};
+        char text[REQUEST_MAX_REASON];
+        const struct failure why = {
+            .reason = request_no_interface(f, text), .slow = is_hopeless(f), .by_local = true};
         flight_fail(e, f, &why, now);
         return;
     }
@@ -98,7 +113,7 @@ void flight_send(struct engine *e, struct flight *f, bool again, struct moment n
     f->sent_us = now.us;
     int rc = request_send(e, f, now, &err);
     if (rc) {
-        const struct failure why = {.reason = str_of(err.text), .by_local = true};
+        const struct failure why = {.reason = str_of(err.text), .slow = is_hopeless(f), .by_local = true};
         flight_fail(e, f, &why, now);
         return;
     }
@@ -195,9 +210,20 @@ void flight_act_on_commands(struct flight *f)
         return;
     }
     x->refresh_acted = f->refresh_wanted;
-    x->audit_acted = f->audit_wanted;
     if (x->flush_emptied >= f->flush_wanted)
         x->flush_acted = f->flush_wanted;
+}
+
+// By our own shape, or by RFC 5626's where it is asked for: which other flows live is known to nobody (they
+// may be of another registrant), so the base is that of "all have failed".
+static uint64_t backoff_ms(struct engine *e, const struct flight *f)
+{
+    const struct entry *r = f->entry;
+    uint32_t cap_s = e->policy.backoff_cap_s;
+    if (request_is_outbound(f))
+        return schedule_backoff_ms(RETRY_GROWING, FLOW_BASE_S, r->attempts, cap_s, &e->rng);
+    return schedule_backoff_ms(r->retry_fixed ? RETRY_FIXED : RETRY_GROWING, r->retry_delay_s, r->attempts,
+                               cap_s, &e->rng);
 }
 
 static enum pacer_result result_of(const struct sip_answer *a)
@@ -221,10 +247,24 @@ static void set_cause(struct engine *e, struct entry *r, const struct failure *w
     r->retry_after_s = !asks ? 0 : a->retry_after_s > UINT32_MAX ? UINT32_MAX : (uint32_t)a->retry_after_s;
 }
 
+// Nothing comes of it but its cause, which tells itself apart from that of a registration that failed.
+static void set_audit_failed(struct engine *e, struct entry *r, const struct failure *why)
+{
+    char text[STATUS_MAX_TEXT_BYTES];
+    struct str reason = why->reason.n || !why->answer ? why->reason : why->answer->reason;
+    (void)snprintf(text, sizeof(text), "the audit failed: %.*s", (int)reason.n, reason.p ? reason.p : "");
+    struct failure told = *why;
+    told.reason = str_of(text);
+    told.by_local = why->by_local || (why->answer && why->answer->local);
+    set_cause(e, r, &told);
+}
+
 void flight_fail(struct engine *e, struct flight *f, const struct failure *why, struct moment now)
 {
     struct entry *r = f->entry;
     const struct sip_answer *a = why->answer;
+    if (f->kind == FLIGHT_FETCH)
+        set_audit_failed(e, f->entry, why);
     if (flight_is_aside(f)) {
         flight_end_aside(e, f, a, now);
         return;
@@ -240,10 +280,7 @@ void flight_fail(struct engine *e, struct flight *f, const struct failure *why, 
     flight_act_on_commands(f);
     r->attempts++;
     r->doubted = true;
-    uint64_t wait = why->slow
-                        ? schedule_slow_ms(e->policy.rejected_retry_s, &e->rng)
-                        : schedule_backoff_ms(r->retry_fixed ? RETRY_FIXED : RETRY_GROWING, r->retry_delay_s,
-                                              r->attempts, e->policy.backoff_cap_s, &e->rng);
+    uint64_t wait = why->slow ? schedule_slow_ms(e->policy.rejected_retry_s, &e->rng) : backoff_ms(e, f);
     int64_t asked = a ? a->retry_after_s : -1;
     r->retry_ms = ms_of(now) + (int64_t)schedule_lengthen_ms(wait, asked, e->policy.retry_after_cap_s);
     if (why->final)
@@ -261,13 +298,15 @@ void flight_fail(struct engine *e, struct flight *f, const struct failure *why, 
 void flight_end_aside(struct engine *e, struct flight *f, const struct sip_answer *a, struct moment now)
 {
     struct entry *r = f->entry;
-    if (f->kind == FLIGHT_CLEAR)
+    bool clear = f->kind == FLIGHT_CLEAR;
+    if (clear)
         r->cleared = r->cleared || !f->obsolete;
-    else
+    else if (f->kind == FLIGHT_LEAVE)
         entry_set_left(e, r, NULL, STR_NONE);
-    bool leave = f->kind == FLIGHT_LEAVE;
+    else
+        r->extra->audit_acted = f->audit_wanted;
     flight_end(e, f, result_of(a), a ? a->retry_after_s : -1, now);
-    if (leave) // the last report promised no next action
+    if (!clear) // of a LEAVE too: the last report promised no next action
         report_mark(e, r);
     entry_update(e, r, now);
 }
@@ -282,12 +321,11 @@ void flight_timer(struct engine *e, struct flight *f, struct moment now)
         wheel_set(&e->wheel, &f->timer, lost_us);
         return;
     }
-    uint64_t token = (uint64_t)f->generation << 32 | f->index;
     const struct sip_answer lost = {.status = 408,
                                     .reason = STR_LIT("Request Timeout"),
                                     .local = true,
                                     .retry_after_s = -1,
                                     .min_expires_s = -1,
                                     .expires_s = -1};
-    engine_answer(e, token, &lost, now);
+    engine_answer(e, flight_token(f), &lost, now);
 }

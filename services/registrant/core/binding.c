@@ -51,12 +51,22 @@ static enum verdict compare_own_params(const struct sip_uri *ours, const struct 
     return verdict == SAME && !str_eq(ours->user, theirs->user) ? OTHER : verdict;
 }
 
+// Without bnc it is a contact of the address of record alone, and none of its numbers (RFC 6140 5.2).
+static enum verdict compare_bulk(const struct sip_uri *ours, const struct sip_uri *theirs)
+{
+    struct str value;
+    bool our_has = sip_param_get(ours->params, "bnc", &value);
+    return our_has && !sip_param_get(theirs->params, "bnc", &value) ? OTHER : UNDECIDED;
+}
+
 bool binding_is_same(struct str ours, struct str theirs)
 {
     struct sip_addr a, b;
     if (sip_addr_parse(ours, &a, NULL) != 0 || sip_addr_parse(theirs, &b, NULL) != 0)
         return false;
-    enum verdict verdict = compare_instances(&a, &b);
+    enum verdict verdict = compare_bulk(&a.uri, &b.uri);
+    if (verdict == UNDECIDED)
+        verdict = compare_instances(&a, &b);
     if (verdict == UNDECIDED)
         verdict = compare_own_params(&a.uri, &b.uri);
     if (verdict == UNDECIDED)
@@ -90,4 +100,33 @@ size_t binding_count(const struct str *ours, size_t count, const struct sip_answ
     if (bound)
         *ret_shortest_s = shortest > UINT32_MAX ? UINT32_MAX : (uint32_t)shortest;
     return bound;
+}
+
+bool binding_is_ours(const struct str *ours, size_t count, const struct sip_answer *answer, size_t i)
+{
+    for (size_t k = 0; k < count; k++)
+        if (binding_is_same(ours[k], answer->contacts[i].text))
+            return true;
+    return false;
+}
+
+bool binding_is_bound(const struct sip_answer *answer, size_t i)
+{
+    return lifetime_of(answer, i, 1) > 0;
+}
+
+struct str binding_quoted(const struct str *ours, size_t count, const struct sip_answer *answer,
+                          const char *name)
+{
+    for (size_t i = 0; i < answer->contact_count; i++) {
+        struct sip_addr addr;
+        struct str value;
+        if (!binding_is_bound(answer, i) || !binding_is_ours(ours, count, answer, i))
+            continue;
+        if (sip_addr_parse(answer->contacts[i].text, &addr, NULL) != 0 ||
+            !sip_param_get(addr.params, name, &value) || value.n < 2 || value.p[0] != '"')
+            return STR_NONE;
+        return str_slice(value, 1, value.n - 1);
+    }
+    return STR_NONE;
 }

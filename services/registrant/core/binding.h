@@ -14,4 +14,11 @@ bool binding_is_same(struct str ours, struct str theirs);
 size_t binding_count(const struct str *ours, size_t count, const struct sip_answer *answer, uint32_t asked_s,
                      uint32_t *ret_shortest_s);
 
+// Is the answer's contact i bound, and is it one of ours?
+bool binding_is_ours(const struct str *ours, size_t count, const struct sip_answer *answer, size_t i);
+bool binding_is_bound(const struct sip_answer *answer, size_t i);
+// A quoted header parameter of the first of ours that is bound, without its quotes; empty: none.
+struct str binding_quoted(const struct str *ours, size_t count, const struct sip_answer *answer,
+                          const char *name);
+
 #endif

@@ -76,6 +76,8 @@ static void set_parameter(struct digest_challenge *c, struct str name, struct st
         c->opaque = value;
     else if (str_ieq_cstr(name, "stale"))
         c->stale = str_ieq_cstr(value, "true");
+    else if (str_ieq_cstr(name, "userhash"))
+        c->userhash = str_ieq_cstr(value, "true");
     else if (str_ieq_cstr(name, "qop"))
         c->qop = choose_qop(value);
     else if (str_ieq_cstr(name, "algorithm")) {
@@ -117,16 +119,43 @@ size_t digest_parse(struct str value, bool proxy, struct digest_challenge *ret, 
     return count;
 }
 
-size_t digest_choose(struct digest_challenge *challenges, size_t count)
+static bool is_known(const struct digest_challenge *c)
+{
+    bool bare_session = c->qop == QOP_NONE && digest_is_session(c->algorithm);
+    return c->algorithm != DIGEST_UNKNOWN && c->qop != QOP_UNKNOWN && !bare_session;
+}
+
+size_t digest_drop_unknown(struct digest_challenge *challenges, size_t count)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++)
+        if (is_known(&challenges[i]))
+            challenges[kept++] = challenges[i];
+    return kept;
+}
+
+size_t digest_choose(struct digest_challenge *challenges, size_t count, digest_can *can, void *arg)
 {
     size_t kept = 0;
     for (size_t i = 0; i < count; i++) {
         const struct digest_challenge *c = &challenges[i];
-        bool usable = c->algorithm != DIGEST_UNKNOWN && c->qop != QOP_UNKNOWN;
-        for (size_t k = 0; usable && k < kept; k++)
-            usable = challenges[k].proxy != c->proxy || !str_eq(challenges[k].realm, c->realm);
-        if (usable)
+        bool first = true;
+        for (size_t k = 0; first && k < kept; k++)
+            first = challenges[k].proxy != c->proxy || !str_eq(challenges[k].realm, c->realm);
+        if (first && can(c, arg))
             challenges[kept++] = *c;
     }
     return kept;
+}
+
+bool digest_is_text(struct str quoted, struct str plain)
+{
+    size_t at = 0;
+    for (size_t i = 0; i < quoted.n; i++, at++) {
+        if (quoted.p[i] == '\\' && i + 1 < quoted.n)
+            i++;
+        if (at == plain.n || quoted.p[i] != plain.p[at])
+            return false;
+    }
+    return at == plain.n;
 }

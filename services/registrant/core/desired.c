@@ -47,7 +47,7 @@ static bool set_spec(struct engine *e, struct entry *r, const struct registratio
     const struct seal_context context = entry_seal_context(r);
     bool changed = true;
     if (r->want) {
-        struct str local = entry_local(e, r->want), local_now = entry_local(e, s);
+        struct str local = entry_local(e, r, r->want), local_now = entry_local(e, r, s);
         changed = spec_compare(r->want, local, s, local_now, e->ring, &context) != SPEC_SAME;
     }
     bool shared = r->want && r->want == r->bound;
@@ -87,7 +87,7 @@ static void apply(struct engine *e, struct entry *r, const struct desired *d, bo
     bool changed = set_spec(e, r, g) || switched;
     bool commanded = set_commands(e, r, g), reconsidered = set_quirks(r, &g->quirks);
     if (changed)
-        r->cleared = false;
+        r->cleared = r->no_outbound = r->no_path = r->no_gruu = false;
     if (!fresh && (changed || commanded || reconsidered)) {
         entry_reset(r);
         if (changed)

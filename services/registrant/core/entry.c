@@ -112,6 +112,7 @@ void entry_forget(struct engine *e, struct entry *r)
     intern_put(e->home.texts, &r->reason);
     intern_put(e->home.texts, &r->target);
     intern_put(e->home.texts, &r->local);
+    intern_put(e->home.texts, &r->received);
     e->bytes -= (r->nonces ? r->nonces->bytes : 0) + (r->shown ? r->shown->bytes : 0) + sizeof(*r);
     nonces_free(e->home.texts, &r->nonces);
     free(r->shown);
@@ -134,11 +135,14 @@ struct seal_context entry_seal_context(const struct entry *r)
     return (struct seal_context){.account = interned_str(r->account), .id = r->id, .field = "password"};
 }
 
-struct str entry_local(struct engine *e, const struct spec *s)
+// An identity does not move with what a NAT makes of our address.
+struct str entry_local(struct engine *e, const struct entry *r, const struct spec *s)
 {
     if (!s || !s->has_local)
         return STR_NONE;
-    return e->ops->local_hostport(e->ops_arg, s->transport, interned_str(s->interface));
+    struct str here = e->ops->local_hostport(e->ops_arg, s->transport, interned_str(s->interface));
+    bool seen = here.n && e->policy.nat_contact && r->received && !s->local_identity;
+    return seen ? interned_str(r->received) : here;
 }
 
 void entry_compare(struct engine *e, struct entry *r)
@@ -147,13 +151,13 @@ void entry_compare(struct engine *e, struct entry *r)
     if (!r->want || !r->bound)
         return;
     const struct seal_context context = entry_seal_context(r);
-    r->differs = (uint8_t)spec_compare(r->want, entry_local(e, r->want), r->bound,
+    r->differs = (uint8_t)spec_compare(r->want, entry_local(e, r, r->want), r->bound,
                                        interned_str(r->bound_local), e->ring, &context);
     if (r->differs != SPEC_SAME || r->want == r->bound || r->want->has_local != r->bound->has_local)
         return;
     // Read back from a report and the same: one block is enough.
     struct spec *same = spec_ref(r->want);
-    entry_set_bound(e, r, same, entry_local(e, same));
+    entry_set_bound(e, r, same, entry_local(e, r, same));
 }
 
 void entry_stop_waiting(struct engine *e, struct entry *r)
@@ -203,6 +207,7 @@ void entry_set_bound(struct engine *e, struct entry *r, struct spec *take, struc
     spec_put(&e->home, &r->bound);
     r->bound = take;
     r->shaken = r->shaken && take;
+    r->flow = take ? r->flow : 0;
     intern_set(e->home.texts, &r->bound_local, take && take->has_local ? local : STR_NONE);
 }
 
@@ -285,16 +290,20 @@ void entry_from_tag(const struct entry *r, struct buf *out)
 
 // ---- what the registrar showed
 
+static bool add_text(struct buf *out, struct str text)
+{
+    if (!text.n || text.n > STATUS_MAX_TEXT_BYTES || out->n + text.n >= SHOWN_MAX_BYTES)
+        return false;
+    buf_add_str(out, text);
+    buf_add(out, "", 1);
+    return true;
+}
+
 static uint8_t add_list(struct buf *out, const struct str *items, size_t count)
 {
     uint8_t kept = 0;
-    for (size_t i = 0; i < count && i < STATUS_MAX_LIST; i++) {
-        if (!items[i].n || items[i].n > STATUS_MAX_TEXT_BYTES)
-            continue;
-        buf_add_str(out, items[i]);
-        buf_add(out, "", 1);
-        kept++;
-    }
+    for (size_t i = 0; i < count && i < STATUS_MAX_LIST; i++)
+        kept = (uint8_t)(kept + add_text(out, items[i]));
     return kept;
 }
 
@@ -309,7 +318,7 @@ static void replace_shown(struct engine *e, struct entry *r, const struct shown 
     e->bytes -= r->shown ? r->shown->bytes : 0;
     free(r->shown);
     r->shown = NULL;
-    if (!text->n)
+    if (!text->n && !now.outbound)
         return;
     r->shown = mem_alloc(now.bytes);
     *r->shown = now;
@@ -317,7 +326,8 @@ static void replace_shown(struct engine *e, struct entry *r, const struct shown 
     e->bytes += now.bytes;
 }
 
-void entry_set_shown(struct engine *e, struct entry *r, const struct sip_answer *a)
+void entry_set_shown(struct engine *e, struct entry *r, const struct sip_answer *a,
+                     const struct shown_more *more)
 {
     struct str contacts[STATUS_MAX_LIST];
     struct shown head;
@@ -330,7 +340,13 @@ void entry_set_shown(struct engine *e, struct entry *r, const struct sip_answer 
     head.service_routes = add_list(text, a->service_routes, a->service_route_count);
     head.paths = add_list(text, a->paths, a->path_count);
     head.associated = add_list(text, a->associated, a->associated_count);
-    head.warning = add_list(text, &a->warning, 1) > 0;
+    head.pub_gruu = add_text(text, more->pub_gruu);
+    head.temp_gruu = add_text(text, more->temp_gruu);
+    head.warning = add_text(text, a->warning);
+    head.foreign = more->foreign > UINT8_MAX ? UINT8_MAX : (uint8_t)more->foreign;
+    head.audited = more->audited;
+    head.outbound = more->outbound;
+    head.flow_timer_s = more->flow_timer_s;
     replace_shown(e, r, &head, text);
 }
 
@@ -345,10 +361,12 @@ void entry_set_warning(struct engine *e, struct entry *r, struct str warning)
     if (r->shown) {
         memcpy(&head, r->shown, offsetof(struct shown, text));
         const char *end = r->shown->text;
-        for (int left = head.contacts + head.service_routes + head.paths + head.associated; left; left--)
+        int left = head.contacts + head.service_routes + head.paths + head.associated + head.pub_gruu +
+                   head.temp_gruu;
+        for (; left; left--)
             end += strlen(end) + 1;
         buf_add(text, r->shown->text, (size_t)(end - r->shown->text));
     }
-    head.warning = add_list(text, &warning, 1) > 0;
+    head.warning = add_text(text, warning);
     replace_shown(e, r, &head, text);
 }

@@ -27,6 +27,7 @@ struct extra {
     uint64_t refresh_wanted, refresh_acted;
     uint64_t flush_wanted, flush_acted, flush_emptied; // emptied: unregistered for that flush
     uint64_t audit_wanted, audit_acted;
+    uint64_t audited_wall_ms; // 0: never
     char *call_id, *from_tag; // where they are not of our own making (from_tag in the same block)
     char *dropped;            // contacts that may still be bound and are to go: each ended by a line feed
     struct spec *left; // a binding of an AoR with another address of ours: removed once, or left to lapse
@@ -34,14 +35,20 @@ struct extra {
     size_t bytes;
 };
 
-// What the registrar returned, as texts ended by NUL: contacts, Service-Routes, Paths, associated URIs,
-// Warning.
+// What the registrar returned, as texts ended by NUL: contacts, Service-Routes, Paths, associated URIs, then
+// pub-gruu, temp-gruu and Warning, each where it is there.
 struct shown {
     uint32_t bytes;
+    uint32_t flow_timer_s;
     uint8_t contacts, service_routes, paths, associated;
-    bool warning;
+    uint8_t foreign;  // of contacts
+    bool audited : 1; // contacts are what an audit found, bound or not
+    bool outbound : 1;
+    bool pub_gruu : 1, temp_gruu : 1, warning : 1;
     char text[];
 };
+
+#define SHOWN_MAX_BYTES 8192 // of a registrar that sends more the rest is left out
 
 // Times in ms are monotonic, and may be negative: before this process.
 struct entry {
@@ -55,6 +62,7 @@ struct entry {
     struct interned *account;     //
     struct interned *bound_local; // host:port that {local} was in `bound`
     struct interned *reason, *target, *local;
+    struct interned *received; // host:port that the registrar saw us at, where it is another than `local`
     struct nonces *nonces;
     struct shown *shown;
     struct extra *extra;
@@ -84,7 +92,10 @@ struct entry {
     bool dirty : 1, queued : 1, deferred : 1, handover : 1, need_counted : 1, proved_reported : 1;
     bool challenge_first : 1, stagger : 1, clear_first : 1; // struct quirks
     uint8_t non_stale : 2;
-    bool cleared : 1; // clear_first: done, or not needed any more
+    // Option tags that were refused (420, 439): left out until what is sent changes.
+    bool no_outbound : 1, no_path : 1, no_gruu : 1;
+    bool seen_elsewhere : 1; // the last answer said that the registrar sees us at another address than before
+    bool cleared : 1;        // clear_first: done, or not needed any more
 };
 
 enum flight_kind {
@@ -93,6 +104,7 @@ enum flight_kind {
     FLIGHT_UNBIND,
     FLIGHT_CLEAR, // removes what is wanted before it is bound; its verdict is nobody's concern
     FLIGHT_LEAVE, // removes extra.left, in the same way
+    FLIGHT_FETCH, // an audit: asks what is bound and changes nothing
 };
 
 // One attempt: a request and what it leads to at once (challenge, redirection, longer expiry).
@@ -108,10 +120,12 @@ struct flight {
     uint32_t index, generation;
     uint32_t asked_s;
     uint8_t kind, challenges, redirects;
+    uint8_t targets;    // gone on to, after others had failed
     uint8_t fresh;      // bit i: the request used nonce i, which came from the challenge just before it
     uint8_t preemptive; // bit i: it used nonce i of an earlier attempt
     bool lengthened, suspected, waits;
     bool obsolete;  // what it sends is no longer wanted
+    bool follows;   // sent because the registrar sees us at another address: not done again for its answer
     bool continues; // binds what is bound and lives
 };
 
@@ -200,7 +214,14 @@ void entry_set_dropped(struct engine *e, struct entry *r, struct str lines);
 // What is bound becomes what was left behind, or (NULL) nothing is left behind any more.
 void entry_set_left(struct engine *e, struct entry *r, struct spec *take, struct str local);
 // Lists and Warning of an answer; the Warning alone where the lists say nothing of our binding.
-void entry_set_shown(struct engine *e, struct entry *r, const struct sip_answer *a);
+struct shown_more { // what was found among them
+    uint32_t foreign;
+    struct str pub_gruu, temp_gruu; // without quotes
+    uint32_t flow_timer_s;
+    bool outbound, audited;
+};
+void entry_set_shown(struct engine *e, struct entry *r, const struct sip_answer *a,
+                     const struct shown_more *more);
 void entry_set_warning(struct engine *e, struct entry *r, struct str warning);
 void entry_set_names(struct engine *e, struct entry *r, struct str call_id, struct str from_tag);
 void entry_count_need(struct engine *e, struct entry *r);   // tells the pacer whether it lives
@@ -208,8 +229,8 @@ void entry_uncount_need(struct engine *e, struct entry *r); // it does not, or n
 void entry_call_id(const struct entry *r, struct buf *out);
 void entry_from_tag(const struct entry *r, struct buf *out);
 struct seal_context entry_seal_context(const struct entry *r);
-struct str entry_local(struct engine *e,
-                       const struct spec *s); // what {local} is now; empty: not needed or none
+// What {local} is now, in what is sent of `s`; empty: not needed or none.
+struct str entry_local(struct engine *e, const struct entry *r, const struct spec *s);
 
 void marks_push(struct engine *e, struct marks *m, struct mark mark);
 bool marks_pop(struct marks *m, struct mark *ret);
@@ -225,9 +246,17 @@ void shard_forget(struct engine *e, struct shard *s, bool (*which)(const struct 
 void shard_release(struct engine *e, struct shard *s); // must be empty
 void shard_timer(struct engine *e, struct shard *s, struct moment now);
 
+// ---- accept.c
+
+void flight_accept(struct engine *e, struct flight *f, const struct sip_answer *a, struct moment now);
+
 // ---- attempt.c, answer.c: what is in flight
 
 struct flight *flight_of(const struct engine *e, const struct entry *r); // or NULL
+static inline uint64_t flight_token(const struct flight *f)
+{
+    return (uint64_t)f->generation << 32 | f->index;
+}
 // staggered: it had its turn as one of PACE_STAGGERED.
 void flight_begin(struct engine *e, struct entry *r, enum flight_kind kind, bool staggered,
                   struct moment now);
@@ -251,7 +280,7 @@ void flight_act_on_commands(struct flight *f);
 void flight_may_have_bound(struct engine *e, struct flight *f);
 // What is wanted may be bound now: a binding under our former address becomes what is left behind.
 void flight_leave_address(struct engine *e, struct flight *f);
-// A CLEAR or LEAVE is over, whatever came of it.
+// A CLEAR, LEAVE or FETCH is over, whatever came of it.
 bool flight_is_aside(const struct flight *f);
 void flight_end_aside(struct engine *e, struct flight *f, const struct sip_answer *a, struct moment now);
 
@@ -268,7 +297,13 @@ void contacts_of(const struct spec *s, struct str local, struct contact_lines *r
 // What may be bound at the registrar and is not among `keep`: contacts of `bound`, and those dropped before.
 void contacts_to_drop(struct engine *e, const struct entry *r, const struct contact_lines *keep,
                       struct contact_lines *ret);
-bool request_has_credential(const struct flight *f, struct str realm);
+bool request_can_answer(const struct flight *f, const struct digest_challenge *c);
+bool request_names_realm(const struct flight *f, struct str realm); // has anything for it, or for any realm
+// Is RFC 5626 asked for?
+bool request_is_outbound(const struct flight *f);
+// Why there is no local address to send from.
+#define REQUEST_MAX_REASON 160
+struct str request_no_interface(const struct flight *f, char ret[REQUEST_MAX_REASON]);
 // Sends f's request. 0; -errno of the transport; -ENOKEY, -EBADMSG with a sentence when a secret cannot be
 // opened.
 must_use int request_send(struct engine *e, struct flight *f, struct moment now, struct error *err);

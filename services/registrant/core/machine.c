@@ -13,8 +13,15 @@ static bool must_empty_first(const struct entry *r)
 
 static bool is_commanded(const struct entry *r)
 {
-    return is_flushing(r) || (r->extra && (r->extra->refresh_wanted > r->extra->refresh_acted ||
-                                           r->extra->audit_wanted > r->extra->audit_acted));
+    return is_flushing(r) || (r->extra && r->extra->refresh_wanted > r->extra->refresh_acted);
+}
+
+// Changes nothing, so it needs no lease; but a CSeq that another owner may be above is not raised without
+// one.
+static bool must_audit(const struct entry *r, enum permission permission)
+{
+    return r->extra && r->extra->audit_wanted > r->extra->audit_acted &&
+           (permission == PERMIT_ALL || !r->cseq_low);
 }
 
 static bool is_leaving(const struct entry *r)
@@ -128,9 +135,15 @@ struct plan machine_plan(const struct entry *r, enum permission permission, int6
         return (struct plan){.kind = PLAN_LEAVE, .at_ms = now_ms, .class = class_of(r, false)};
     if (r->removing || (!r->enabled && r->bound) || (r->enabled && (is_changing(r) || must_empty_first(r))))
         return plan_removal(r, permission, now_ms);
-    if (is_leaving(r) || r->given_up || is_stopped(r))
+    if (is_leaving(r))
         return (struct plan){.kind = PLAN_NOTHING};
-    return permission == PERMIT_ALL ? plan_bind(r, now_ms) : plan_refresh(r, now_ms);
+    struct plan plan = {.kind = PLAN_NOTHING};
+    if (!r->given_up && !is_stopped(r))
+        plan = permission == PERMIT_ALL ? plan_bind(r, now_ms) : plan_refresh(r, now_ms);
+    bool due = plan_sends(&plan) && plan.at_ms <= now_ms; // an audit after it finds more
+    if (must_audit(r, permission) && !due)
+        return (struct plan){.kind = PLAN_FETCH, .at_ms = now_ms, .class = PACE_NEW};
+    return plan;
 }
 
 enum status_state machine_state(const struct entry *r, int64_t now_ms)

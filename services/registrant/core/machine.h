@@ -12,6 +12,7 @@ enum plan_kind {
     PLAN_UNBIND,  // REGISTER with expires=0 what is bound
     PLAN_CLEAR,   // REGISTER with expires=0 what is wanted, before it is bound
     PLAN_LEAVE,   // REGISTER with expires=0 what was left behind under another address of record
+    PLAN_FETCH,   // REGISTER without a Contact: an audit
     PLAN_HOLD,    // there is work that may not be done now: without a lease, or in a parked partition
     PLAN_GONE,    // what was to be removed is proved gone
 };

@@ -88,6 +88,7 @@ int nonces_put(struct intern *texts, struct nonces **n, const struct digest_chal
                                          .algorithm = (uint8_t)c->algorithm,
                                          .qop = (uint8_t)c->qop,
                                          .algorithm_given = c->algorithm_given,
+                                         .userhash = c->userhash,
                                          .proxy = c->proxy},
                                 .nonce = c->nonce,
                                 .opaque = c->opaque};
@@ -110,6 +111,7 @@ void nonces_next(struct intern *texts, struct nonces **n, struct str nextnonce, 
                                            .opaque = nonce_opaque(*n, i),
                                            .algorithm = held->algorithm,
                                            .algorithm_given = held->algorithm_given,
+                                           .userhash = held->userhash,
                                            .qop = held->qop};
         (void)nonces_put(texts, n, &c, 0, now_ms);
         return;

@@ -12,7 +12,7 @@ struct nonce {
     uint32_t nc;                    // last count used
     uint16_t nonce_n, opaque_n, at; // in text; opaque_n 0xffff: none
     uint8_t algorithm, qop;
-    bool algorithm_given, proxy;
+    bool algorithm_given, userhash, proxy;
 };
 
 struct nonces {

@@ -86,7 +86,15 @@ static void fill_list(struct status_list *list, size_t count, char **at)
     list->count = count;
 }
 
-// Lists are of a binding that lives: a Service-Route ends with it (RFC 3608 6.1).
+static char *next_text(bool there, char **at)
+{
+    char *text = *at;
+    *at += there ? strlen(text) + 1 : 0;
+    return there ? text : NULL;
+}
+
+// Lists are of a binding that lives: a Service-Route ends with it (RFC 3608 6.1). What an audit found is of
+// the address of record.
 static void fill_shown(struct status *s, struct shown *shown, bool lives)
 {
     if (!shown)
@@ -96,9 +104,20 @@ static void fill_shown(struct status *s, struct shown *shown, bool lives)
     fill_list(&s->service_route, shown->service_routes, &at);
     fill_list(&s->path, shown->paths, &at);
     fill_list(&s->associated, shown->associated, &at);
-    s->warning = shown->warning ? at : NULL;
-    if (!lives)
-        s->contacts.count = s->service_route.count = s->path.count = s->associated.count = 0;
+    s->pub_gruu = next_text(shown->pub_gruu, &at);
+    s->temp_gruu = next_text(shown->temp_gruu, &at);
+    s->warning = next_text(shown->warning, &at);
+    s->outbound = shown->outbound;
+    s->flow_timer_s = shown->flow_timer_s;
+    s->foreign = shown->foreign;
+    if (lives)
+        return;
+    s->service_route.count = s->path.count = s->associated.count = 0;
+    s->pub_gruu = s->temp_gruu = NULL;
+    s->outbound = false;
+    s->flow_timer_s = 0;
+    if (!shown->audited)
+        s->contacts.count = s->foreign = 0;
 }
 
 // Contacts that may still be bound beside those of `bound`: whoever takes over has to drop them too.
@@ -127,6 +146,7 @@ static void fill_nonces(struct status_bound *b, const struct nonces *n)
         *to = (struct status_nonce){.realm = held->realm->text,
                                     .nonce = texts,
                                     .opaque = opaque.p ? texts + held->nonce_n + 1 : NULL,
+                                    .userhash = held->userhash,
                                     .proxy = held->proxy,
                                     .nc = held->nc};
         if (held->algorithm_given)
@@ -143,7 +163,7 @@ static void fill_bound(struct engine *e, struct entry *r, struct status *s, stru
     if (!s->has_bound)
         return;
     struct buf *names = &e->scratch[1];
-    struct str local = r->bound ? interned_str(r->bound_local) : entry_local(e, sent);
+    struct str local = r->bound ? interned_str(r->bound_local) : entry_local(e, r, sent);
     spec_sent(sent, local, &b->sent, &e->scratch[0]);
     buf_clear(names);
     entry_call_id(r, names);
@@ -187,6 +207,7 @@ static void fill_commands(struct status *s, const struct extra *x)
     s->refresh_acted = x->refresh_acted;
     s->flush_acted = x->flush_acted;
     s->audit_acted = x->audit_acted;
+    s->audited_at_wall_ms = x->audited_wall_ms;
 }
 
 static void give_out(struct engine *e, struct shard *shard, struct entry *r, struct moment now)
@@ -215,6 +236,7 @@ static void give_out(struct engine *e, struct shard *shard, struct entry *r, str
     fill_shown(&s, r->shown, machine_is_live(r, ms_of(now)));
     s.target = text_of(r->target);
     s.local = text_of(r->local);
+    s.received = text_of(r->received);
     s.rtt_us = r->rtt_us;
     s.node = (char *)(void *)(uintptr_t)e->policy.node;
     fill_commands(&s, r->extra);

@@ -8,6 +8,7 @@
 #include "services/registrant/core/binding.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { HEAD, CONTACTS, OWN, DROP, CREDENTIALS, SECRET, MISC };
@@ -93,7 +94,7 @@ void contacts_to_drop(struct engine *e, const struct entry *r, const struct cont
     if (r->bound)
         add_contacts_of(r->bound, interned_str(r->bound_local), keep, &pieces);
     if (r->bound && r->unsure && r->want && r->differs < SPEC_ADDRESS)
-        add_contacts_of(r->want, entry_local(e, r->want), keep, &pieces);
+        add_contacts_of(r->want, entry_local(e, r, r->want), keep, &pieces);
     struct str rest = str_of(r->extra ? r->extra->dropped : NULL), line;
     while (str_split(&rest, '\n', &line))
         add_contact(keep, line, &pieces);
@@ -126,12 +127,23 @@ static uint32_t longest_asked(const struct spec_view *v, uint32_t asked_s, uint3
     return longest > floor_s ? longest : floor_s;
 }
 
-// Header values of what is to be bound; a Contact's own expires wins over the header (RFC 3261 10.2.1.1).
-static void add_bound_contacts(const struct spec_view *v, const struct contact_lines *own, uint32_t floor_s,
-                               struct pieces *out)
+// Without RFC 5626 a flow has no number: a registrar that is not asked for it would take another meaning from
+// it, if any.
+static void add_contact_text(const struct flight *f, struct str contact, struct pieces *out)
 {
+    if (f->entry->no_outbound)
+        spec_without_flow(contact, out->text);
+    else
+        buf_add_str(out->text, contact);
+}
+
+// Header values of what is to be bound; a Contact's own expires wins over the header (RFC 3261 10.2.1.1).
+static void add_bound_contacts(const struct flight *f, const struct spec_view *v,
+                               const struct contact_lines *own, struct pieces *out)
+{
+    uint32_t floor_s = f->entry->floor_s;
     for (size_t i = 0; i < own->count; i++) {
-        buf_add_str(out->text, own->items[i]);
+        add_contact_text(f, own->items[i], out);
         if (v->contacts[i].q.n) {
             buf_add_cstr(out->text, ";q=");
             buf_add_str(out->text, v->contacts[i].q);
@@ -145,10 +157,10 @@ static void add_bound_contacts(const struct spec_view *v, const struct contact_l
     }
 }
 
-static void add_dropped_contacts(const struct contact_lines *drop, struct pieces *out)
+static void add_dropped_contacts(const struct flight *f, const struct contact_lines *drop, struct pieces *out)
 {
     for (size_t i = 0; i < drop->count && out->count < REQUEST_MAX_CONTACTS; i++) {
-        buf_add_str(out->text, drop->items[i]);
+        add_contact_text(f, drop->items[i], out);
         buf_add_cstr(out->text, ";expires=0");
         piece_end(out);
     }
@@ -158,42 +170,52 @@ static void build_contacts(struct engine *e, struct flight *f, const struct spec
 {
     struct entry *r = f->entry;
     struct contact_lines own = {.text = &e->scratch[OWN]}, drop = {.text = &e->scratch[DROP]};
+    if (f->kind == FLIGHT_FETCH)
+        return;
     if (f->kind == FLIGHT_UNBIND) {
         contacts_to_drop(e, r, NULL, &drop);
-        add_dropped_contacts(&drop, out);
+        add_dropped_contacts(f, &drop, out);
         return;
     }
     if (f->kind == FLIGHT_LEAVE) {
         contacts_left_behind(e, r, &drop);
-        add_dropped_contacts(&drop, out);
+        add_dropped_contacts(f, &drop, out);
         return;
     }
     contacts_of(f->spec, interned_str(f->local), &own);
     if (f->kind == FLIGHT_CLEAR) {
-        add_dropped_contacts(&own, out);
+        add_dropped_contacts(f, &own, out);
         return;
     }
-    add_bound_contacts(v, &own, r->floor_s, out);
+    add_bound_contacts(f, v, &own, out);
     if (!r->bound || (f->kind == FLIGHT_BIND && r->differs == SPEC_ADDRESS) ||
         (r->bound == f->spec && str_eq(interned_str(r->bound_local), interned_str(f->local)) &&
          !(r->extra && r->extra->dropped)))
         return;
     contacts_to_drop(e, r, &own, &drop);
-    add_dropped_contacts(&drop, out);
+    add_dropped_contacts(f, &drop, out);
 }
 
 // ---- credentials
 
-// The credential for a realm: one that names it, else one for any.
-static int find_credential(const struct spec_view *v, struct str realm)
+// What a credential has to answer with: its password, else its HA1 of the algorithm. p NULL: nothing.
+static struct str secret_for(const struct spec_view *v, size_t i, enum digest_algorithm algorithm)
+{
+    if (v->credentials[i].secret.p || algorithm == DIGEST_UNKNOWN)
+        return v->credentials[i].secret;
+    return v->credentials[i].ha1[digest_ha1_of(algorithm)];
+}
+
+// The credential for a realm: one that names it, else one for any. -1: none.
+static int find_credential(const struct spec_view *v, struct str realm, enum digest_algorithm algorithm)
 {
     int any = -1;
     for (size_t i = 0; i < v->credential_count; i++) {
-        if (!v->credentials[i].secret.p)
+        if (!secret_for(v, i, algorithm).p)
             continue;
         if (!v->credentials[i].realm.p && any < 0)
             any = (int)i;
-        if (v->credentials[i].realm.p && str_eq(v->credentials[i].realm, realm))
+        if (v->credentials[i].realm.p && digest_is_text(realm, v->credentials[i].realm))
             return (int)i;
     }
     return any;
@@ -203,16 +225,29 @@ static int find_credential(const struct spec_view *v, struct str realm)
 static const struct spec *request_credentials(const struct flight *f)
 {
     const struct entry *r = f->entry;
-    bool newer = (f->kind == FLIGHT_UNBIND && r->want && r->differs != SPEC_IDENTITY) ||
-                 (f->kind == FLIGHT_LEAVE && r->want);
+    bool same_identity = f->kind == FLIGHT_UNBIND || f->kind == FLIGHT_FETCH;
+    bool newer =
+        (same_identity && r->want && r->differs != SPEC_IDENTITY) || (f->kind == FLIGHT_LEAVE && r->want);
     return newer ? r->want : f->spec;
 }
 
-bool request_has_credential(const struct flight *f, struct str realm)
+bool request_can_answer(const struct flight *f, const struct digest_challenge *c)
 {
     struct spec_view v;
     spec_open(request_credentials(f), &v);
-    return find_credential(&v, realm) >= 0;
+    return find_credential(&v, c->realm, c->algorithm) >= 0;
+}
+
+bool request_names_realm(const struct flight *f, struct str realm)
+{
+    struct spec_view v;
+    bool any = false;
+    spec_open(request_credentials(f), &v);
+    for (size_t i = 0; !any && i < v.credential_count; i++)
+        for (int a = DIGEST_MD5; !any && a < DIGEST_UNKNOWN; a++)
+            any = secret_for(&v, i, (enum digest_algorithm)a).p &&
+                  (!v.credentials[i].realm.p || digest_is_text(realm, v.credentials[i].realm));
+    return any;
 }
 
 // The same for one nonce at all its uses, as -sess wants it (RFC 7616 3.4.2); unlike for another nonce.
@@ -230,14 +265,17 @@ static int add_authorization(struct engine *e, struct flight *f, const struct sp
 {
     struct entry *r = f->entry;
     struct nonce *held = &r->nonces->items[i];
-    int chosen = find_credential(v, interned_str(held->realm));
+    int chosen = find_credential(v, interned_str(held->realm), held->algorithm);
     if (chosen < 0)
         return 0;
+    bool hashed = !v->credentials[chosen].secret.p;
     struct buf *secret = &e->scratch[SECRET];
     struct seal_context context = entry_seal_context(r);
     context.realm = v->credentials[chosen].realm;
+    if (hashed)
+        context.field = credential_ha1_field(digest_ha1_of(held->algorithm));
     buf_clear(secret);
-    int rc = seal_open(e->ring, &context, v->credentials[chosen].secret, secret, err);
+    int rc = seal_open(e->ring, &context, secret_for(v, (size_t)chosen, held->algorithm), secret, err);
     if (rc)
         return rc;
     char cnonce[16];
@@ -247,8 +285,10 @@ static int add_authorization(struct engine *e, struct flight *f, const struct sp
         .algorithm_given = held->algorithm_given,
         .qop = held->qop,
         .proxy = held->proxy,
+        .userhash = held->userhash,
         .user = v->credentials[chosen].user.p ? v->credentials[chosen].user : v->username,
-        .password = buf_str(secret),
+        .password = hashed ? STR_NONE : buf_str(secret),
+        .ha1 = hashed ? buf_str(secret) : STR_NONE,
         .realm = interned_str(held->realm),
         .nonce = nonce,
         .opaque = nonce_opaque(r->nonces, i),
@@ -321,6 +361,29 @@ static void build_head(struct engine *e, const struct flight *f, const struct sp
     piece_end(out);
 }
 
+bool request_is_outbound(const struct flight *f)
+{
+    return f->spec->outbound && !f->entry->no_outbound;
+}
+
+// RFC 3327 5.1, RFC 5626 4.2.1, RFC 5627 4.1; RFC 6140 5.1 wants path too.
+static struct str supported_of(const struct flight *f, struct buf *out)
+{
+    const struct {
+        const char *tag;
+        bool sent;
+    } options[] = {
+        {"path", !f->entry->no_path},
+        {"outbound", request_is_outbound(f)},
+        {"gruu", f->spec->gruu && !f->entry->no_gruu},
+    };
+    buf_clear(out);
+    for (size_t i = 0; i < ARRAY_LEN(options); i++)
+        if (options[i].sent)
+            buf_addf(out, "%s%s", out->n ? ", " : "", options[i].tag);
+    return buf_str(out);
+}
+
 static size_t all_pieces(const struct pieces *p, struct str *ret)
 {
     for (size_t i = 0; i < p->count; i++)
@@ -333,7 +396,7 @@ static int hand_over(struct engine *e, struct flight *f, const struct spec_view 
                      const struct pieces *contacts, const struct pieces *lines)
 {
     struct str contact_items[REQUEST_MAX_CONTACTS], line_items[STATUS_MAX_NONCES];
-    bool removes = f->kind == FLIGHT_UNBIND || flight_is_aside(f);
+    bool removes = f->kind == FLIGHT_UNBIND || flight_is_aside(f); // or only asks
     uint32_t least = f->entry->floor_s, asked = f->spec->expires_s > least ? f->spec->expires_s : least;
     const struct sip_request request = {
         .request_uri = head[0],
@@ -351,9 +414,33 @@ static int hand_over(struct engine *e, struct flight *f, const struct spec_view 
         .interface = interned_str(f->spec->interface),
         .authorizations = line_items,
         .authorization_count = all_pieces(lines, line_items),
+        .supported = supported_of(f, &e->scratch[MISC]),
+        .require = f->spec->bulk && contacts->count ? STR_LIT("gin") : STR_NONE,
+        .registrar = pacer_target_key(f->spec->target),
+        .affinity = hash_u64(f->entry->id),
     };
     f->asked_s = removes ? 0 : longest_asked(v, asked, least);
-    return e->ops->send(e->ops_arg, &request, (uint64_t)f->generation << 32 | f->index);
+    return e->ops->send(e->ops_arg, &request, flight_token(f));
+}
+
+struct str request_no_interface(const struct flight *f, char ret[REQUEST_MAX_REASON])
+{
+    if (f->spec->transport == TRANSPORT_WS)
+        return STR_LIT("WebSocket is not supported");
+    if (!f->spec->interface)
+        return STR_LIT("no local address for this transport");
+    (void)snprintf(ret, REQUEST_MAX_REASON, "no such interface: %s", f->spec->interface->text);
+    return str_of(ret);
+}
+
+static int say_unsent(const struct flight *f, int rc, struct error *err)
+{
+    char text[REQUEST_MAX_REASON];
+    if (rc == -EADDRNOTAVAIL || (rc == -EPROTONOSUPPORT && f->spec->transport == TRANSPORT_WS))
+        return error_set(err, rc, "%s", request_no_interface(f, text).p);
+    if (rc == -EPROTONOSUPPORT)
+        return error_set(err, rc, "no settings for %s", registration_transport_name(f->spec->transport));
+    return error_set(err, rc, "the request could not be sent: %s", strerror(-rc));
 }
 
 int request_send(struct engine *e, struct flight *f, struct moment now, struct error *err)
@@ -373,5 +460,5 @@ int request_send(struct engine *e, struct flight *f, struct moment now, struct e
     build_contacts(e, f, &v, &contacts);
     r->cseq = next_cseq(r, now);
     rc = hand_over(e, f, &v, head_items, &contacts, &lines);
-    return rc < 0 ? error_set(err, rc, "the request could not be sent: %s", strerror(-rc)) : 0;
+    return rc < 0 ? say_unsent(f, rc, err) : 0;
 }

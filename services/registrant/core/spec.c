@@ -8,70 +8,134 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ABSENT 0xffffu
+// The block's text: groups, each of a byte that says which of its members are there, and these. A text ends
+// with NUL, so it needs no length; a secret, which is binary (seal.h), has two bytes of it.
+enum { USERNAME = 1, DISPLAY = 2, AOR = 4, FROM = 8 }; // the first group
+enum { REALM = 1, USER = 2, SECRET = 4, HA1 = 8 };     // a credential; HA1 and above
+enum { Q = 1, EXPIRES = 2 };                           // a contact; its URI is always there
 
-static void pack(struct buf *out, struct str text)
+static void pack(struct buf *out, size_t mask_at, int bit, const char *text)
 {
-    uint16_t n = text.p ? (uint16_t)text.n : ABSENT;
-    buf_add(out, &n, sizeof(n));
-    if (text.p)
-        buf_add(out, text.p, text.n);
+    if (!text)
+        return;
+    out->p[mask_at] = (char)(out->p[mask_at] | bit);
+    buf_add(out, text, strlen(text) + 1);
+}
+
+// One that is not in sealed form stays as it is: opening it says so.
+static void pack_secret(struct buf *out, size_t mask_at, int bit, const char *sealed)
+{
+    if (!sealed)
+        return;
+    out->p[mask_at] = (char)(out->p[mask_at] | bit);
+    size_t at = out->n;
+    uint16_t bytes = 0;
+    buf_add(out, &bytes, sizeof(bytes));
+    if (!seal_pack(str_of(sealed), out))
+        buf_add_cstr(out, sealed);
+    bytes = (uint16_t)(out->n - at - sizeof(bytes));
+    memcpy(out->p + at, &bytes, sizeof(bytes));
+}
+
+static size_t begin_group(struct buf *out)
+{
     buf_add(out, "", 1);
+    return out->n - 1;
 }
 
-static void pack_cstr(struct buf *out, const char *text)
+static void pack_credential(struct buf *out, const struct credential *c)
 {
-    pack(out, text ? str_of(text) : STR_NONE);
+    size_t mask = begin_group(out);
+    pack(out, mask, REALM, c->realm);
+    pack(out, mask, USER, c->user);
+    pack_secret(out, mask, SECRET, c->secret);
+    for (size_t i = 0; i < HA1_COUNT; i++)
+        pack_secret(out, mask, HA1 << i, c->ha1[i]);
 }
 
-static struct str unpack(const char **at)
+static void pack_contact(struct buf *out, const struct contact *c)
 {
-    uint16_t n;
-    memcpy(&n, *at, sizeof(n));
-    const char *text = *at + sizeof(n);
-    *at = text + (n == ABSENT ? 0 : n) + 1;
-    return n == ABSENT ? STR_NONE : (struct str){.p = text, .n = n};
+    size_t mask = begin_group(out);
+    pack(out, mask, 0, c->uri);
+    pack(out, mask, Q, c->q);
+    if (c->expires == REGISTRATION_UNSET)
+        return;
+    out->p[mask] = (char)(out->p[mask] | EXPIRES);
+    uint32_t expires = c->expires < UINT32_MAX ? (uint32_t)c->expires : UINT32_MAX;
+    buf_add(out, &expires, sizeof(expires));
 }
 
 static void pack_all(struct buf *out, const struct registration *r)
 {
-    pack_cstr(out, r->username);
-    pack_cstr(out, r->display_username);
-    pack_cstr(out, r->aor);
-    pack_cstr(out, r->from);
-    for (size_t i = 0; i < r->credential_count; i++) {
-        pack_cstr(out, r->credentials[i].realm);
-        pack_cstr(out, r->credentials[i].user);
-        pack_cstr(out, r->credentials[i].secret);
-    }
-    for (size_t i = 0; i < r->contact_count; i++) {
-        int64_t expires = r->contacts[i].expires;
-        buf_add(out, &expires, sizeof(expires));
-        pack_cstr(out, r->contacts[i].uri);
-        pack_cstr(out, r->contacts[i].q);
-    }
+    size_t mask = begin_group(out);
+    pack(out, mask, USERNAME, r->username);
+    pack(out, mask, DISPLAY, r->display_username);
+    pack(out, mask, AOR, r->aor);
+    pack(out, mask, FROM, r->from);
+    for (size_t i = 0; i < r->credential_count; i++)
+        pack_credential(out, &r->credentials[i]);
+    for (size_t i = 0; i < r->contact_count; i++)
+        pack_contact(out, &r->contacts[i]);
+}
+
+static struct str unpack(const char **at, bool there)
+{
+    if (!there)
+        return STR_NONE;
+    struct str text = str_of(*at);
+    *at += text.n + 1;
+    return text;
+}
+
+static struct str unpack_secret(const char **at, bool there)
+{
+    uint16_t bytes;
+    if (!there)
+        return STR_NONE;
+    memcpy(&bytes, *at, sizeof(bytes));
+    struct str secret = str_of_bytes(*at + sizeof(bytes), bytes);
+    *at += sizeof(bytes) + bytes;
+    return secret;
+}
+
+static void unpack_credential(const char **at, struct spec_view *v, size_t i)
+{
+    int mask = *(*at)++;
+    v->credentials[i].realm = unpack(at, mask & REALM);
+    v->credentials[i].user = unpack(at, mask & USER);
+    v->credentials[i].secret = unpack_secret(at, mask & SECRET);
+    for (size_t k = 0; k < HA1_COUNT; k++)
+        v->credentials[i].ha1[k] = unpack_secret(at, mask & HA1 << k);
+}
+
+static void unpack_contact(const char **at, struct spec_view *v, size_t i)
+{
+    int mask = *(*at)++;
+    uint32_t expires;
+    v->contacts[i].uri = unpack(at, true);
+    v->contacts[i].q = unpack(at, mask & Q);
+    v->contacts[i].expires = REGISTRATION_UNSET;
+    if (!(mask & EXPIRES))
+        return;
+    memcpy(&expires, *at, sizeof(expires));
+    *at += sizeof(expires);
+    v->contacts[i].expires = expires;
 }
 
 void spec_open(const struct spec *s, struct spec_view *ret)
 {
     const char *at = s->text;
-    ret->username = unpack(&at);
-    ret->display = unpack(&at);
-    ret->aor = unpack(&at);
-    ret->from = unpack(&at);
+    int mask = *at++;
+    ret->username = unpack(&at, mask & USERNAME);
+    ret->display = unpack(&at, mask & DISPLAY);
+    ret->aor = unpack(&at, mask & AOR);
+    ret->from = unpack(&at, mask & FROM);
     ret->credential_count = s->credential_count;
-    for (size_t i = 0; i < s->credential_count; i++) {
-        ret->credentials[i].realm = unpack(&at);
-        ret->credentials[i].user = unpack(&at);
-        ret->credentials[i].secret = unpack(&at);
-    }
+    for (size_t i = 0; i < s->credential_count; i++)
+        unpack_credential(&at, ret, i);
     ret->contact_count = s->contact_count;
-    for (size_t i = 0; i < s->contact_count; i++) {
-        memcpy(&ret->contacts[i].expires, at, sizeof(ret->contacts[i].expires));
-        at += sizeof(ret->contacts[i].expires);
-        ret->contacts[i].uri = unpack(&at);
-        ret->contacts[i].q = unpack(&at);
-    }
+    for (size_t i = 0; i < s->contact_count; i++)
+        unpack_contact(&at, ret, i);
     struct str routes = interned_str(s->routes), route;
     ret->route_count = 0;
     while (ret->route_count < REGISTRATION_MAX_ROUTES && str_split(&routes, '\n', &route))
@@ -137,6 +201,26 @@ static uint32_t hash_of_aor(const struct spec *s)
     return hash ? hash : 1;
 }
 
+// What a contact asks for. registration_check has seen that these stand where they mean something.
+static void note_contact(struct spec *s, struct str given)
+{
+    static const struct str any_host = {"192.0.2.1:5060", 14};
+    s->has_local = s->has_local || holds_local(given);
+    if (!str_has_char(given, ';'))
+        return;
+    struct buf text = BUF_INIT;
+    struct sip_addr addr;
+    struct str value;
+    spec_contact_text(given, any_host, &text);
+    if (sip_addr_parse(buf_str(&text), &addr, NULL) == 0) {
+        bool instance = sip_param_get(addr.params, "+sip.instance", &value);
+        s->gruu = s->gruu || instance;
+        s->outbound = s->outbound || (instance && sip_param_get(addr.params, "reg-id", &value));
+        s->bulk = s->bulk || (!addr.uri.user.p && sip_param_get(addr.uri.params, "bnc", &value));
+    }
+    buf_done(&text);
+}
+
 struct spec *spec_new(struct spec_home *home, const struct registration *r)
 {
     struct buf text = BUF_INIT;
@@ -153,9 +237,10 @@ struct spec *spec_new(struct spec_home *home, const struct registration *r)
     s->force_expire = r->force_expire;
     int64_t expires = registration_expires(r);
     s->expires_s = expires <= 0 ? 1 : expires > UINT32_MAX / 2 ? UINT32_MAX / 2 : (uint32_t)expires;
-    s->has_local = holds_local(str_of(r->aor)) || holds_local(str_of(r->from));
+    s->local_identity = holds_local(str_of(r->aor)) || holds_local(str_of(r->from));
+    s->has_local = s->local_identity;
     for (size_t i = 0; i < r->contact_count; i++)
-        s->has_local = s->has_local || holds_local(str_of(r->contacts[i].uri));
+        note_contact(s, str_of(r->contacts[i].uri));
     s->domain = intern_or_null(home->texts, r->domain);
     s->registrar = intern_or_null(home->texts, r->registrar);
     s->interface = intern_or_null(home->texts, r->interface);
@@ -289,6 +374,11 @@ static bool same_credentials(const struct spec_view *a, const struct spec_view *
             !str_eq(a->credentials[i].user, b->credentials[i].user) ||
             !same_secret(a->credentials[i].secret, b->credentials[i].secret, ring, &of))
             return false;
+        for (size_t k = 0; k < HA1_COUNT; k++) {
+            of.field = credential_ha1_field((enum credential_ha1)k);
+            if (!same_secret(a->credentials[i].ha1[k], b->credentials[i].ha1[k], ring, &of))
+                return false;
+        }
     }
     return true;
 }

@@ -23,14 +23,20 @@ struct spec {
     uint32_t expires_s;
     uint32_t aor; // hash of the address of record, as given; never 0
     uint8_t scheme, transport, credential_count, contact_count;
-    bool force_expire, has_local; // has_local: a contact, the AoR or the From holds {local}
-    char text[];                  // each string: two bytes of length (0xffff: absent), its bytes, NUL
+    bool force_expire : 1;
+    bool has_local : 1;      // a contact, the AoR or the From holds {local}
+    bool local_identity : 1; // the AoR or the From does
+    // What its contacts ask for: RFC 5626 (+sip.instance and reg-id), RFC 5627 (+sip.instance), RFC 6140
+    // (bnc)
+    bool outbound : 1, gruu : 1, bulk : 1;
+    char text[]; // see spec.c
 };
 
 struct spec_view {
     struct str username, display, aor, from; // p NULL: absent
     struct {
-        struct str realm, user, secret;
+        struct str realm, user;
+        struct str secret, ha1[HA1_COUNT]; // as seal_open takes them
     } credentials[REGISTRATION_MAX_CREDENTIALS];
     struct {
         struct str uri, q;
@@ -44,7 +50,7 @@ struct spec *spec_new(struct spec_home *home, const struct registration *r);
 struct spec *spec_ref(struct spec *s); // NULL is allowed
 void spec_put(struct spec_home *home, struct spec **s);
 
-// Borrows from the block. The texts are NUL-terminated but for the routes.
+// Borrows from the block. The texts are NUL-terminated but for secrets and routes.
 void spec_open(const struct spec *s, struct spec_view *ret);
 
 // Fills what status_bound.sent holds, borrowed from the block and from `scratch` (cleared here); {local} is
@@ -79,6 +85,9 @@ void spec_aor(const struct spec *s, const struct spec_view *v, struct str local,
 void spec_replace_local(struct str given, struct str local, struct buf *out);
 // host:port without the port; brackets stay.
 struct str spec_host_of(struct str hostport);
+
+// Contact without the parameter reg-id.
+void spec_without_flow(struct str contact, struct buf *out);
 
 // A Contact with {local} replaced, in brackets, without the parameters q and expires.
 void spec_contact_text(struct str given, struct str local, struct buf *out);

@@ -108,8 +108,8 @@ void spec_next_hop(const struct spec *s, const struct spec_view *v, struct buf *
     spec_request_uri(s, out);
 }
 
-// Parameters but q and expires, which the caller puts itself.
-static void add_other_params(struct str params, struct buf *out)
+// Parameters but those named, which the caller puts itself.
+static void add_other_params(struct str params, const char *const *but, size_t count, struct buf *out)
 {
     size_t i = 0;
     while (i < params.n) {
@@ -122,14 +122,30 @@ static void add_other_params(struct str params, struct buf *out)
         }
         struct str one = str_slice(params, i + 1, end);
         struct str name = str_trim(str_slice(one, 0, str_find(one, '=', 0)));
-        if (!str_ieq_cstr(name, "q") && !str_ieq_cstr(name, "expires"))
+        bool named = false;
+        for (size_t k = 0; k < count; k++)
+            named = named || str_ieq_cstr(name, but[k]);
+        if (!named)
             buf_add_str(out, str_slice(params, i, end));
         i = end;
     }
 }
 
+void spec_without_flow(struct str contact, struct buf *out)
+{
+    static const char *const flow = "reg-id";
+    struct sip_addr addr;
+    if (sip_addr_parse(contact, &addr, NULL) != 0) {
+        buf_add_str(out, contact);
+        return;
+    }
+    buf_add_str(out, str_slice(contact, 0, contact.n - addr.params.n));
+    add_other_params(addr.params, &flow, 1, out);
+}
+
 void spec_contact_text(struct str given, struct str local, struct buf *out)
 {
+    static const char *const own[] = {"q", "expires"};
     struct buf whole = BUF_INIT;
     struct sip_addr addr;
     spec_replace_local(given, local, &whole);
@@ -144,7 +160,7 @@ void spec_contact_text(struct str given, struct str local, struct buf *out)
             buf_add_str(out, addr.uri_text);
         }
         buf_add_char(out, '>');
-        add_other_params(addr.params, out);
+        add_other_params(addr.params, own, ARRAY_LEN(own), out);
     }
     buf_done(&whole);
 }
@@ -157,19 +173,71 @@ static char *keep(struct str text)
     return p;
 }
 
-// Its place in `out`, where it stands with {local} replaced and ended by NUL.
-static size_t add_text(struct str given, struct str local, struct buf *out)
+// Texts in a growing buffer, of which the slots are told when it is whole.
+struct slots {
+    struct buf *text;
+    struct {
+        char **slot;
+        size_t at;
+    } items[2 + REGISTRATION_MAX_CONTACTS + REGISTRATION_MAX_ROUTES +
+            REGISTRATION_MAX_CREDENTIALS * (1 + HA1_COUNT)];
+    size_t count;
+};
+
+static void slot_begin(struct slots *s, char **slot)
 {
-    size_t at = out->n;
-    spec_replace_local(given, local, out);
-    buf_add(out, "", 1);
-    return at;
+    s->items[s->count].slot = slot;
+    s->items[s->count++].at = s->text->n;
+}
+
+// As it stands with {local} replaced, ended by NUL.
+static void slot_text(struct slots *s, char **slot, struct str given, struct str local)
+{
+    if (!given.p)
+        return;
+    slot_begin(s, slot);
+    spec_replace_local(given, local, s->text);
+    buf_add(s->text, "", 1);
+}
+
+static void slot_secret(struct slots *s, char **slot, struct str secret)
+{
+    if (!secret.p)
+        return;
+    slot_begin(s, slot);
+    if (seal_is_sealed(secret))
+        buf_add_str(s->text, secret);
+    else
+        seal_unpack(secret, s->text);
+    buf_add(s->text, "", 1);
+}
+
+static void fill_lists(const struct spec_view *v, struct str local, struct registration *ret,
+                       struct slots *slots)
+{
+    for (size_t i = 0; i < v->credential_count; i++) {
+        struct credential *c = &ret->credentials[i];
+        *c =
+            (struct credential){.realm = keep(v->credentials[i].realm), .user = keep(v->credentials[i].user)};
+        slot_secret(slots, &c->secret, v->credentials[i].secret);
+        for (size_t k = 0; k < HA1_COUNT; k++)
+            slot_secret(slots, &c->ha1[k], v->credentials[i].ha1[k]);
+    }
+    for (size_t i = 0; i < v->contact_count; i++) {
+        ret->contacts[i] = (struct contact){.q = keep(v->contacts[i].q), .expires = v->contacts[i].expires};
+        slot_text(slots, &ret->contacts[i].uri, v->contacts[i].uri, local);
+    }
+    for (size_t i = 0; i < v->route_count; i++)
+        slot_text(slots, &ret->route_set[i], v->routes[i], SPEC_LOCAL);
+    ret->credential_count = v->credential_count;
+    ret->contact_count = v->contact_count;
+    ret->route_count = v->route_count;
 }
 
 void spec_sent(struct spec *s, struct str local, struct registration *ret, struct buf *scratch)
 {
     struct spec_view v;
-    size_t uri_at[REGISTRATION_MAX_CONTACTS], route_at[REGISTRATION_MAX_ROUTES], aor_at, from_at;
+    struct slots slots = {.text = scratch};
     spec_open(s, &v);
     registration_init(ret);
     ret->scheme = s->scheme;
@@ -182,27 +250,9 @@ void spec_sent(struct spec *s, struct str local, struct registration *ret, struc
     ret->username = keep(v.username);
     ret->display_username = keep(v.display);
     buf_clear(scratch);
-    aor_at = add_text(v.aor, spec_host_of(local), scratch);
-    from_at = add_text(v.from, spec_host_of(local), scratch);
-    for (size_t i = 0; i < v.contact_count; i++)
-        uri_at[i] = add_text(v.contacts[i].uri, local, scratch);
-    for (size_t i = 0; i < v.route_count; i++) {
-        route_at[i] = scratch->n;
-        buf_add_str(scratch, v.routes[i]);
-        buf_add(scratch, "", 1);
-    }
-    ret->aor = v.aor.p ? scratch->p + aor_at : NULL;
-    ret->from = v.from.p ? scratch->p + from_at : NULL;
-    for (size_t i = 0; i < v.credential_count; i++)
-        ret->credentials[i] = (struct credential){.realm = keep(v.credentials[i].realm),
-                                                  .user = keep(v.credentials[i].user),
-                                                  .secret = keep(v.credentials[i].secret)};
-    for (size_t i = 0; i < v.contact_count; i++)
-        ret->contacts[i] = (struct contact){
-            .uri = scratch->p + uri_at[i], .q = keep(v.contacts[i].q), .expires = v.contacts[i].expires};
-    for (size_t i = 0; i < v.route_count; i++)
-        ret->route_set[i] = scratch->p + route_at[i];
-    ret->credential_count = v.credential_count;
-    ret->contact_count = v.contact_count;
-    ret->route_count = v.route_count;
+    slot_text(&slots, &ret->aor, v.aor, spec_host_of(local));
+    slot_text(&slots, &ret->from, v.from, spec_host_of(local));
+    fill_lists(&v, local, ret, &slots);
+    for (size_t i = 0; i < slots.count; i++)
+        *slots.items[i].slot = scratch->p + slots.items[i].at;
 }

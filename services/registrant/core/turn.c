@@ -153,11 +153,9 @@ void entry_update(struct engine *e, struct entry *r, struct moment now)
 
 static void start_next(struct engine *e, struct entry *r, struct moment now)
 {
-    static const enum flight_kind kinds[] = {[PLAN_BIND] = FLIGHT_BIND,
-                                             [PLAN_REFRESH] = FLIGHT_REFRESH,
-                                             [PLAN_UNBIND] = FLIGHT_UNBIND,
-                                             [PLAN_CLEAR] = FLIGHT_CLEAR,
-                                             [PLAN_LEAVE] = FLIGHT_LEAVE};
+    static const enum flight_kind kinds[] = {
+        [PLAN_BIND] = FLIGHT_BIND,   [PLAN_REFRESH] = FLIGHT_REFRESH, [PLAN_UNBIND] = FLIGHT_UNBIND,
+        [PLAN_CLEAR] = FLIGHT_CLEAR, [PLAN_LEAVE] = FLIGHT_LEAVE,     [PLAN_FETCH] = FLIGHT_FETCH};
     struct plan plan = machine_plan(r, permission_of(e, r), ms_of(now));
     if (plan_sends(&plan) && plan.at_ms <= ms_of(now)) {
         observe_start(e, r, now);

@@ -1,0 +1,61 @@
+// See redirect.h.
+#include "services/registrant/core/redirect.h"
+
+#include "common/sip/uri.h"
+
+static void add_request_uri(const struct sip_uri *uri, struct buf *out)
+{
+    struct str rest = uri->params, one;
+    buf_add_cstr(out, uri->sips ? "sips:" : "sip:");
+    if (uri->ipv6)
+        buf_addf(out, "[%.*s]", (int)uri->host.n, uri->host.p);
+    else
+        buf_add_str(out, uri->host);
+    if (uri->port)
+        buf_addf(out, ":%u", (unsigned)uri->port);
+    while (str_split(&rest, ';', &one)) {
+        if (!one.n || str_ieq_cstr(str_slice(one, 0, str_find(one, '=', 0)), "method"))
+            continue;
+        buf_add_char(out, ';');
+        buf_add_str(out, one);
+    }
+}
+
+// q in thousandths; 1 where there is none, or what is none.
+static unsigned quality_of(const struct sip_addr *addr)
+{
+    struct str q;
+    if (!sip_param_get(addr->params, "q", &q) || !q.n || (q.p[0] != '0' && q.p[0] != '1') ||
+        (q.n > 1 && q.p[1] != '.'))
+        return 1000;
+    unsigned value = (unsigned)(q.p[0] - '0') * 1000, scale = 1000;
+    for (size_t i = 2; i < q.n && i < 5 && q.p[i] >= '0' && q.p[i] <= '9'; i++) {
+        scale /= 10;
+        value += (unsigned)(q.p[i] - '0') * scale;
+    }
+    return value;
+}
+
+bool redirect_choose(const struct sip_answer *a, bool sips, struct str asked, struct buf *ret)
+{
+    unsigned best = 0;
+    bool found = false;
+    struct sip_uri from;
+    bool known = sip_uri_parse(asked, &from, NULL) == 0;
+    buf_clear(ret);
+    for (size_t i = 0; i < a->contact_count; i++) {
+        struct sip_addr addr;
+        if (sip_addr_parse(a->contacts[i].text, &addr, NULL) != 0 || (sips && !addr.uri.sips) ||
+            addr.uri_text.n > STATUS_MAX_TEXT_BYTES)
+            continue;
+        addr.uri.user = addr.uri.password = addr.uri.headers = STR_NONE;
+        unsigned q = quality_of(&addr);
+        if ((found && q <= best) || (known && sip_uri_equal(&from, &addr.uri)))
+            continue;
+        found = true;
+        best = q;
+        buf_clear(ret);
+        add_request_uri(&addr.uri, ret);
+    }
+    return found;
+}

@@ -112,7 +112,8 @@ def test_what_the_report_does_not_say_is_left_out_or_undefined(world, kazoo):
 @pytest.mark.parametrize("contact, ip, port", [
     ("sip:u@192.0.2.1", "192.0.2.1", 5060), ('"sip:" <sips:u@192.0.2.1>', "192.0.2.1", 5061),
     ("<sip:u@192.0.2.1;transport=TLS>", "192.0.2.1", 5061), ("<sip:u@[2001:db8::1]:5080>", "2001:db8::1", 5080),
-    ('"Me" <sip:u@h.example:5070>', "h.example", 5070)])
+    ('"Me" <sip:u@h.example:5070>', "h.example", 5070), ("<sip:192.0.2.1:5070;bnc>", "192.0.2.1", 5070),
+    ('<sip:u@192.0.2.1>;+sip.instance="<urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6>";reg-id=1', "192.0.2.1", 5060)])
 def test_the_contact_tells_address_and_port(world, kazoo, contact, ip, port):
     """Section 5: contact_ip, contact_port with its defaults."""
     create_bound(world, "parent", username="u", contact=contact)

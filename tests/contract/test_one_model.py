@@ -495,3 +495,57 @@ def test_a_mask_written_back_through_yeti_keeps_the_password(account, maker):
     account.voximplant.update(id, password="new")
     assert account.spec(id)["credentials"][0]["secret"] != before[0]["secret"]
     assert account.spec(id)["credentials"][1:] == before[1:]
+
+
+# ---- what only the model has
+
+HA1 = {"MD5": "0123456789abcdef0123456789abcdef"}
+
+
+def give_ha1(account, id, user):
+    held = account.yeti.get(f"/registrations/{id}?fields[registrations]=sip").attributes["sip"]["credentials"]
+    account.patch(id, sip={"credentials": [{"realm": "example.com", "user": user, "ha1": HA1}, *held[1:]]})
+    return account.spec(id)["credentials"][0]
+
+
+@pytest.mark.parametrize("maker, changer", [(m, c) for m in MAKERS for c in ("voximplant", "ribbon") if (m, c) != ("ribbon", "ribbon")])
+def test_an_ha1_keeps_its_user_when_the_user_name_changes(account, maker, changer):
+    """The user is hashed into it. (An entry of Ribbon's own that changes its user takes the credentials of the rows that fit.)"""
+    id = account.make(maker, "alice")
+    held = give_ha1(account, id, "alice")
+    account.rename(changer, id, "bob")
+    assert account.spec(id)["credentials"][0] == held
+    assert account.users_everywhere(id) == dict.fromkeys(ALL, "bob")
+
+
+def test_an_ha1_gives_way_to_a_password_and_not_to_another_user(account):
+    id = account.make("voximplant", "alice")
+    held = give_ha1(account, id, "alice")
+    refused = account.voximplant.call("UpdateSipRegistration", sip_registration_id=id, auth_user="bob")
+    assert "auth_user" in refused.body.decode() and account.spec(id)["credentials"] == [held]
+    account.voximplant.update(id, auth_user="alice")
+    assert account.spec(id)["credentials"] == [held]
+    account.voximplant.update(id, auth_user="bob", password="new")
+    [now] = account.spec(id)["credentials"]
+    assert now["user"] == "bob" and now["secret"].startswith("sealed:") and "ha1" not in now
+
+
+def test_credentials_of_rows_take_the_place_of_an_ha1(account):
+    """Ribbon: a change of a row of credentials makes them all anew."""
+    id = account.make("ribbon", "alice")
+    give_ha1(account, id, "alice")
+    assert account.ribbon.post(credential_path(4, 2), EncryptedPassword="other").http_code == 200
+    assert [(c["realm"], "ha1" in c) for c in account.spec(id)["credentials"]] == [("one", False), ("two", False)]
+
+
+@pytest.mark.parametrize("maker", MAKERS)
+def test_what_only_sip_writes_stays_through_the_others(account, maker):
+    id = account.make(maker, "alice")
+    account.patch(id, sip={"from": "sip:desk@example.com", "retry-shape": "growing", "contacts": [
+        {"uri": "sip:alice@192.0.2.77:5090", "q": "0.5", "expires": 90}, {"uri": "<sip:alice@192.0.2.78>", "q": "0.3", "expires": 80}]})
+    before = account.spec(id)
+    account.rename("voximplant", id, "alice")
+    assert account.ribbon.post(account.entry(id), AorTtl="700").http_code == 200
+    now = account.spec(id)
+    assert now["expires"] == 700
+    assert [now[m] for m in ("from", "retry_shape", "contacts")] == [before[m] for m in ("from", "retry_shape", "contacts")]

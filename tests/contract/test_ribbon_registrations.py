@@ -154,7 +154,9 @@ def test_6_3_after_a_failure_a_fixed_delay(ribbon):
     ({"DomainName": "example.com"}, "example.com", "sip:192.0.2.1:5060", "udp"),
     ({"Host": "2001:db8::1", "HostIpVersion": "1"}, "[2001:db8::1]", "sip:[2001:db8::1]:5060", "udp"),
     ({"Host": "sbc.example.com"}, "sbc.example.com", "sip:sbc.example.com:5060", "udp"),
-    ({"ServerLookup": "1", "DomainName": "example.com", "Protocol": "2"}, "example.com", None, "tcp")])
+    ({"ServerLookup": "1", "DomainName": "example.com"}, "example.com", "sip:example.com;transport=udp", "udp"),
+    ({"ServerLookup": "1", "DomainName": "example.com", "Protocol": "2"}, "example.com", None, "tcp"),
+    ({"ServerLookup": "1", "DomainName": "example.com", "Protocol": "4"}, "example.com", None, "tls")])
 def test_6_4_target(ribbon, row, domain, registrar, transport):
     spec = derive(ribbon, row=row)
     assert (spec["domain"], spec.get("registrar"), spec["transport"]) == (domain, registrar, transport)

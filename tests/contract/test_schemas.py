@@ -65,6 +65,8 @@ REFUSED = {
     "status: a clear secret in bound": ("status", change(["bound", "sent", "credentials", 0, "secret"], "hunter2")),
     "event: nonces and Call-ID": ("event", change(["status", "bound"], load("examples", "status")["bound"])),
     "event: a secret": ("event", change(["registration"], load("examples", "spec"))),
+    "event: an HA1": ("event", change(["registration"], {**load("examples", "spec"), "credentials": [
+        c for c in load("examples", "spec")["credentials"] if "ha1" in c]})),
     "event: nothing that happened": ("event", change(["status"], None)),
     "change: an unknown op": ("change", change(["op"], "forget")),
     "change: remove without a specification": ("change", change(["spec"], None)),
@@ -87,6 +89,7 @@ def test_an_event_of_a_write_is_valid_without_the_secrets():
     registration = load("examples", "spec")
     for credential in registration["credentials"]:
         credential.pop("secret", None)
+        credential.pop("ha1", None)
     event = {"v": 1, "id": 1207, "account": "acme", "name": "trunk-berlin", "revision": 5, "actor": "admin",
              "registration": registration}
     assert [e.message for e in validator("event").iter_errors(event)] == []

@@ -41,7 +41,9 @@ static void add_host(struct str host, struct buf *out)
     buf_addf(out, bare_ipv6 ? "[" STR_FMT "]" : STR_FMT, STR_ARG(host));
 }
 
-// With DNS SRV the domain alone says where to; else the host does, and the domain only names the registrar.
+// With DNS SRV the domain alone says where to; else the host does, and the domain only names the registrar. A
+// row always says its protocol, and the model's UDP leaves it to DNS: it is kept by a parameter there
+// (RFC 3263 4.1), and by the port otherwise.
 static void set_target(const struct fieldset *server, struct registration *r)
 {
     struct buf domain = BUF_INIT, registrar = BUF_INIT;
@@ -52,9 +54,11 @@ static void set_target(const struct fieldset *server, struct registration *r)
         add_host(host, &registrar);
         buf_addf(&registrar, ":%llu", (unsigned long long)fieldset_number(server, SERVER_PORT));
     }
+    r->transport = transport_of(server);
+    if (!registrar.n && r->transport == TRANSPORT_UDP)
+        buf_addf(&registrar, "sip:" STR_FMT ";transport=udp", STR_ARG(buf_str(&domain)));
     set_text(&r->domain, &domain);
     set_text(&r->registrar, &registrar);
-    r->transport = transport_of(server);
 }
 
 // ---- who (6.2)

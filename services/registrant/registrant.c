@@ -8,6 +8,7 @@
 #include "common/log/log.h"
 #include "services/registrant/admin.h"
 #include "services/registrant/shard/place.h"
+#include "services/registrant/sip/rules_file.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -24,7 +25,7 @@ enum { LEAVE_MS = 500, FLUSH_MS = 1500 };
 struct registrant {
     const struct registrant_settings *settings;
     struct event_base *base;
-    struct event *term, *interrupt, *stop_deadline, *topics_again;
+    struct event *term, *interrupt, *hang_up, *stop_deadline, *topics_again;
     struct key_ring *ring;
     struct kafka_params kafka;
     struct reporter *reporter;
@@ -284,26 +285,62 @@ static int read_places(struct registrant *r, struct error *err)
 
 // ---- start and stop
 
-static int start_workers(struct registrant *r, struct error *err)
+static struct engine_policy policy_of(const struct registrant_settings *s)
 {
-    const struct registrant_settings *s = r->settings;
     struct engine_policy policy = engine_policy_default();
     policy.rejected_retry_s = (uint32_t)s->rejected_retry_s;
     policy.backoff_cap_s = (uint32_t)s->backoff_cap_s;
     policy.registrar_rate = (uint32_t)s->registrar_rate;
     policy.registrar_in_flight = (uint32_t)s->registrar_in_flight;
+    policy.registrar_hard = s->registrar_hard;
+    policy.aor_rate = (uint32_t)s->aor_rate;
+    policy.move_over_s = (uint32_t)s->move_over_s;
     policy.max_in_flight = (uint32_t)s->max_in_flight;
+    policy.transaction_timeout_s = (uint32_t)s->transaction_timeout_s;
+    policy.nat_contact = s->sip_nat == 1;
     uint32_t drain_s = (uint32_t)s->drain_s, sending_s = drain_s > 2 ? (drain_s - 2) / 2 : 0;
     if (policy.close_wait_s > sending_s) // the rest is for what is to be said of it
         policy.close_wait_s = sending_s;
     policy.node = s->node;
     policy.user_agent = s->user_agent;
+    return policy;
+}
+
+static struct tls_settings tls_of(const struct registrant_settings *s)
+{
+    return (struct tls_settings){.ca_file = s->tls_ca_file,
+                                 .certificate_file = s->tls_certificate_file,
+                                 .key_file = s->tls_key_file,
+                                 .min_version = s->tls_min_version ? "1.3" : "1.2"};
+}
+
+// Each thread reads these files for itself; what is wrong with them is said here, by the name of the setting.
+static int check_files(const struct registrant_settings *s, struct error *err)
+{
+    struct tls_settings tls = tls_of(s);
+    struct tls_store *store = NULL;
+    struct rules *rules = NULL;
+    int rc = tls_store_new(&tls, &store, err);
+    tls_store_free(store);
+    if (rc)
+        return error_prefix(err, "ROLLCALL_SIP_TLS_…");
+    rc = rules_file_read(s->registrars_file, &rules, err);
+    rules_free(rules);
+    return rc ? error_prefix(err, "ROLLCALL_REGISTRARS_FILE") : 0;
+}
+
+static int start_workers(struct registrant *r, struct error *err)
+{
+    const struct registrant_settings *s = r->settings;
     const struct workers_params params = {
         .base = r->base,
         .count = (unsigned)s->sip_threads,
-        .thread = {.policy = policy,
+        .thread = {.policy = policy_of(s),
                    .ring = r->ring,
                    .listen = s->sip_listen,
+                   .interfaces = s->sip_interfaces,
+                   .tls = tls_of(s),
+                   .rules_file = s->registrars_file,
                    .resolv_conf = s->resolv_conf,
                    .stall_ms = (uint32_t)s->session_timeout_ms / 2,
                    .max_queue = 1024},
@@ -313,7 +350,11 @@ static int start_workers(struct registrant *r, struct error *err)
         .on_stopped = on_stopped,
         .on_congestion = on_congestion,
     };
-    return workers_start(&params, &r->workers, err);
+    int rc = check_files(s, err);
+    if (rc)
+        return rc;
+    rc = workers_start(&params, &r->workers, err);
+    return rc ? error_prefix(err, "ROLLCALL_SIP_LISTEN, ROLLCALL_SIP_INTERFACES") : 0;
 }
 
 static int start_reporter(struct registrant *r, struct error *err)
@@ -393,6 +434,15 @@ static void on_signal(evutil_socket_t number, short what, void *arg)
     hand_over(r);
 }
 
+static void on_hang_up(evutil_socket_t number, short what, void *arg)
+{
+    (void)number;
+    (void)what;
+    struct registrant *r = arg;
+    log_line(LOG_INFO, "registrant", 0, "reading certificates, hosts, resolver and rules again");
+    workers_tell_all(r->workers, &(struct sip_command){.kind = SIP_RELOAD});
+}
+
 static void take_down(struct registrant *r)
 {
     // Flushes the last reports first, so that the next owner sees them.
@@ -413,10 +463,12 @@ int registrant_run(const struct registrant_settings *settings)
     r.base = event_base_new();
     r.term = evsignal_new(r.base, SIGTERM, on_signal, &r);
     r.interrupt = evsignal_new(r.base, SIGINT, on_signal, &r);
+    r.hang_up = evsignal_new(r.base, SIGHUP, on_hang_up, &r);
     r.stop_deadline = event_new(r.base, -1, 0, on_deadline, &r);
     r.topics_again = event_new(r.base, -1, 0, ensure_topics, &r);
     (void)event_add(r.term, NULL);
     (void)event_add(r.interrupt, NULL);
+    (void)event_add(r.hang_up, NULL);
     if (start(&r, &err)) {
         log_line(LOG_ERROR, "registrant", 0, "cannot start: %s", err.text);
         return 1;
@@ -427,7 +479,7 @@ int registrant_run(const struct registrant_settings *settings)
     take_down(&r);
     for (size_t i = 0; i < r.place_count; i++)
         free(r.place_names[i]);
-    struct event *events[] = {r.term, r.interrupt, r.stop_deadline, r.topics_again};
+    struct event *events[] = {r.term, r.interrupt, r.hang_up, r.stop_deadline, r.topics_again};
     for (size_t i = 0; i < ARRAY_LEN(events); i++)
         event_free(events[i]);
     base_end(r.base);

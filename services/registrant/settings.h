@@ -11,10 +11,16 @@ struct registrant_settings {
     int64_t session_timeout_ms;
     char *snapshot_urls, *snapshot_token;
     char *key_ring_file;
-    char *sip_listen, *resolv_conf, *user_agent;
-    int64_t sip_threads;
+    char *sip_listen, *sip_interfaces, *resolv_conf, *user_agent;
+    char *tls_ca_file, *tls_certificate_file, *tls_key_file;
+    int tls_min_version; // 0: 1.2, 1: 1.3
+    int sip_nat;         // 0: none, 1: contact
+    int64_t sip_threads, transaction_timeout_s;
+    char *registrars_file;
+    bool registrar_hard;
     char *admin_listen;
-    int64_t rejected_retry_s, backoff_cap_s, registrar_rate, registrar_in_flight, max_in_flight;
+    int64_t rejected_retry_s, backoff_cap_s, registrar_rate, registrar_in_flight, max_in_flight, aor_rate,
+        move_over_s;
     int64_t drain_s;
     int log_level, log_format;
 };

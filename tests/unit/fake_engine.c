@@ -112,6 +112,9 @@ static void send_register(struct engine *e, struct sent *s, bool authorized)
                                   .next_hop = str_of(r->registrar ? r->registrar : uri),
                                   .transport = r->transport,
                                   .interface = str_of(r->interface),
+                                  .supported = STR_LIT("path"),
+                                  .registrar = str_of(r->registrar),
+                                  .affinity = s->id,
                                   .authorizations = &authorization,
                                   .authorization_count = authorized && r->name ? 1 : 0};
     int rc = e->ops->send(e->arg, &request, (uint64_t)(uintptr_t)s);
@@ -162,12 +165,18 @@ static void write_down(const struct sip_answer *a, uint64_t id)
                               .challenge_count = a->challenge_count,
                               .service_route_count = a->service_route_count,
                               .path_count = a->path_count,
-                              .associated_count = a->associated_count};
+                              .associated_count = a->associated_count,
+                              .another_target = a->another_target,
+                              .outbound = a->outbound,
+                              .flow_timer_s = a->flow_timer_s,
+                              .flow = a->flow};
     COPY(f->reason, a->reason);
     COPY(f->warning, a->warning);
     COPY(f->nextnonce, a->nextnonce);
     COPY(f->target, a->target);
     COPY(f->local_address, a->local_address);
+    COPY(f->received, a->received);
+    COPY(f->unsupported, a->unsupported);
     for (size_t i = 0; i < 4; i++) {
         if (i < a->contact_count)
             COPY(f->contacts[i], a->contacts[i].text);
@@ -187,13 +196,15 @@ static void write_down(const struct sip_answer *a, uint64_t id)
 void engine_answer(struct engine *e, uint64_t token, const struct sip_answer *a, struct moment now)
 {
     struct sent *s = (struct sent *)(uintptr_t)token;
+    uint32_t flow = a->outbound ? e->ops->keep_alive(e->arg, token, a->flow_timer_s) : 0;
     (void)pthread_mutex_lock(&lock);
+    seen.kept_alive = a->outbound ? flow : seen.kept_alive;
     write_down(a, s->id);
     bool again = seen.answer_count < repeat_until;
     (void)pthread_mutex_unlock(&lock);
     if ((a->status == 401 || a->status == 407) && s->reg.name)
         send_register(e, s, true);
-    else if (again)
+    else if (again || (a->another_target && s->cseq < 8))
         send_register(e, s, false);
     if (e->credit) {
         e->credit--;
@@ -268,6 +279,30 @@ uint64_t engine_tick(struct engine *e, struct moment now)
     seen.cpu_s = (double)cpu.tv_sec + (double)cpu.tv_nsec / 1e9;
     (void)pthread_mutex_unlock(&lock);
     return now.us + 100000;
+}
+
+void engine_flow_lost(struct engine *e, uint32_t flow, struct moment now)
+{
+    (void)pthread_mutex_lock(&lock);
+    seen.flow_lost_count++;
+    seen.flow_lost = flow;
+    (void)pthread_mutex_unlock(&lock);
+}
+
+void engine_targets_changed(struct engine *e, struct str registrar, const struct str *targets, size_t count,
+                            struct moment now)
+{
+    (void)pthread_mutex_lock(&lock);
+    seen.targets_changed_count++;
+    seen.target_count = count;
+    COPY(seen.targets_of, registrar);
+    for (size_t i = 0; i < count && i < ARRAY_LEN(seen.targets); i++)
+        COPY(seen.targets[i], targets[i]);
+    (void)pthread_mutex_unlock(&lock);
+}
+
+void engine_rules(struct engine *e, const struct rules *rules, struct moment now)
+{
 }
 
 void engine_stop(struct engine *e, struct moment now)

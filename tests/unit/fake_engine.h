@@ -24,7 +24,9 @@ struct fake_answer {
     char nextnonce[64];
     char service_routes[4][FAKE_TEXT_BYTES], paths[4][FAKE_TEXT_BYTES], associated[4][FAKE_TEXT_BYTES];
     size_t service_route_count, path_count, associated_count;
-    char target[128], local_address[128];
+    char target[128], local_address[128], received[128], unsupported[64];
+    bool another_target, outbound;
+    uint32_t flow_timer_s, flow;
 };
 
 // What to send for a registration is in its model: domain, username, registrar, transport, interface, the
@@ -41,7 +43,12 @@ struct fake_seen {
     size_t lease_count;
     uint64_t credit;
     size_t desired_count, closed_count, tick_count;
-    double cpu_s; // of the SIP thread, as of the last tick
+    uint32_t kept_alive; // the last flow that was
+    size_t flow_lost_count;
+    uint32_t flow_lost; // the last
+    size_t targets_changed_count, target_count;
+    char targets_of[64], targets[4][64]; // as the last change had them
+    double cpu_s;                        // of the SIP thread, as of the last tick
 };
 void fake_reset(void);
 void fake_seen(struct fake_seen *ret);

@@ -1,60 +1,76 @@
-// What the files of the agent share: agent.c makes it, transaction.c sends, incoming.c answers strangers.
+// What the files of the agent share: agent.c makes it, client.c sends, response.c takes answers, incoming.c
+// answers strangers.
 #ifndef ROLLCALL_REGISTRANT_SIP_AGENT_PRIVATE_H
 #define ROLLCALL_REGISTRANT_SIP_AGENT_PRIVATE_H
 
 #include "services/registrant/sip/agent.h"
-#include "services/registrant/sip/hosts.h"
-#include "services/registrant/sip/sofia.h"
-
-#include <netinet/in.h>
-#include <sys/queue.h>
-
-LIST_HEAD(transaction_list, transaction);
-STAILQ_HEAD(transaction_queue, transaction);
-
-struct agent_watch {
-    struct agent *agent;
-    int fd;
-    int index; // of su_root_register
-    void (*fn)(void *arg);
-    void *arg;
-    su_wait_t wait[1];
-};
+#include "services/registrant/sip/message.h"
+#include "services/registrant/sip/transaction.h"
 
 // Nearly every answer comes from where the one before it came from: its text is kept.
-struct target {
-    su_sockaddr_t address;
-    bool tcp;
-    size_t bytes;
-    char text[INET6_ADDRSTRLEN + 16];
+struct target_text {
+    enum registration_transport kind;
+    struct address address;
+    struct buf text; // empty: none yet
+};
+
+// Requests of strangers that are answered at most, so that a flood of them starves nobody.
+struct stranger_budget {
+    uint64_t until_us;
+    unsigned left;
 };
 
 struct agent {
-    su_root_t *root;
-    nta_agent_t *nta;
-    struct hosts *hosts;
+    struct transport *transport;
+    struct resolver *resolver;
+    struct transactions all;
     char *user_agent;
-    int family;      // of the listen address
-    char *udp, *tcp; // "udp:host:port" as in Via; NULL: no such transport
-    struct target last_target;
-    void (*answered)(void *arg, uint64_t token, const struct sip_answer *answer);
+    bool has_tls;
+    uint64_t timeout_us; // timer F
+    const struct agent_ops *ops;
     void *arg;
-    struct agent_watch watches[AGENT_MAX_WATCHES];
-    size_t watch_count;
-    struct transaction_list under_way;
-    // Finished while agent_send was running (one broken connection fails all that wait on it): answered
-    // after.
-    struct transaction_queue finished;
-    bool sending;
-    bool active;            // something was handled in this step
-    unsigned barren;        // steps in a row in which nothing was
-    struct buf text, route; // scratch of agent_send
+    bool sending; // inside agent_send
+    struct transaction_list finished;
+    struct transaction *answering;
+    struct target_text last_target;
+    struct stranger_budget strangers;
+    uint64_t tag_seed;
+    struct buf local, received, reply; // scratch
+    struct sip_stats stats;
 };
 
-// NTA's callback for requests that belong to no dialog and for stray responses.
-int incoming_message(struct agent *a, nta_agent_t *nta, msg_t *msg, sip_t *sip);
+// ---- client.c
 
-void transactions_deliver_finished(struct agent *a);
-void transactions_drop_all(struct agent *a);
+// Ends it with an answer of our own, at once or after agent_send; takes t.
+void client_fail(struct agent *a, struct transaction *t, int status, struct str cause);
+void client_unreachable(struct agent *a, const struct address *to, const char *cause);
+void client_flow_lost(struct agent *a, uint32_t flow, bool was_up, const char *cause);
+
+// ---- target.c: what an outcome says of the target (RFC 3263 4.3)
+
+enum target_fault {
+    TARGET_SILENT,      // not even a provisional answer
+    TARGET_UNREACHABLE, // ICMP, no connection, a refused certificate
+    TARGET_BROKE_OFF,   // a connection that was up
+    TARGET_UNAVAILABLE  // 503
+};
+// Sets it aside and says whether there is another. asked_s: of Retry-After, negative none.
+bool target_failed(struct agent *a, struct transaction *t, enum target_fault fault, int64_t asked_s);
+void target_answered(struct agent *a, const struct transaction *t);
+// The first of them that can be sent to from the transaction's interface, those set aside last; NULL: none.
+// *ret_usable: how many that are not set aside can be.
+const struct resolve_target *target_choose(struct agent *a, const struct transaction *t,
+                                           const struct resolve_answer *answer, size_t *ret_usable);
+struct str target_text(struct agent *a, const struct transaction *t); // "udp:192.0.2.1:5060"
+
+// ---- response.c
+
+void response_received(struct agent *a, const struct transport_path *path, struct str message);
+// Gives the engine its answer and frees t. `answer` needs no addresses.
+void response_deliver(struct agent *a, struct transaction *t, struct sip_answer *answer);
+
+// ---- incoming.c
+
+void incoming_request(struct agent *a, const struct transport_path *path, struct str message);
 
 #endif

@@ -2,7 +2,9 @@
 #include "services/registrant/sip/answer.h"
 
 #include "common/sip/uri.h"
+#include "services/registrant/transport/address.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define MALFORMED_EXPIRES_S 3600 // RFC 3261 10.2.1.1
@@ -91,6 +93,14 @@ static struct str nextnonce_of(struct str value)
     return STR_NONE;
 }
 
+static bool has_tag(struct str list, const char *tag)
+{
+    for (struct str one; sip_list_next(&list, &one);)
+        if (str_ieq_cstr(one, tag))
+            return true;
+    return false;
+}
+
 // ---- one row a header that the engine wants to see
 
 enum wanted {
@@ -104,7 +114,10 @@ enum wanted {
     WANT_SERVICE_ROUTE,
     WANT_PATH,
     WANT_ASSOCIATED_URI,
-    WANT_WARNING
+    WANT_WARNING,
+    WANT_REQUIRE,
+    WANT_UNSUPPORTED,
+    WANT_FLOW_TIMER
 };
 static const struct {
     struct str name;
@@ -122,6 +135,9 @@ static const struct {
     {{"Path", 4}, WANT_PATH},
     {{"P-Associated-URI", 16}, WANT_ASSOCIATED_URI},
     {{"Warning", 7}, WANT_WARNING},
+    {{"Require", 7}, WANT_REQUIRE},
+    {{"Unsupported", 11}, WANT_UNSUPPORTED},
+    {{"Flow-Timer", 10}, WANT_FLOW_TIMER},
 };
 
 static void take(struct sip_answer *a, enum wanted wanted, struct str value)
@@ -160,6 +176,16 @@ static void take(struct sip_answer *a, enum wanted wanted, struct str value)
     case WANT_WARNING:
         if (!a->warning.n)
             a->warning = value;
+        break;
+    case WANT_REQUIRE:
+        a->outbound |= a->status / 100 == 2 && has_tag(value, "outbound");
+        break;
+    case WANT_UNSUPPORTED:
+        if (!a->unsupported.n)
+            a->unsupported = value;
+        break;
+    case WANT_FLOW_TIMER:
+        a->flow_timer_s = seconds_of(value) > 0 ? (uint32_t)seconds_of(value) : 0;
         break;
     }
 }
@@ -206,10 +232,37 @@ void answer_of_response(msg_t *response, struct sip_answer *ret)
             take_line(ret, response, str_of_bytes(h->sh_data, h->sh_len));
 }
 
-void answer_of_failure(int status, struct sip_answer *ret)
+void answer_of_failure(int status, struct str reason, struct sip_answer *ret)
 {
     answer_init(ret);
     ret->local = true;
     ret->status = status;
-    ret->reason = str_of(sip_status_phrase(status));
+    ret->reason = reason;
+}
+
+// ---- received and rport
+
+static bool address_of(const char *host, const char *port, uint16_t else_port, struct address *ret)
+{
+    struct str text = str_of(host);
+    if (text.n > 2 && text.p[0] == '[')
+        text = str_slice(text, 1, text.n - 1);
+    unsigned long number = port && *port ? strtoul(port, NULL, 10) : else_port;
+    return number && number <= UINT16_MAX && address_parse(text, (uint16_t)number, ret);
+}
+
+void answer_received(const msg_t *response, struct str local, bool stream, struct buf *out)
+{
+    const sip_via_t *via = sip_object(response)->sip_via;
+    struct sip_uri sent;
+    struct address ours, seen;
+    if ((!via->v_received && !via->v_rport) || sip_hostport_parse(local, &sent, NULL) != 0 ||
+        !address_parse(sent.host, sent.port, &ours) ||
+        !address_of(via->v_received ? via->v_received : via->v_host, via->v_rport, sent.port, &seen))
+        return;
+    struct address moved = ours;
+    if (stream) // compare without the port
+        (void)address_parse(sent.host, address_port(&seen), &moved);
+    if (!address_equal(&moved, &seen))
+        address_add(out, &seen);
 }

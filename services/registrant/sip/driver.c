@@ -2,12 +2,15 @@
 #include "services/registrant/sip/driver.h"
 
 #include "services/registrant/sip/agent.h"
+#include "services/registrant/sip/rules_file.h"
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/base/rng.h"
+#include "common/log/log.h"
 
 #include <errno.h>
+#include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/timerfd.h>
@@ -23,10 +26,12 @@ struct driver {
     struct sip_thread_params params;
     struct mailbox *inbox;
     struct outbox *outbox;
+    struct event_base *base;
+    struct event *commands, *timer, *beat;
     struct agent *agent;
     struct engine *engine;
+    struct rules *rules;
     int timer_fd;
-    uint32_t max_wait_ms;
     bool touched;      // the engine was called since its last tick
     uint64_t armed_us; // what timer_fd is set to; 0: nothing
     uint64_t alive_us; // when the loop last moved
@@ -126,14 +131,40 @@ static struct str op_local_hostport(void *arg, enum registration_transport trans
     return agent_hostport(d->agent, transport, interface);
 }
 
-static const struct engine_ops ops = {
-    .send = op_send, .report = op_report, .closed = op_closed, .local_hostport = op_local_hostport};
+static uint32_t op_keep_alive(void *arg, uint64_t token, uint32_t flow_timer_s)
+{
+    struct driver *d = arg;
+    return agent_keep_alive(d->agent, token, flow_timer_s);
+}
+
+static const struct engine_ops ops = {.send = op_send,
+                                      .report = op_report,
+                                      .closed = op_closed,
+                                      .local_hostport = op_local_hostport,
+                                      .keep_alive = op_keep_alive};
+
+// ---- what the agent tells
 
 static void on_answered(void *arg, uint64_t token, const struct sip_answer *answer)
 {
     struct driver *d = arg;
     engine_answer(d->engine, token, answer, enter(d));
 }
+
+static void on_flow_lost(void *arg, uint32_t flow)
+{
+    struct driver *d = arg;
+    engine_flow_lost(d->engine, flow, enter(d));
+}
+
+static void on_targets_changed(void *arg, struct str registrar, const struct str *targets, size_t count)
+{
+    struct driver *d = arg;
+    engine_targets_changed(d->engine, registrar, targets, count, enter(d));
+}
+
+static const struct agent_ops agent_ops = {
+    .answered = on_answered, .flow_lost = on_flow_lost, .targets_changed = on_targets_changed};
 
 // ---- commands
 
@@ -176,6 +207,27 @@ static void stop(struct driver *d, struct moment m)
     engine_stop(d->engine, m);
 }
 
+static void keep_old(const struct driver *d, const struct error *err)
+{
+    log_line(LOG_ERROR, "sip", 0, "thread %u goes on with what it read before: %s", d->params.index,
+             err->text);
+}
+
+static void reload(struct driver *d, struct moment m)
+{
+    struct error err = {0};
+    struct rules *rules;
+    if (agent_reload(d->agent, &err) != 0)
+        keep_old(d, &err);
+    if (rules_file_read(d->params.rules_file, &rules, &err) != 0) {
+        keep_old(d, &err);
+        return;
+    }
+    engine_rules(d->engine, rules, m);
+    rules_free(d->rules);
+    d->rules = rules;
+}
+
 static void obey(struct driver *d, const struct sip_command *c)
 {
     struct moment m = enter(d);
@@ -211,6 +263,9 @@ static void obey(struct driver *d, const struct sip_command *c)
     case SIP_REPORT_FAILED:
         engine_report_failed(d->engine, c->id, m);
         break;
+    case SIP_RELOAD:
+        reload(d, m);
+        break;
     case SIP_STOP:
         stop(d, m);
         break;
@@ -218,8 +273,9 @@ static void obey(struct driver *d, const struct sip_command *c)
 }
 
 // A batch a turn, so that SIP is not starved by a snapshot; the descriptor stays readable for the rest.
-static void on_inbox(void *arg)
+static void on_inbox(evutil_socket_t fd, short what, void *arg)
 {
+    (void)fd, (void)what;
     struct driver *d = arg;
     void *items[COMMANDS_A_TURN];
     size_t n = mailbox_pop(d->inbox, items, ARRAY_LEN(items));
@@ -231,11 +287,18 @@ static void on_inbox(void *arg)
 
 // ---- time
 
-static void on_timer(void *arg)
+// Nothing to do but to have a turn, so that standing still shows.
+static void on_beat(evutil_socket_t fd, short what, void *arg)
 {
+    (void)fd, (void)what, (void)arg;
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+    (void)what;
     struct driver *d = arg;
     uint64_t expirations;
-    (void)!read(d->timer_fd, &expirations, sizeof(expirations));
+    (void)!read(fd, &expirations, sizeof(expirations));
     d->armed_us = 0;
     (void)enter(d);
 }
@@ -260,6 +323,12 @@ static void check_stopped(struct driver *d, uint64_t now_us)
     outbox_put(d->outbox, notice_new(SIP_STOPPED, 0));
 }
 
+// At least a millisecond on: an engine that always has more to do must let the sockets have a turn.
+static void wake_after(struct driver *d, uint64_t next_us, uint64_t now_us)
+{
+    wake_at(d, next_us > now_us + 1000 ? next_us : now_us + 1000);
+}
+
 // True when the engine was called.
 static bool end_turn(struct driver *d)
 {
@@ -269,13 +338,15 @@ static bool end_turn(struct driver *d)
         engine_credit(d->engine, credit, enter(d));
     struct moment m = now();
     watch_the_clock(d, m);
+    agent_tick(d->agent, m.us);
     bool touched = d->touched;
     if (touched) {
-        // At least a millisecond on: an engine that always has more to do must let the sockets have a turn.
-        uint64_t next_us = engine_tick(d->engine, m);
+        wake_after(d, engine_tick(d->engine, m), m.us);
         d->touched = false;
-        wake_at(d, next_us > m.us + 1000 ? next_us : m.us + 1000);
     }
+    uint64_t next_us = agent_flush(d->agent);
+    if (next_us != UINT64_MAX)
+        wake_after(d, next_us, m.us);
     check_stopped(d, m.us);
     if (blocked)
         wake_at(d, m.us + RETRY_US);
@@ -286,7 +357,7 @@ static bool end_turn(struct driver *d)
 
 int driver_turn(struct driver *d)
 {
-    agent_step(d->agent, d->max_wait_ms);
+    (void)event_base_loop(d->base, EVLOOP_ONCE);
     bool touched = end_turn(d);
     return d->stopped && !outbox_is_blocked(d->outbox) ? -1 : touched;
 }
@@ -296,25 +367,42 @@ int driver_turn(struct driver *d)
 static int open_agent(struct driver *d, struct error *err)
 {
     const struct sip_thread_params *t = &d->params;
-    struct agent_params p = {.listen = t->listen,
+    struct agent_params p = {.base = d->base,
+                             .listen = t->listen,
+                             .interfaces = t->interfaces,
+                             .tls = &t->tls,
                              .resolv_conf = t->resolv_conf,
                              .hosts_file = t->hosts_file,
                              .user_agent = t->policy.user_agent,
                              .transaction_timeout_s = t->policy.transaction_timeout_s,
-                             .answered = on_answered,
+                             .ops = &agent_ops,
                              .arg = d};
-    int rc = agent_new(&p, &d->agent, err);
-    if (rc)
-        return rc;
-    if (agent_watch(d->agent, mailbox_fd(d->inbox), on_inbox, d) != 0 ||
-        agent_watch(d->agent, d->timer_fd, on_timer, d) != 0)
-        return error_set(err, -ENOMEM, "the SIP stack takes no descriptors");
-    return 0;
+    return agent_new(&p, &d->agent, err);
+}
+
+// Its base is this thread's alone and needs no locks.
+static void open_loop(struct driver *d)
+{
+    struct event_config *config = event_config_new();
+    (void)event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
+    d->base = event_base_new_with_config(config);
+    event_config_free(config);
+    uint32_t beat_ms = MAX_WAIT_MS;
+    if (d->params.stall_ms && d->params.stall_ms / 4 < beat_ms)
+        beat_ms = d->params.stall_ms / 4 + 1;
+    d->commands = event_new(d->base, mailbox_fd(d->inbox), EV_READ | EV_PERSIST, on_inbox, d);
+    d->timer = event_new(d->base, d->timer_fd, EV_READ | EV_PERSIST, on_timer, d);
+    d->beat = event_new(d->base, -1, EV_PERSIST, on_beat, NULL);
+    (void)event_add(d->commands, NULL);
+    (void)event_add(d->timer, NULL);
+    (void)event_add(d->beat, &(struct timeval){.tv_sec = beat_ms / 1000,
+                                               .tv_usec = (suseconds_t)(beat_ms % 1000) * 1000});
 }
 
 static void open_engine(struct driver *d)
 {
     struct engine_params p = {.ops = &ops, .ops_arg = d, .policy = d->params.policy, .ring = d->params.ring};
+    p.policy.rules = d->rules;
     random_bytes(&p.seed, sizeof(p.seed));
     struct moment m = now();
     d->engine = engine_new(&p, m);
@@ -329,13 +417,14 @@ int driver_new(const struct driver_params *p, struct driver **ret, struct error 
     d->params = p->thread;
     d->inbox = p->inbox;
     d->outbox = p->outbox;
-    d->max_wait_ms = MAX_WAIT_MS;
-    if (d->params.stall_ms && d->params.stall_ms / 4 < MAX_WAIT_MS)
-        d->max_wait_ms = d->params.stall_ms / 4 + 1;
     d->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
     int rc = d->timer_fd < 0 ? error_set(err, -errno, "cannot make a timer: %s", strerror(errno)) : 0;
     if (rc == 0)
+        rc = rules_file_read(d->params.rules_file, &d->rules, err);
+    if (rc == 0) {
+        open_loop(d);
         rc = open_agent(d, err);
+    }
     if (rc) {
         driver_free(d);
         return rc;
@@ -351,7 +440,14 @@ void driver_free(struct driver *d)
         return;
     if (d->engine)
         engine_free(d->engine);
+    rules_free(d->rules);
     agent_free(d->agent);
+    struct event *const events[] = {d->commands, d->timer, d->beat};
+    for (size_t i = 0; i < ARRAY_LEN(events); i++)
+        if (events[i])
+            event_free(events[i]);
+    if (d->base)
+        event_base_free(d->base);
     if (d->timer_fd >= 0)
         (void)close(d->timer_fd);
     free(d->shards);
@@ -371,6 +467,11 @@ const struct engine *driver_engine(const struct driver *d)
 size_t driver_engine_bytes(const struct driver *d)
 {
     return engine_bytes(d->engine);
+}
+
+struct sip_stats driver_sip_stats(const struct driver *d)
+{
+    return agent_stats(d->agent);
 }
 
 struct str driver_listens_on(const struct driver *d)

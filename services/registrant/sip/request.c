@@ -31,9 +31,33 @@ static int add_line(struct buf *out, struct str name, struct str value)
     return 0;
 }
 
+// Quotes and angle brackets in pairs: an open one would swallow what a registrar adds to it.
+static bool is_closed(struct str address)
+{
+    bool quoted = false, open = false;
+    for (size_t i = 0; i < address.n; i++) {
+        char c = address.p[i];
+        if (c == '\\' && quoted)
+            i++;
+        else if (c == '"')
+            quoted = !quoted;
+        else if (!quoted && (c == '<' || c == '>')) {
+            if (open == (c == '<'))
+                return false;
+            open = c == '<';
+        }
+    }
+    return !quoted && !open && address.n;
+}
+
+static int add_address(struct buf *out, struct str name, struct str value)
+{
+    return is_closed(value) ? add_line(out, name, value) : -EINVAL;
+}
+
 static int add_contact(struct buf *out, struct str contact, struct str local)
 {
-    if (!sip_text_is_safe(contact) || !sip_text_is_safe(local))
+    if (!sip_text_is_safe(contact) || !sip_text_is_safe(local) || !is_closed(contact))
         return -EINVAL;
     buf_add_cstr(out, "Contact: ");
     for (size_t at; (at = str_find_str(contact, placeholder)) < contact.n;) {
@@ -64,7 +88,7 @@ static int add_routes(struct buf *out, const struct sip_request *r, struct str s
 {
     int bad = 0;
     for (size_t i = strict.n ? 1 : 0; i < r->route_count; i++)
-        bad |= add_line(out, STR_LIT("Route: "), r->routes[i]);
+        bad |= add_address(out, STR_LIT("Route: "), r->routes[i]);
     if (strict.n) {
         bad |= !sip_text_is_safe(r->request_uri);
         buf_add_cstr(out, "Route: <");
@@ -74,23 +98,47 @@ static int add_routes(struct buf *out, const struct sip_request *r, struct str s
     return bad ? -EINVAL : 0;
 }
 
-int request_text(const struct sip_request *r, struct str local, const char *user_agent, struct buf *out)
+static int add_bindings(struct buf *out, const struct sip_request *r, struct str local)
+{
+    int bad = 0;
+    for (size_t i = 0; i < r->contact_count; i++)
+        bad |= add_contact(out, r->contacts[i], local);
+    if (r->contact_count) { // without, it would mean nothing: a fetch binds nothing (10.2.3)
+        buf_add_cstr(out, "Expires: ");
+        buf_add_u64(out, r->expires);
+        buf_add(out, "\r\n", 2);
+    }
+    return bad;
+}
+
+static int add_options(struct buf *out, const struct sip_request *r)
+{
+    int bad = 0;
+    if (r->supported.n)
+        bad |= add_line(out, STR_LIT("Supported: "), r->supported);
+    if (r->require.n) {
+        bad |= add_line(out, STR_LIT("Require: "), r->require);
+        bad |= add_line(out, STR_LIT("Proxy-Require: "), r->require);
+    }
+    return bad;
+}
+
+int request_text(const struct sip_request *r, struct str local, const char *user_agent, struct buf *out,
+                 size_t *ret_via_at)
 {
     struct str strict = strict_router(r);
     int bad = add_request_line(out, r, strict);
+    *ret_via_at = out->n;
     bad |= add_routes(out, r, strict);
     buf_add_cstr(out, "Max-Forwards: 70\r\n");
-    bad |= add_line(out, STR_LIT("From: "), r->from);
-    bad |= add_line(out, STR_LIT("To: "), r->to);
+    bad |= add_address(out, STR_LIT("From: "), r->from);
+    bad |= add_address(out, STR_LIT("To: "), r->to);
     bad |= add_line(out, STR_LIT("Call-ID: "), r->call_id);
     buf_add_cstr(out, "CSeq: ");
     buf_add_u64(out, r->cseq);
     buf_add_cstr(out, " REGISTER\r\n");
-    for (size_t i = 0; i < r->contact_count; i++)
-        bad |= add_contact(out, r->contacts[i], local);
-    buf_add_cstr(out, "Expires: ");
-    buf_add_u64(out, r->expires);
-    buf_add_cstr(out, "\r\nSupported: path\r\n");
+    bad |= add_bindings(out, r, local);
+    bad |= add_options(out, r);
     if (user_agent && *user_agent)
         bad |= add_line(out, STR_LIT("User-Agent: "), str_of(user_agent));
     for (size_t i = 0; i < r->authorization_count; i++)
@@ -99,31 +147,43 @@ int request_text(const struct sip_request *r, struct str local, const char *user
     return bad ? -EINVAL : 0;
 }
 
-// The next hop's own transport parameter is the more specific wish (RFC 3263 4.1).
-static int choose_transport(const struct sip_request *r, const struct sip_uri *uri, const char **ret)
+// ---- where it goes to
+
+static const struct {
+    const char *name;
+    enum registration_transport transport;
+} transports[] = {{"udp", TRANSPORT_UDP}, {"tcp", TRANSPORT_TCP}, {"tls", TRANSPORT_TLS}};
+
+static int given_transport(struct str name, struct resolve_query *q)
 {
-    struct str given;
-    if (uri->sips)
-        return -EPROTONOSUPPORT;
-    if (sip_param_get(uri->params, "transport", &given)) {
-        *ret = str_ieq_cstr(given, "udp") ? "udp" : str_ieq_cstr(given, "tcp") ? "tcp" : NULL;
-        return *ret ? 0 : -EPROTONOSUPPORT;
-    }
-    switch (r->transport) {
-    case TRANSPORT_UDP:
-        *ret = "udp";
-        return 0;
-    case TRANSPORT_TCP:
-        *ret = "tcp";
-        return 0;
-    case TRANSPORT_TLS:
-    case TRANSPORT_WS:
-        break;
-    }
+    for (size_t i = 0; i < ARRAY_LEN(transports); i++)
+        if (str_ieq_cstr(name, transports[i].name)) {
+            q->transport = transports[i].transport;
+            q->transport_given = true;
+            return 0;
+        }
     return -EPROTONOSUPPORT;
 }
 
-int request_target(const struct sip_request *r, struct request_target *ret)
+static int choose_transport(const struct sip_request *r, const struct sip_uri *uri, struct resolve_query *q)
+{
+    struct str given;
+    int rc = 0;
+    q->transport = r->transport;
+    q->sips = uri->sips;
+    if (sip_param_get(uri->params, "transport", &given))
+        rc = given_transport(given, q);
+    if (rc || q->transport == TRANSPORT_WS)
+        return -EPROTONOSUPPORT;
+    if (!uri->sips)
+        return 0;
+    if (q->transport_given && q->transport == TRANSPORT_UDP) // sips never goes by datagram (26.2.2)
+        return -EPROTONOSUPPORT;
+    q->transport = TRANSPORT_TLS;
+    return 0;
+}
+
+int request_hop(const struct sip_request *r, struct resolve_query *ret, struct str *ret_name)
 {
     struct str strict = strict_router(r);
     // With a strict router the Request-URI is the router's, and that is what is resolved.
@@ -132,13 +192,14 @@ int request_target(const struct sip_request *r, struct request_target *ret)
     struct str maddr;
     if (sip_uri_parse(hop, &uri, NULL) != 0)
         return -EINVAL;
-    struct request_target target = {.host = uri.host, .ipv6 = uri.ipv6, .port_text = uri.port_text};
-    if (sip_param_get(uri.params, "maddr", &maddr) && maddr.n) {
-        target.ipv6 = maddr.p[0] == '[';
-        target.host = target.ipv6 ? str_slice(maddr, 1, maddr.n - 1) : maddr;
-    }
-    int rc = choose_transport(r, &uri, &target.transport);
-    if (rc == 0)
-        *ret = target;
-    return rc;
+    struct resolve_query q = {
+        .host = uri.host, .port = uri.port, .registrar = r->registrar, .affinity = r->affinity};
+    if (sip_param_get(uri.params, "maddr", &maddr) && maddr.n)
+        q.host = maddr.p[0] == '[' ? str_slice(maddr, 1, maddr.n - 1) : maddr;
+    int rc = choose_transport(r, &uri, &q);
+    if (rc)
+        return rc;
+    *ret = q;
+    *ret_name = uri.host;
+    return 0;
 }

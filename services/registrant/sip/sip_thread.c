@@ -35,19 +35,23 @@ struct sip_thread {
 
     pthread_mutex_t stats_lock;
     struct engine_stats stats;
+    struct sip_stats sip_stats;
     size_t engine_bytes;
     struct board *board;
 };
 
 // ---- the thread
 
-static void copy_stats(struct sip_thread *t, const struct driver *d)
+// of_engine: it was called since the last time.
+static void copy_stats(struct sip_thread *t, const struct driver *d, bool of_engine)
 {
-    struct engine_stats stats = driver_stats(d);
-    size_t bytes = driver_engine_bytes(d);
+    struct sip_stats sip_stats = driver_sip_stats(d);
     (void)pthread_mutex_lock(&t->stats_lock);
-    t->stats = stats;
-    t->engine_bytes = bytes;
+    t->sip_stats = sip_stats;
+    if (of_engine) {
+        t->stats = driver_stats(d);
+        t->engine_bytes = driver_engine_bytes(d);
+    }
     (void)pthread_mutex_unlock(&t->stats_lock);
 }
 
@@ -55,12 +59,11 @@ static void loop(struct sip_thread *t, struct driver *d)
 {
     int touched = 1;
     while (touched >= 0 && !atomic_load_explicit(&t->quit, memory_order_relaxed)) {
-        if (touched)
-            copy_stats(t, d);
+        copy_stats(t, d, touched);
         board_update(t->board, driver_engine(d));
         touched = driver_turn(d);
     }
-    copy_stats(t, d);
+    copy_stats(t, d, true);
 }
 
 static void *run(void *arg)
@@ -81,6 +84,26 @@ static void *run(void *arg)
 
 // ---- life
 
+// The texts of the parameters, which it keeps copies of.
+static const size_t text_offsets[] = {
+    offsetof(struct sip_thread_params, listen),
+    offsetof(struct sip_thread_params, interfaces),
+    offsetof(struct sip_thread_params, tls.ca_file),
+    offsetof(struct sip_thread_params, tls.certificate_file),
+    offsetof(struct sip_thread_params, tls.key_file),
+    offsetof(struct sip_thread_params, tls.min_version),
+    offsetof(struct sip_thread_params, rules_file),
+    offsetof(struct sip_thread_params, resolv_conf),
+    offsetof(struct sip_thread_params, hosts_file),
+    offsetof(struct sip_thread_params, policy.node),
+    offsetof(struct sip_thread_params, policy.user_agent),
+};
+
+static char **text_at(struct sip_thread *t, size_t offset)
+{
+    return (char **)(void *)((char *)&t->params + offset);
+}
+
 static void thread_free(struct sip_thread *t)
 {
     mailbox_free(t->inbox);
@@ -88,10 +111,9 @@ static void thread_free(struct sip_thread *t)
     outbox_free(t->outbox);
     (void)sem_destroy(&t->started);
     (void)pthread_mutex_destroy(&t->stats_lock);
-    const char *texts[] = {t->params.listen,      t->params.resolv_conf,       t->params.hosts_file,
-                           t->params.policy.node, t->params.policy.user_agent, t->listens_on};
-    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
-        free((void *)(uintptr_t)texts[i]);
+    for (size_t i = 0; i < ARRAY_LEN(text_offsets); i++)
+        free(*text_at(t, text_offsets[i]));
+    free(t->listens_on);
     free(t);
 }
 
@@ -100,11 +122,10 @@ static struct sip_thread *thread_new(const struct sip_thread_params *p)
     struct sip_thread *t = mem_alloc(sizeof(*t));
     size_t queue = p->max_queue ? p->max_queue : DEFAULT_QUEUE;
     t->params = *p;
-    t->params.listen = NULL;
-    t->params.resolv_conf = mem_dup_cstr(p->resolv_conf);
-    t->params.hosts_file = mem_dup_cstr(p->hosts_file);
-    t->params.policy.node = mem_dup_cstr(p->policy.node);
-    t->params.policy.user_agent = mem_dup_cstr(p->policy.user_agent);
+    for (size_t i = 0; i < ARRAY_LEN(text_offsets); i++) {
+        char **text = text_at(t, text_offsets[i]);
+        *text = mem_dup_cstr(*text);
+    }
     t->inbox = mailbox_new(queue);
     t->board = board_new();
     t->outbox = outbox_new(queue);
@@ -121,25 +142,53 @@ static struct str without_port_0(struct str listen)
     return zero && !bare_ipv6 ? str_slice(listen, 0, listen.n - 2) : listen;
 }
 
-// Each thread needs a port of its own: a fixed one is the first thread's.
-static int own_listen(struct sip_thread *t, const char *given, struct error *err)
+// "host[:port]" with this thread's own port: a fixed one is the first thread's.
+static int add_own(struct buf *out, struct str given, unsigned index, struct error *err)
 {
     struct sip_uri at;
-    if (!given || !*given)
-        return error_set(err, -EINVAL, "the listen address is empty");
-    int rc = sip_hostport_parse(without_port_0(str_of(given)), &at, err);
+    int rc = sip_hostport_parse(without_port_0(given), &at, err);
     if (rc)
-        return error_prefix(err, "listen address \"%s\"", given);
-    unsigned port = at.port ? at.port + t->params.index : 0;
+        return error_prefix(err, "listen address \"" STR_FMT "\"", STR_ARG(given));
+    unsigned port = at.port ? at.port + index : 0;
     if (port > UINT16_MAX)
-        return error_set(err, -ERANGE, "listen address \"%s\": no port for thread %u", given,
-                         t->params.index);
-    struct buf b = BUF_INIT;
-    buf_addf(&b, at.ipv6 ? "[" STR_FMT "]" : STR_FMT, STR_ARG(at.host));
+        return error_set(err, -ERANGE, "listen address \"" STR_FMT "\": no port for thread %u",
+                         STR_ARG(given), index);
+    buf_addf(out, at.ipv6 ? "[" STR_FMT "]" : STR_FMT, STR_ARG(at.host));
     if (port)
-        buf_addf(&b, ":%u", port);
-    t->params.listen = buf_steal(&b);
+        buf_addf(out, ":%u", port);
     return 0;
+}
+
+// Rewrites a list of "host[:port]", or of "name=host[:port]".
+static int own_addresses(const char **list, bool named, unsigned index, struct error *err)
+{
+    struct buf own = BUF_INIT;
+    struct str rest = str_of(*list), one;
+    int rc = 0;
+    while (rc == 0 && str_split(&rest, ',', &one)) {
+        one = str_trim(one);
+        size_t equals = named ? str_find(one, '=', 0) : 0;
+        if (named && (!equals || equals == one.n))
+            rc = error_set(err, -EINVAL, "interface \"" STR_FMT "\" is not name=host[:port]", STR_ARG(one));
+        if (own.n)
+            buf_add_char(&own, ',');
+        if (named)
+            buf_add_str(&own, str_slice(one, 0, equals + 1));
+        if (rc == 0)
+            rc = add_own(&own, str_slice(one, named ? equals + 1 : 0, one.n), index, err);
+    }
+    free((void *)(uintptr_t)*list);
+    *list = buf_steal(&own);
+    return rc;
+}
+
+static int own_sockets(struct sip_thread *t, struct error *err)
+{
+    struct sip_thread_params *p = &t->params;
+    if (!p->listen || !*p->listen)
+        return error_set(err, -EINVAL, "the listen address is empty");
+    int rc = own_addresses(&p->listen, false, p->index, err);
+    return rc || !p->interfaces ? rc : own_addresses(&p->interfaces, true, p->index, err);
 }
 
 // Signals are the main thread's.
@@ -163,7 +212,7 @@ static int create_thread(struct sip_thread *t, struct error *err)
 int sip_thread_start(const struct sip_thread_params *p, struct sip_thread **ret, struct error *err)
 {
     struct sip_thread *t = thread_new(p);
-    int rc = own_listen(t, p->listen, err);
+    int rc = own_sockets(t, err);
     if (rc == 0)
         rc = create_thread(t, err);
     if (rc) {
@@ -228,6 +277,15 @@ size_t sip_thread_engine_bytes(const struct sip_thread *t)
     size_t bytes = t->engine_bytes;
     (void)pthread_mutex_unlock(&unlocked->stats_lock);
     return bytes;
+}
+
+struct sip_stats sip_thread_sip_stats(const struct sip_thread *t)
+{
+    struct sip_thread *unlocked = (struct sip_thread *)(uintptr_t)t;
+    (void)pthread_mutex_lock(&unlocked->stats_lock);
+    struct sip_stats stats = t->sip_stats;
+    (void)pthread_mutex_unlock(&unlocked->stats_lock);
+    return stats;
 }
 
 const char *sip_thread_listens_on(const struct sip_thread *t)

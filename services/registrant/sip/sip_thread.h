@@ -1,9 +1,10 @@
-// A SIP thread: its own su_root, NTA agent, timer and engine. The main thread talks to it by messages; it
-// answers by messages. The only folder that includes sofia-sip.
+// A SIP thread: its own event loop, transport, resolver, transactions, timer and engine. The main thread
+// talks to it by messages; it answers by messages.
 #ifndef ROLLCALL_REGISTRANT_SIP_SIP_THREAD_H
 #define ROLLCALL_REGISTRANT_SIP_SIP_THREAD_H
 
 #include "services/registrant/core/engine.h"
+#include "services/registrant/transport/transport.h"
 
 struct sip_thread;
 
@@ -20,6 +21,7 @@ enum sip_command_kind {
     SIP_LEASE,
     SIP_CREDIT,
     SIP_REPORT_FAILED,
+    SIP_RELOAD, // certificates, hosts, resolv.conf and the rules for registrars are read again
     SIP_STOP
 };
 // Allocated by the sender, freed by the receiver (sip_command_free).
@@ -62,11 +64,23 @@ struct sip_notice {
 };
 void sip_notice_free(struct sip_notice *n);
 
+// What the SIP side counts beside its engine.
+struct sip_stats {
+    struct transport_stats transport;
+    uint64_t transactions, retransmissions; // transactions: under way
+    uint64_t stray;                         // answers to nothing that waits: late, repeated, forged
+    uint64_t malformed;                     // messages that could not be read, and changed nothing
+    uint64_t incoming;                      // requests of others
+};
+
 struct sip_thread_params {
     unsigned index; // 0 …; added to a fixed port, so that each thread has its own
     struct engine_policy policy;
     const struct key_ring *ring;
-    const char *listen;      // "host" or "host:port" to send from: UDP and TCP on it; port 0 any
+    const char *listen;      // "host[:port],…" to send from, at most one a family (transport.h); port 0 any
+    const char *interfaces;  // "name=host[:port],…"; NULL: none
+    struct tls_settings tls; // of connections to registrars
+    const char *rules_file;  // of registrars by pattern (core/rules.h); NULL: none
     const char *resolv_conf; // sresolv's file; NULL: the system's
     const char *hosts_file;  // names that are looked up before DNS; NULL: /etc/hosts
     uint32_t max_queue;      // commands and reports that wait at most; 0: 4096
@@ -82,6 +96,7 @@ struct engine_stats sip_thread_stats(const struct sip_thread *t); // any thread:
 size_t sip_thread_registrars(const struct sip_thread *t, struct registrar_view *ret, size_t max,
                              struct registrar_view *ret_rest);
 size_t sip_thread_engine_bytes(const struct sip_thread *t);
+struct sip_stats sip_thread_sip_stats(const struct sip_thread *t); // any thread: as of the last turn
 // host:port of its UDP and TCP sockets; lives as long as the thread.
 const char *sip_thread_listens_on(const struct sip_thread *t);
 // Stops it if it was not told to (without hand-over), waits for its end and frees it, with what waits in its

@@ -1,0 +1,94 @@
+// See message.h. Refuses to mend: what cannot be read is dropped whole.
+#include "services/registrant/sip/message.h"
+
+#include "common/sip/uri.h"
+
+#include <pthread.h>
+
+static void discard_log(void *stream, char const *fmt, va_list ap)
+{
+    (void)stream, (void)fmt, (void)ap;
+}
+
+static void start(void)
+{
+    (void)su_init();
+    // Libraries do not log; what matters comes back as an answer.
+    su_log_redirect(su_log_default, discard_log, NULL);
+    su_log_redirect(su_log_global, discard_log, NULL);
+}
+
+void message_library_start(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    (void)pthread_once(&once, start);
+}
+
+static bool is_whole(const sip_t *sip)
+{
+    if (!sip || (!sip->sip_request && !sip->sip_status) || sip->sip_flags & (MSG_FLG_ERROR | MSG_FLG_TRUNC))
+        return false;
+    size_t body = sip->sip_payload ? sip->sip_payload->pl_len : 0;
+    if (sip->sip_content_length && sip->sip_content_length->l_length > body)
+        return false;
+    return sip_sanity_check(sip) == 0;
+}
+
+msg_t *message_parse(struct str text)
+{
+    msg_t *msg = msg_make(sip_default_mclass(), MSG_DO_EXTRACT_COPY, text.p, (ssize_t)text.n);
+    if (msg && is_whole(sip_object(msg)))
+        return msg;
+    msg_destroy(msg);
+    return NULL;
+}
+
+struct str message_headers(struct str message)
+{
+    return str_slice(message, str_find(message, '\n', 0) + 1, message.n);
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+bool message_header_next(struct str *rest, struct str *ret_name, struct str *ret_value)
+{
+    if (!rest->n || rest->p[0] == '\r' || rest->p[0] == '\n')
+        return false;
+    size_t end = str_find(*rest, '\n', 0);
+    while (end + 1 < rest->n && is_blank(rest->p[end + 1]))
+        end = str_find(*rest, '\n', end + 1);
+    struct str line = str_slice(*rest, 0, end);
+    size_t colon = str_find(line, ':', 0);
+    *ret_name = str_trim(str_slice(line, 0, colon));
+    *ret_value = str_trim(str_slice(line, colon + 1, line.n));
+    *rest = str_slice(*rest, end + 1, rest->n);
+    return true;
+}
+
+struct str message_branch(struct str message, bool *ret_has_via)
+{
+    struct str rest = message_headers(message), name, value, via, branch;
+    *ret_has_via = false;
+    while (message_header_next(&rest, &name, &value)) {
+        if (!str_ieq_cstr(name, "Via") && !str_ieq_cstr(name, "v"))
+            continue;
+        *ret_has_via = true;
+        if (!sip_list_next(&value, &via) ||
+            !sip_param_get(str_slice(via, str_find(via, ';', 0), via.n), "branch", &branch))
+            return STR_NONE;
+        return branch;
+    }
+    return STR_NONE;
+}
+
+void message_add_unfolded(struct buf *out, struct str value)
+{
+    size_t from = out->n;
+    buf_add_str(out, value);
+    for (size_t i = from; i < out->n; i++)
+        if (out->p[i] == '\r' || out->p[i] == '\n')
+            out->p[i] = ' ';
+}

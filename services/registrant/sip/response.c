@@ -1,0 +1,78 @@
+// Answers from the wire to the engine. Refuses what does not prove that it answers a request of ours: it
+// changes nothing but a counter.
+#include "services/registrant/sip/agent_private.h"
+#include "services/registrant/sip/answer.h"
+
+#include "common/sip/uri.h"
+
+void response_deliver(struct agent *a, struct transaction *t, struct sip_answer *answer)
+{
+    transaction_leave(&a->all, t);
+    if (t->local) { // it was sent
+        answer->target = target_text(a, t);
+        buf_clear(&a->local);
+        buf_add_cstr(&a->local, registration_transport_name(t->to.kind));
+        buf_add_char(&a->local, ':');
+        buf_add_cstr(&a->local, t->local);
+        answer->local_address = buf_str(&a->local);
+        answer->flow = t->flow;
+    }
+    struct transaction *outer = a->answering;
+    a->answering = t;
+    a->ops->answered(a->arg, t->token, answer);
+    a->answering = outer;
+    transaction_free(&a->all, t);
+}
+
+// The Via must be the one that we sent, and alone (RFC 3261 8.1.3.3, 18.1.2): else it is for somebody else.
+static bool is_for(const struct transaction *t, const sip_t *sip)
+{
+    const sip_via_t *via = sip->sip_via;
+    struct sip_uri sent, back;
+    if (sip->sip_status->st_status < 100 || sip->sip_status->st_status > 699)
+        return false;
+    if (via->v_next || !via->v_branch || sip->sip_cseq->cs_method != sip_method_register)
+        return false;
+    struct buf text cleanup(buf_done) = BUF_INIT;
+    buf_add_cstr(&text, via->v_host);
+    if (via->v_port) {
+        buf_add_char(&text, ':');
+        buf_add_cstr(&text, via->v_port);
+    }
+    return sip_hostport_parse(str_of(t->local), &sent, NULL) == 0 &&
+           sip_hostport_parse(buf_str(&text), &back, NULL) == 0 && str_ieq(sent.host, back.host) &&
+           sent.port == back.port;
+}
+
+static void deliver_final(struct agent *a, struct transaction *t, msg_t *response)
+{
+    struct sip_answer answer;
+    answer_of_response(response, &answer);
+    buf_clear(&a->received);
+    answer_received(response, str_of(t->local), t->to.kind != TRANSPORT_UDP, &a->received);
+    answer.received = buf_str(&a->received);
+    if (answer.status == 503)
+        answer.another_target = target_failed(a, t, TARGET_UNAVAILABLE, answer.retry_after_s);
+    else
+        target_answered(a, t);
+    response_deliver(a, t, &answer);
+}
+
+void response_received(struct agent *a, const struct transport_path *path, struct str message)
+{
+    bool has_via;
+    struct transaction *t = transaction_find(&a->all, message_branch(message, &has_via));
+    if (!t) { // unread: a flood of forged answers costs next to nothing
+        has_via ? a->stats.stray++ : a->stats.malformed++;
+        return;
+    }
+    msg_t *response = message_parse(message);
+    const sip_t *sip = response ? sip_object(response) : NULL;
+    if (!sip || !sip->sip_status || !is_for(t, sip))
+        a->stats.malformed++;
+    else if (sip->sip_status->st_status < 200)
+        transaction_proceeds(t);
+    else
+        deliver_final(a, t, response);
+    msg_destroy(response);
+}

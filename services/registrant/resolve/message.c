@@ -194,12 +194,34 @@ static bool follow_alias(ns_msg *m, char name[NS_MAXDNAME], struct dns_answer *a
     return false;
 }
 
+static int compare(const void *a, const void *b)
+{
+    const struct dns_record *x = a, *y = b;
+    if (x->first != y->first)
+        return x->first < y->first ? -1 : 1;
+    if (x->second != y->second)
+        return x->second < y->second ? -1 : 1;
+    if (x->port != y->port)
+        return x->port < y->port ? -1 : 1;
+    int names = x->name && y->name ? strcmp(x->name, y->name) : 0;
+    return names ? names : memcmp(&x->address, &y->address, sizeof(x->address));
+}
+
+static void sort_and_cut(struct dns_answer *a)
+{
+    if (a->count)
+        qsort(a->records, a->count, sizeof(*a->records), compare);
+    while (a->count > DNS_MAX_RECORDS)
+        free(a->records[--a->count].name);
+    a->records = mem_resize(a->records, a->count ? a->count : 1, sizeof(*a->records));
+}
+
 // Number of records of that type that `name` has, of use or not.
 static size_t take_records(ns_msg *m, const char *name, enum dns_type type, struct dns_answer *a)
 {
     size_t seen = 0;
-    a->records = mem_array(DNS_MAX_RECORDS, sizeof(*a->records));
-    for (int i = 0; i < ns_msg_count(*m, ns_s_an) && a->count < DNS_MAX_RECORDS; i++) {
+    a->records = mem_array((size_t)ns_msg_count(*m, ns_s_an) + 1, sizeof(*a->records));
+    for (int i = 0; i < ns_msg_count(*m, ns_s_an); i++) {
         ns_rr rr;
         if (ns_parserr(m, ns_s_an, i, &rr) != 0 || ns_rr_type(rr) != (unsigned)type ||
             ns_rr_class(rr) != ns_c_in || strcasecmp(ns_rr_name(rr), name) != 0)
@@ -208,7 +230,7 @@ static size_t take_records(ns_msg *m, const char *name, enum dns_type type, stru
         shorten(a, sane_ttl(ns_rr_ttl(rr)));
         take_record(m, &rr, type, a);
     }
-    a->records = mem_resize(a->records, a->count ? a->count : 1, sizeof(*a->records));
+    sort_and_cut(a);
     return seen;
 }
 

@@ -6,7 +6,7 @@
 
 #include "services/registrant/transport/address.h"
 
-#define DNS_MAX_RECORDS   64u  // of one answer: what comes after them is left out
+#define DNS_MAX_RECORDS   64u  // of one answer, the same ones however a server turns its order
 #define DNS_NAME_BYTES    256u // with its NUL
 #define DNS_MESSAGE_BYTES 65535u
 

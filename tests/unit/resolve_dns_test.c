@@ -145,6 +145,12 @@ static void loses_patience_with_silent_servers(void **state)
     assert_int_equal(w->answers, before + 1);
     assert_string_equal(w->text, "udp:192.0.2.1:5060");
     assert_null(resolver_find(w->resolver, &q, world_answer, w)); // nobody else waits
+    for (int i = 0; i < 3; i++) {                                 // nor later, while it goes on
+        world_pass(11000000);
+        assert_null(resolver_find(w->resolver, &q, world_answer, w));
+        assert_string_equal(w->text, "udp:192.0.2.1:5060");
+        world_settle(w, w->server.asked);
+    }
     w->server.silent = false;
 }
 

@@ -243,7 +243,7 @@ static struct resolve_request *find_by_route(struct route *route, uint64_t affin
     route->used_us = now_us;
     if (!known(route, now_us) && !route->impatient) {
         route_walk(route, now_us);
-        if (route->walking)
+        if (route->walking && !route->impatient)
             return enqueue(route, affinity, fn, arg);
     }
     route_give(route, affinity, now_us, fn, arg);

@@ -353,6 +353,8 @@ void route_walk(struct route *route, uint64_t now_us)
         return;
     route->walking = true;
     route->began_us = now_us;
+    route->impatient =
+        route->stale && still_serves(route, now_us); // nobody waits for DNS that failed last time
     TAILQ_INSERT_TAIL(&route->resolver->walking, route, walk_link);
     step(route, now_us);
 }

@@ -20,6 +20,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build/tests"
 BUILD_SANITIZED = ROOT / "build/sanitized"
 REPORTS = ROOT / "build/reports"
+# End-to-end tests mostly wait: for refreshes, sessions and time-outs. Each file has a world of its own.
+E2E_LANES = 2
 
 
 class Tally:
@@ -87,11 +89,11 @@ def run_executable(test, directory):
 
 
 def run_meson_suite(tally, directory, suite, label):
-    """Each executable of a suite. Those that mostly wait (suite `waiting`) run two at a time, the others one by one."""
+    """Each executable of a suite. Those that mostly wait (suite `waiting`) run three at a time, the others one by one."""
     listed = subprocess.run(["meson", "introspect", "--tests", directory], capture_output=True, text=True, check=True)
     tests = [t for t in json.loads(listed.stdout) if any(s.endswith(suite) for s in t["suite"])]
     waiting = [t for t in tests if any(s.endswith("waiting") for s in t["suite"])]
-    for lanes, group in (1, [t for t in tests if t not in waiting]), (2, waiting):
+    for lanes, group in (1, [t for t in tests if t not in waiting]), (3, waiting):
         with concurrent.futures.ThreadPoolExecutor(lanes) as pool:
             for test, result in zip(group, pool.map(lambda t: run_executable(t, directory), group)):
                 passed, failed, seconds, output = result
@@ -102,12 +104,15 @@ def run_meson_suite(tally, directory, suite, label):
                     say(output[-8000:])
 
 
-def run_pytest(tally, name, folders, environment, selection):
+def run_pytest(tally, name, folders, environment, selection, lanes=0):
+    """`lanes` files at a time, in as many processes; 0: one after the other in this order."""
     REPORTS.mkdir(parents=True, exist_ok=True)
     report = REPORTS / f"{name}.xml"
     report.unlink(missing_ok=True)
     argv = ["/usr/bin/python3", "-m", "pytest", "-q", "-ra", "-p", "no:cacheprovider", f"--junitxml={report}",
             *folders]
+    if lanes:
+        argv += ["-n", str(lanes), "--dist", "loadfile"]
     if selection:
         argv += ["-k", selection]
     done = subprocess.run(argv, cwd=ROOT, env={**os.environ, **environment}, check=False)
@@ -161,7 +166,7 @@ def part_contract(tally, options):
 
 def part_e2e(tally, options):
     run_pytest(tally, "e2e", ["tests/e2e"], {"ROLLCALL_TEST_BUILD": str(BUILD), "ROLLCALL_TEST_KAFKA": "embedded"},
-               options.k)
+               options.k, E2E_LANES)
 
 
 def part_e2e_kafka(tally, options):
@@ -172,7 +177,7 @@ def part_e2e_kafka(tally, options):
         tally.skip("e2e-kafka, the end-to-end suite on a real Apache Kafka", cause)
         return
     run_pytest(tally, "e2e-kafka", ["tests/e2e"], {"ROLLCALL_TEST_BUILD": str(BUILD), "ROLLCALL_TEST_KAFKA": "apache"},
-               options.k)
+               options.k, E2E_LANES)
 
 
 PARTS = {

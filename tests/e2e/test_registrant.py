@@ -50,7 +50,7 @@ def silence():
 
 def test_two_threads_share_and_each_keeps_its_own(world, user):
     names = [f"{user}t{i}" for i in range(12)]
-    ids = {n: bind(world, n, 20, expire=20) for n in names}
+    ids = {n: bind(world, n, 12, expire=12) for n in names}
     first_source = {n: world.sent(n)[0].source for n in names}
     assert len(set(first_source.values())) == 2, "both threads send, each from a port of its own"
     counts = {n: len(world.sent(n)) for n in names}
@@ -101,12 +101,12 @@ def test_a_move_between_two_places_of_one_registrant_sends_nothing(world, user):
 
 
 def test_a_process_that_stood_still_sends_nothing_before_it_is_a_member_again(world, user):
-    bind(world, user, 20, expire=20)
+    bind(world, user, 14, expire=14)
     count = len(world.sent(user))
     world.registrant.signal(signal.SIGSTOP)
     world.stack.kafka.stop()
     last = world.sent(user)[-1].time
-    wait_for(lambda: time.monotonic() - last > 10.5, 15, "the refresh to be overdue")  # it is due after 8.9 s at most 10
+    wait_for(lambda: time.monotonic() - last > 7.5, 15, "the refresh to be overdue")  # it is due after 6.3 to 7 s
     world.registrant.signal(signal.SIGCONT)
     wait_for(lambda: world.metric(world.registrant, "rollcall_registrant_lease_fresh") == 0, 20, "the lease to be over")
     wait_for(lambda: "Kafka is away" in world.registrant.log_text(), 20, "Kafka to be missed")

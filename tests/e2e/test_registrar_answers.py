@@ -7,8 +7,16 @@ from world import removes
 WORLD = {"kamailio": False}
 
 
+@pytest.fixture(scope="module", autouse=True)
+def unanswered(world):
+    """A registration at a registrar of its own that says nothing, asked for before the first test: to time out takes 32 s."""
+    with world.new_registrar() as dumb:
+        dumb.script("sip:silent@127.0.0.1", ["drop"], repeat=True)
+        yield world.api.create(**world.at_registrar("silent", domain=f"127.0.0.1:{dumb.port}", retry_delay=60))
+
+
 def test_a_challenge_is_answered_and_refreshes_are_preemptive(world, user):
-    world.grant(user, 20)
+    world.grant(user, 12)
     rid = world.api.create(**world.at_registrar(user))
     world.api.wait_state(rid, "registered")
     first, second = world.sent(user)[:2]
@@ -19,7 +27,7 @@ def test_a_challenge_is_answered_and_refreshes_are_preemptive(world, user):
     assert third.auth["nonce"] == second.auth["nonce"]
     assert int(third.auth["nc"], 16) == int(second.auth["nc"], 16) + 1
     assert third.call_id == first.call_id and third.cseq > second.cseq
-    assert 9.0 <= third.time - second.time <= 11.0
+    assert 5.4 <= third.time - second.time <= 7.0
 
 
 @pytest.mark.parametrize("algorithms, taken", [
@@ -93,14 +101,6 @@ def test_a_302_is_followed(world, user):
     assert status["target"].startswith("tcp:")
 
 
-def test_silence_is_reported_as_a_local_time_out(world, user):
-    world.script(user, ["drop"], repeat=True)
-    rid = world.api.create(**world.at_registrar(user, retry_delay=60))
-    status = world.api.wait_state(rid, "retrying", 50)
-    assert status["code"] == 408 and status["initiator"] == "local"
-    world.script(user, [])
-
-
 def test_nobody_listening_is_reported_as_a_transport_error(world, user):
     rid = world.api.create(**world.at_registrar(user, domain="127.0.0.1:9", retry_delay=60))
     status = world.api.wait_state(rid, "retrying")
@@ -143,3 +143,8 @@ def test_a_challenged_removal_is_answered(world, user):
     assert removes(last) and last.auth_result == "ok"
     assert world.sent(user)[-2].auth_result == "stale"
     assert not world.bound(user)
+
+
+def test_silence_is_reported_as_a_local_time_out(world, unanswered):
+    status = world.api.wait_state(unanswered, "retrying", 50)
+    assert status["code"] == 408 and status["initiator"] == "local"

@@ -1,0 +1,222 @@
+// common/kafka over the broker: what a consumer is given, commits and loses.
+#include "tests/unit/kafka_fixture.h"
+
+#include <dirent.h>
+
+// ---- tests: consuming
+
+static void a_new_partition_is_silent_until_it_is_resumed(void **state)
+{
+    struct fixture *f = *state;
+    broker_start(f);
+    producer_start(f, NULL);
+    produce_numbers(f, "one", 0, 100);
+    f->members[0].release_at_once = true;
+    member_start(f, 0, "one", true);
+    struct member *m = &f->members[0];
+    until(f, owns_one, m);
+    assert_false(peer_run_until(f->base, has_record, m, 500));
+    kafka_consumer_resume(m->c, "one", 0);
+    until(f, has_100_records, m);
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(m->records[i].offset, i);
+}
+
+static void pausing_loses_and_repeats_nothing(void **state)
+{
+    struct fixture *f = *state;
+    broker_start(f);
+    producer_start(f, NULL);
+    easy_member_start(f, 0, "one");
+    struct member *m = &f->members[0];
+    until(f, owns_one, m);
+    for (int round = 0; round < 10; round++) {
+        produce_numbers(f, "one", round * 10, round * 10 + 5);
+        kafka_consumer_pause(m->c, round % 2 ? NULL : "one", 0);
+        size_t before = m->record_count;
+        produce_numbers(f, "one", round * 10 + 5, round * 10 + 10);
+        assert_false(peer_run_until(f->base, never, NULL, 30));
+        assert_int_equal(m->record_count, before);
+        kafka_consumer_resume(m->c, round % 2 ? NULL : "one", 0);
+    }
+    until(f, has_100_records, m);
+    assert_int_equal(m->record_count, 100);
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(m->records[i].offset, i);
+}
+
+static void a_commit_that_moves_nothing_still_asks_the_coordinator(void **state)
+{
+    struct fixture *f = *state;
+    broker_start(f);
+    easy_member_start(f, 0, "one");
+    struct member *m = &f->members[0];
+    until(f, owns_one, m);
+    for (int i = 0; i < 3; i++) {
+        m->commits = 0;
+        uint64_t before_us = clock_monotonic_us();
+        kafka_consumer_commit(m->c, "one", 0, -1);
+        uint64_t after_us = clock_monotonic_us();
+        until(f, has_commit, m);
+        assert_int_equal(m->last_commit_code, 0);
+        assert_true(m->last_sent_us >= before_us && m->last_sent_us <= after_us);
+    }
+    // A coordinator that stands still gives no answer, so the answers above were its own.
+    peer_freeze(f->broker);
+    m->commits = 0;
+    kafka_consumer_commit(m->c, "one", 0, -1);
+    assert_false(peer_run_until(f->base, has_commit, m, 300));
+    (void)kill(f->broker, SIGCONT);
+    until(f, has_commit, m);
+    assert_int_equal(m->last_commit_code, 0);
+    // Another's partition has no position here.
+    m->commits = 0;
+    kafka_consumer_commit(m->c, "one", 5, -1);
+    until(f, has_commit, m);
+    assert_int_equal(m->last_commit_code, -ESTALE);
+}
+
+static void reading_goes_on_where_it_was_committed(void **state)
+{
+    struct fixture *f = *state;
+    broker_start(f);
+    producer_start(f, NULL);
+    produce_numbers(f, "one", 0, 100);
+    easy_member_start(f, 0, "one");
+    struct member *m = &f->members[0];
+    until(f, has_100_records, m);
+    kafka_consumer_commit(m->c, "one", 0, 60);
+    until(f, has_commit, m);
+    kafka_consumer_free(m->c, 2000);
+    m->c = NULL;
+    easy_member_start(f, 1, "one");
+    until(f, has_record, &f->members[1]);
+    assert_int_equal(f->members[1].records[0].offset, 60);
+}
+
+static void member_end(struct member *m)
+{
+    struct seen_record *records = m->records;
+    kafka_consumer_free(m->c, 2000);
+    *m = (struct member){.records = records};
+}
+
+// One has had half of its partitions revoked by another that joined, and held them for longer than a session.
+// False when the broker spoiled it: it may refuse the first synchronization of the one that joins (it answers
+// before both have asked), which begins a rebalance that the holder cannot join, and then puts the holder
+// out.
+static bool is_held_longer_than_a_session(struct fixture *f)
+{
+    struct member *a = &f->members[0], *b = &f->members[1];
+    a->resume_at_once = true;
+    member_start(f, 0, "eight", true);
+    until(f, owns_all, a);
+    easy_member_start(f, 1, "eight");
+    until(f, has_half_revoked, a);
+    assert_false(peer_run_until(f->base, never, NULL, SESSION_MS + 1000));
+    // Holding back is no reason to be thrown out: a commit in this time still proves the membership.
+    kafka_consumer_commit(a->c, "eight", 0, 0);
+    until(f, has_commit, a);
+    if (a->last_commit_code == 0 && a->lost == 0) {
+        assert_int_equal(owned(b), 0);
+        return true;
+    }
+    assert_true(a->lost > 0 || a->last_commit_code == -EBUSY || a->last_commit_code == -ESTALE);
+    return false;
+}
+
+static void a_revoked_partition_stays_until_it_is_released(void **state)
+{
+    struct fixture *f = *state;
+    struct member *a = &f->members[0], *b = &f->members[1];
+    broker_start(f);
+    int tries = 1;
+    while (!is_held_longer_than_a_session(f)) {
+        assert_true(++tries <= 8);
+        member_end(a);
+        member_end(b);
+        (void)snprintf(f->group, sizeof(f->group), "group%d", tries);
+    }
+    // All but one of those that leave are not enough, and those that stay cannot be released.
+    int32_t last = -1;
+    for (int32_t i = 0; i < PARTITIONS; i++) {
+        if (a->leaving[i] && last < 0)
+            last = i;
+        else
+            kafka_consumer_release(a->c, "eight", i);
+    }
+    assert_false(peer_run_until(f->base, never, NULL, SESSION_MS + 1000));
+    assert_int_equal(owned(b), 0);
+    kafka_consumer_release(a->c, "eight", last);
+    a->release_at_once = true;
+    until(f, owns_half, b);
+    assert_int_equal(a->lost, 0);
+    for (size_t i = 0; i < PARTITIONS; i++) {
+        assert_int_equal(b->ours[i], a->leaving[i]);
+        a->ours[i] = !b->ours[i];
+    }
+    // The other leaves and all comes back.
+    kafka_consumer_free(b->c, 2000);
+    b->c = NULL;
+    until(f, owns_all, a);
+}
+
+// Every client has threads of its own.
+static size_t count_threads(void)
+{
+    size_t count = 0;
+    DIR *tasks = opendir("/proc/self/task");
+    assert_non_null(tasks);
+    while (readdir(tasks))
+        count++;
+    (void)closedir(tasks);
+    return count;
+}
+
+static bool has_few_threads(const void *arg)
+{
+    return count_threads() <= *(const size_t *)arg;
+}
+
+static void a_consumer_that_librdkafka_gave_up_has_lost_its_partitions_to_the_next(void **state)
+{
+    struct fixture *f = *state;
+    broker_start(f);
+    easy_member_start(f, 0, "eight");
+    struct member *m = &f->members[0], *next = &f->members[1];
+    until(f, owns_all, m);
+    size_t threads_of_one = count_threads();
+    peer_freeze(f->broker);
+    kafka_consumer_commit(m->c, "eight", 0, 1); // under way when it is given up
+    (void)rd_kafka_test_fatal_error(m->c->client.rk, RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID, "test");
+    until(f, is_given_up, m);
+    assert_int_equal(m->lost, PARTITIONS);
+    assert_int_equal(m->health, 1); // it is not the broker that is away
+    easy_member_start(f, 1, "eight");
+    uint64_t began_us = clock_monotonic_us();
+    kafka_consumer_free(m->c, 0);
+    m->c = NULL;
+    assert_true(clock_monotonic_us() - began_us < 2500000); // what was being asked of the broker ends first
+    (void)kill(f->broker, SIGCONT);
+    until(f, owns_all, next);
+    until(f, has_few_threads, &threads_of_one);
+    assert_int_equal(m->commits, 0);
+    assert_int_equal(next->fatal, 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_new_partition_is_silent_until_it_is_resumed),
+        TEST(pausing_loses_and_repeats_nothing),
+        TEST(a_commit_that_moves_nothing_still_asks_the_coordinator),
+        TEST(reading_goes_on_where_it_was_committed),
+        TEST(a_revoked_partition_stays_until_it_is_released),
+        TEST(a_consumer_that_librdkafka_gave_up_has_lost_its_partitions_to_the_next),
+    };
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]); // one test alone: kafka_group_test <name, * for any>
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -216,6 +216,13 @@ def test_what_is_wrong_is_said_where_it_stands(api, sip, path, message):
     assert MD5 not in json.dumps(found)
 
 
+def test_a_create_whose_contacts_are_wrong_says_it_once(api):
+    without = {k: v for k, v in api.required().items() if k != "contact"}
+    assert errors(api.post({**without, "sip": {"contacts": [{"q": "1"}]}})) == [
+        ("/data/attributes/sip/contacts/0/uri", "can't be blank")]
+    assert errors(api.post({**without, "sip": {"contacts": None}})) == [("/data/attributes/contact", "is invalid")]
+
+
 def test_what_switches_extensions_on_is_taken(api):
     id = api.create()
     for uri in (FLOW, "<sip:{local};bnc>", '<sip:a@{local}>;+sip.instance="<urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6>"'):

@@ -69,3 +69,21 @@ def test_a_password_is_clear_nowhere_else(world, api):
         assert "find-me-nowhere" not in str(held), key
     assert "find-me-nowhere" not in world.gateway.log_text()
     assert api.call("DELETE", f"/registrations/{id}").status == 204
+
+
+def test_secrets_of_the_attribute_sip_are_masked_and_what_is_read_can_be_written(api, world):
+    """Beside a password in clear the mask stands for it; an HA1 has no clear text."""
+    id = api.create(auth_user="u", auth_password="p")
+    query = "?fields[registrations]=auth-user,auth-password,sip"
+    shown = api.get(f"/registrations/{id}{query}").attributes
+    assert (shown["auth-password"], shown["sip"]["credentials"][0]["password"]) == ("p", "********")
+    revision = world.redis.hget(world.key(id), "revision")
+    assert api.patch(id, shown).status == 200
+    assert world.redis.hget(world.key(id), "revision") == revision
+    assert api.patch(id, {**shown, "auth-password": "new"}, query=query).attributes["auth-password"] == "new"
+    held = [{"realm": "r", "user": "u", "ha1": {"MD5": "0" * 32}}]
+    shown = api.patch(id, {"sip": {"credentials": held}}, query=query).attributes
+    assert shown["auth-password"] == "********"
+    revision = world.redis.hget(world.key(id), "revision")
+    assert api.patch(id, shown).status == 200
+    assert world.redis.hget(world.key(id), "revision") == revision

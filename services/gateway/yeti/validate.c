@@ -285,6 +285,15 @@ static bool is_auth_user(const struct values *v, const struct credential *first)
     return !strcmp(user, wanted) || (!wanted[0] && !strcmp(user, or_empty(v->username)));
 }
 
+// A password in clear beside the mask in `sip` is the new one.
+static void take_password(struct draft *d)
+{
+    struct credential *first = d->sip.held.credential_count ? &d->sip.held.credentials[0] : NULL;
+    bool is_new = given(d, ATTRIBUTE_AUTH_PASSWORD) && d->new_password && d->values.auth_password;
+    if (is_new && first && first->secret && !first->clear)
+        credential_set_password(first, str_of(d->values.auth_password));
+}
+
 // The mask leaves it to `sip`.
 static bool is_auth_password(const struct draft *d, const struct credential *first)
 {
@@ -299,6 +308,7 @@ static void take_credentials(struct draft *d, struct errors *errors)
 {
     const struct registration *held = &d->sip.held;
     const struct credential *first = held->credential_count ? &held->credentials[0] : NULL;
+    take_password(d);
     if (!given(d, ATTRIBUTE_AUTH_USER)) {
         free(d->values.auth_user);
         d->values.auth_user = mem_dup_cstr(first ? first->user : NULL);
@@ -316,8 +326,10 @@ static void take_sip(struct draft *d, struct errors *errors)
     if (!object || d->refused[ATTRIBUTE_SIP])
         return;
     bool good = sip_read(&d->sip, object, d->before, errors);
-    if (sip_gives(&d->sip, SIP_CONTACTS))
+    if (sip_gives(&d->sip, SIP_CONTACTS)) {
+        d->stays[ATTRIBUTE_CONTACT] = !good && !given(d, ATTRIBUTE_CONTACT); // its own error is enough
         take_contact(d, errors);
+    }
     if (good && sip_gives(&d->sip, SIP_CREDENTIALS))
         take_credentials(d, errors);
 }

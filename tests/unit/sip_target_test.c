@@ -80,12 +80,139 @@ static void a_name_that_does_not_exist_is_a_503_of_our_own(void **state)
     dns_peer_close(&dns);
 }
 
+// ---- two registrars behind one name, the first preferred
+
+struct pair {
+    struct sip_peer first, second;
+    struct dns_record records[3];
+    struct dns_peer dns;
+    struct fixture *f;
+};
+
+static void pair_open(struct pair *p)
+{
+    sip_peer_open(&p->first, false);
+    sip_peer_open(&p->second, false);
+    p->records[0] = (struct dns_record){
+        .name = "_sip._udp.reg.test", .target = "a.reg.test", .port = p->first.port, .priority = 1};
+    p->records[1] = (struct dns_record){
+        .name = "_sip._udp.reg.test", .target = "a.reg.test", .port = p->second.port, .priority = 2};
+    p->records[2] = (struct dns_record){.name = "a.reg.test", .address = "127.0.0.1"};
+    dns_peer_open(&p->dns, p->records, ARRAY_LEN(p->records));
+    p->f = fixture_start(false, (struct sip_thread_params){.resolv_conf = p->dns.resolv_conf,
+                                                           .policy.transaction_timeout_s = 1});
+}
+
+static void pair_close(struct pair *p, bool second_too)
+{
+    fixture_finish(p->f);
+    dns_peer_close(&p->dns);
+    sip_peer_close(&p->first);
+    if (second_too)
+        sip_peer_close(&p->second);
+}
+
+static void expect_at(struct sip_peer *peer, struct sip_message *ret)
+{
+    assert_true(sip_peer_receive(peer, ret, PEER_DEADLINE_MS));
+}
+
+static const struct wish at_name = {.registrar = "sip:user@reg.test"};
+
+static void a_silent_target_is_set_aside(void **state)
+{
+    struct pair p;
+    static struct sip_message m;
+    pair_open(&p);
+    fixture_wish(p.f, at_name);
+    expect_at(&p.second, &m); // after timer F
+    struct fake_answer a = fixture_answer(1);
+    assert_int_equal(a.status, 408);
+    assert_true(a.local && a.another_target);
+    assert_string_equal(a.reason, "no answer");
+    sip_peer_answer(&p.second, &m, "200 OK", "");
+    assert_int_equal(fixture_answer(2).status, 200);
+    fixture_wish(p.f, at_name);
+    expect_at(&p.second, &m); // at once
+    sip_peer_answer(&p.second, &m, "200 OK", "");
+    assert_int_equal(fixture_answer(3).status, 200);
+    pair_close(&p, true);
+}
+
+static void a_503_leads_to_the_next_target_and_no_other_status_does(void **state)
+{
+    struct pair p;
+    static struct sip_message m;
+    static const char *const others[] = {"408 Request Timeout", "500 No", "502 No", "504 No", "600 No"};
+    pair_open(&p);
+    for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+        fixture_wish(p.f, at_name);
+        expect_at(&p.first, &m);
+        sip_peer_answer(&p.first, &m, others[i], "");
+        struct fake_answer a = fixture_answer(i + 1);
+        assert_false(a.another_target || a.local);
+    }
+    fixture_wish(p.f, at_name);
+    expect_at(&p.first, &m);
+    sip_peer_answer(&p.first, &m, "503 Overload", "Retry-After: 30\r\n");
+    expect_at(&p.second, &m);
+    struct fake_answer a = fixture_answer(ARRAY_LEN(others) + 1);
+    assert_true(a.another_target);
+    assert_int_equal(a.retry_after_s, 30);
+    sip_peer_answer(&p.second, &m, "200 OK", "");
+    (void)fixture_answers(ARRAY_LEN(others) + 2);
+    pair_close(&p, true);
+}
+
+static void one_that_is_working_on_it_is_not_left(void **state)
+{
+    struct pair p;
+    static struct sip_message m;
+    pair_open(&p);
+    fixture_wish(p.f, at_name);
+    expect_at(&p.first, &m);
+    sip_peer_answer(&p.first, &m, "100 Trying", "");
+    struct fake_answer a = fixture_answer(1);
+    assert_int_equal(a.status, 408);
+    assert_true(a.local);
+    assert_false(a.another_target);
+    assert_string_equal(a.reason, "no final answer");
+    pair_close(&p, true);
+}
+
+static void the_last_resort_is_taken_back_when_it_answers(void **state)
+{
+    struct pair p;
+    static struct sip_message m;
+    pair_open(&p);
+    sip_peer_close(&p.second); // refuses
+    fixture_wish(p.f, at_name);
+    struct fake_seen seen = fixture_answers(2);
+    assert_true(seen.answers[0].another_target);
+    assert_int_equal(seen.answers[1].status, 503);
+    assert_string_equal(seen.answers[1].reason, "connection refused");
+    assert_false(seen.answers[1].another_target);
+    while (sip_peer_receive(&p.first, &m, 1))
+        ;
+    for (size_t i = 3; i <= 4; i++) { // all are set aside; then the first no longer
+        fixture_wish(p.f, at_name);
+        expect_at(&p.first, &m);
+        sip_peer_answer(&p.first, &m, "200 OK", "");
+        assert_int_equal(fixture_answer(i).status, 200);
+    }
+    pair_close(&p, false);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_of_the_hosts_file_need_no_dns),
         cmocka_unit_test(a_name_is_resolved_by_srv_and_the_next_target_is_tried),
         cmocka_unit_test(a_name_that_does_not_exist_is_a_503_of_our_own),
+        cmocka_unit_test(a_silent_target_is_set_aside),
+        cmocka_unit_test(a_503_leads_to_the_next_target_and_no_other_status_does),
+        cmocka_unit_test(one_that_is_working_on_it_is_not_left),
+        cmocka_unit_test(the_last_resort_is_taken_back_when_it_answers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -54,6 +54,11 @@ static void half_a_message_is_none(void **state)
         "SIP/2.0 abc OK\r\n" VIA BASICS "\r\n",
         "SIP/2.0 200 OK\r\n" VIA
         "From: <sip:a@h>;tag=1\r\nTo: <sip:a@h>\r\nCall-ID: c\r\nCSeq: x REGISTER\r\n\r\n",
+        "SIP/2.0 200 OK\r\n" VIA BASICS "Call-ID: d\r\n\r\n",
+        "SIP/2.0 200 OK\r\n" VIA BASICS "i: c\r\n\r\n",
+        "SIP/2.0 200 OK\r\n" VIA BASICS "CSeq: 2 REGISTER\r\n\r\n",
+        "SIP/2.0 200 OK\r\n" VIA BASICS "To: <sip:b@h>\r\n\r\n",
+        "SIP/2.0 200 OK\r\n" VIA BASICS "Content-Length: 0\r\nContent-Length: 1\r\n\r\nx",
         "",
         "\r\n\r\n",
     };

@@ -173,7 +173,9 @@ static void the_next_hop_decides_host_port_and_transport(void **state)
     assert_true(str_eq_cstr(q.host, "reg.example"));
     assert_int_equal(q.port, 5070);
     assert_int_equal(q.transport, TRANSPORT_TCP);
-    assert_false(q.transport_given);
+    assert_true(q.transport_given);
+    assert_int_equal(hop_to("sip:reg.example", TRANSPORT_UDP, &q), 0);
+    assert_false(q.transport_given); // the model's udp is no choice
     assert_int_equal(hop_to("sip:reg.example;transport=TCP", TRANSPORT_UDP, &q), 0);
     assert_int_equal(q.transport, TRANSPORT_TCP);
     assert_true(q.transport_given);

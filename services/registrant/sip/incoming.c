@@ -43,7 +43,8 @@ static bool asks_for_an_extension(const sip_t *sip)
 static struct verdict judge(const sip_t *sip)
 {
     static const char *const all =
-        "Allow: OPTIONS\r\nAccept: application/sdp\r\nSupported: path, outbound, gruu\r\n";
+        "Allow: OPTIONS\r\nAccept: application/sdp\r\nAccept-Encoding: identity\r\n"
+        "Accept-Language: en\r\nSupported: path, outbound, gruu\r\n";
     switch (sip->sip_request->rq_method) {
     case sip_method_ack:
         return (struct verdict){0};

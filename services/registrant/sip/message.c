@@ -24,20 +24,41 @@ void message_library_start(void)
     (void)pthread_once(&once, start);
 }
 
-static bool is_whole(const sip_t *sip)
+// Of these there is one (7.3.1): two of them would let two readers take the message for different things.
+static const struct {
+    const char *name, *compact;
+} singles[] = {{"From", "f"}, {"To", "t"}, {"Call-ID", "i"}, {"CSeq", "CSeq"}, {"Content-Length", "l"}};
+
+static bool repeats_a_single(struct str text)
+{
+    struct str rest = message_headers(text), name, value;
+    unsigned seen = 0;
+    while (message_header_next(&rest, &name, &value))
+        for (size_t i = 0; i < ARRAY_LEN(singles); i++) {
+            if (!str_ieq_cstr(name, singles[i].name) && !str_ieq_cstr(name, singles[i].compact))
+                continue;
+            if (seen & 1u << i)
+                return true;
+            seen |= 1u << i;
+        }
+    return false;
+}
+
+static bool is_whole(const sip_t *sip, struct str text)
 {
     if (!sip || (!sip->sip_request && !sip->sip_status) || sip->sip_flags & (MSG_FLG_ERROR | MSG_FLG_TRUNC))
         return false;
     size_t body = sip->sip_payload ? sip->sip_payload->pl_len : 0;
     if (sip->sip_content_length && sip->sip_content_length->l_length > body)
         return false;
-    return sip_sanity_check(sip) == 0;
+    // What sofia could not place it has put among the errors.
+    return sip_sanity_check(sip) == 0 && !(sip->sip_error && repeats_a_single(text));
 }
 
 msg_t *message_parse(struct str text)
 {
     msg_t *msg = msg_make(sip_default_mclass(), MSG_DO_EXTRACT_COPY, text.p, (ssize_t)text.n);
-    if (msg && is_whole(sip_object(msg)))
+    if (msg && is_whole(sip_object(msg), text))
         return msg;
     msg_destroy(msg);
     return NULL;

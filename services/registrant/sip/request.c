@@ -170,6 +170,7 @@ static int choose_transport(const struct sip_request *r, const struct sip_uri *u
     struct str given;
     int rc = 0;
     q->transport = r->transport;
+    q->transport_given = r->transport != TRANSPORT_UDP;
     q->sips = uri->sips;
     if (sip_param_get(uri->params, "transport", &given))
         rc = given_transport(given, q);

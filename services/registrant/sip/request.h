@@ -15,7 +15,8 @@ must_use int request_text(const struct sip_request *r, struct str local, const c
 
 // Where it goes to (8.1.2), as the resolver is asked; borrows from the request. *ret_name: whom a certificate
 // must be for (RFC 5922 4). The next hop's own transport parameter is the more specific wish (RFC 3263 4.1);
-// the model's `udp` stands for none. 0, -EINVAL, or -EPROTONOSUPPORT for WebSocket and what is no transport.
+// the model's `udp` stands for none given. 0, -EINVAL, or -EPROTONOSUPPORT for WebSocket and what is no
+// transport.
 must_use int request_hop(const struct sip_request *r, struct resolve_query *ret, struct str *ret_name);
 
 #endif

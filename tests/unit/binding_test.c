@@ -53,6 +53,31 @@ static void contacts_are_compared_as_bindings(void **state)
             fail_msg("%s and %s", pairs[i].ours, pairs[i].theirs);
 }
 
+// What we send ourselves is compared as a registrar keys it.
+static void our_own_are_one_by_flow_or_by_uri(void **state)
+{
+    static const struct {
+        const char *a, *b;
+        bool by_flow, by_uri;
+    } cases[] = {
+        {"<sip:u@10.0.0.1>;+sip.instance=\"<urn:uuid:1>\";reg-id=1",
+         "<sip:u@10.0.0.2>;+sip.instance=\"<urn:uuid:1>\";reg-id=1", true, false},
+        {"<sip:u@10.0.0.1>;+sip.instance=\"<urn:uuid:1>\";reg-id=1",
+         "<sip:u@10.0.0.1>;+sip.instance=\"<urn:uuid:1>\";reg-id=2", false, true},
+        {"<sip:u@10.0.0.1>;+sip.instance=\"<urn:uuid:1>\"", "<sip:u@10.0.0.2>;+sip.instance=\"<urn:uuid:1>\"",
+         false, false},
+        {"<sip:u@10.0.0.1;line=a>", "<sip:u@10.0.0.2;line=a>", false, false},
+        {"<sip:u@10.0.0.1;line=a>", "<sip:u@10.0.0.1;line=a>", true, true},
+        {"*", "<sip:u@10.0.0.1>", false, false},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct str a = str_of(cases[i].a), b = str_of(cases[i].b);
+        if (binding_is_one(a, b, true) != cases[i].by_flow || binding_is_one(a, b, false) != cases[i].by_uri)
+            fail_msg("%s and %s", cases[i].a, cases[i].b);
+    }
+}
+
 static struct sip_answer answer_of(const char *first, int64_t expires, const char *second, int64_t other)
 {
     struct sip_answer a = {.status = 200, .expires_s = -1};
@@ -136,6 +161,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(contacts_are_compared_as_bindings),
+        cmocka_unit_test(our_own_are_one_by_flow_or_by_uri),
         cmocka_unit_test(the_shortest_of_ours_counts),
         cmocka_unit_test(the_header_and_then_what_was_asked_fill_in),
         cmocka_unit_test(a_lifetime_of_zero_is_not_bound),

@@ -21,10 +21,12 @@
 #define WALL_MS   UINT64_C(1767225600000)
 #define START_US  UINT64_C(1000000000)
 #define NOBODY_MS 0
+#define FLOWS     3
 #define SLACK_MS  20 // a tick of the wheel and the rounding of two clocks
 
 struct bound { // at the registrar
     char aor[64], contact[96];
+    bool by_flow;      // its key is instance and reg-id
     uint64_t until_ms; // wall
 };
 
@@ -33,7 +35,7 @@ struct open { // a request on its way
     uint32_t expires, cseq;
     char aor[64], contacts[8][96];
     size_t contact_count;
-    bool authorized;
+    bool authorized, outbound;
     uint64_t sent_us;
 };
 
@@ -96,7 +98,8 @@ static int on_send(void *arg, const struct sip_request *r, uint64_t token)
         (struct open){.token = token, .id = id, .expires = r->expires, .cseq = r->cseq, .sent_us = s->now.us};
     copy(o->aor, sizeof(o->aor), r->to);
     o->authorized = r->authorization_count > 0;
-    assert_true(r->contact_count >= 1 && r->contact_count <= 8);
+    o->outbound = str_find_str(r->supported, STR_LIT("outbound")) < r->supported.n;
+    assert_true(r->contact_count <= 8);
     o->contact_count = r->contact_count;
     for (size_t i = 0; i < r->contact_count; i++)
         copy(o->contacts[i], sizeof(o->contacts[i]), r->contacts[i]);
@@ -174,6 +177,14 @@ static void on_closed(void *arg, uint32_t shard)
     s->loaded = false;
 }
 
+static uint32_t on_keep_alive(void *arg, uint64_t token, uint32_t flow_timer_s)
+{
+    struct soak *s = arg;
+    (void)token;
+    (void)flow_timer_s;
+    return 1 + (uint32_t)rng_below(&s->rng, FLOWS);
+}
+
 static struct str on_local(void *arg, enum registration_transport transport, struct str interface)
 {
     (void)arg;
@@ -184,18 +195,36 @@ static struct str on_local(void *arg, enum registration_transport transport, str
 
 static void begin_engine(struct soak *s)
 {
-    static const struct engine_ops ops = {
-        .send = on_send, .report = on_report, .closed = on_closed, .local_hostport = on_local};
+    static const struct engine_ops ops = {.send = on_send,
+                                          .report = on_report,
+                                          .closed = on_closed,
+                                          .local_hostport = on_local,
+                                          .keep_alive = on_keep_alive};
     struct engine_params p = {
         .ops = &ops, .ops_arg = s, .policy = engine_policy_default(), .ring = s->ring, .seed = s->seed++};
     p.policy.registrar_rate = 50;
     p.policy.registrar_in_flight = 10;
     p.policy.max_in_flight = 16;
+    p.policy.nat_contact = s->seed & 1;
     s->engine = engine_new(&p, s->now);
     engine_credit(s->engine, 1u << 30, s->now);
 }
 
 // ---- the registrar
+
+// RFC 5626 6 where it is asked for, else the URI.
+static bool is_flow(const struct open *o, const char *contact)
+{
+    return o->outbound && strstr(contact, "reg-id");
+}
+
+static bool is_key_of(const struct bound *b, const struct open *o, const char *contact)
+{
+    size_t a = strcspn(b->contact, ">"), n = strcspn(contact, ">");
+    if (is_flow(o, contact) && b->by_flow) // an instance has only one here
+        return true;
+    return a == n && memcmp(b->contact, contact, n) == 0;
+}
 
 static void bind_one(struct soak *s, struct one *one, const struct open *o, const char *contact,
                      uint64_t lifetime)
@@ -203,7 +232,7 @@ static void bind_one(struct soak *s, struct one *one, const struct open *o, cons
     struct bound *slot = NULL;
     for (size_t i = 0; i < MAX_BOUND; i++) {
         struct bound *b = &one->bound[i];
-        if (b->until_ms > s->now.wall_ms && strcmp(b->aor, o->aor) == 0 && strcmp(b->contact, contact) == 0)
+        if (b->until_ms > s->now.wall_ms && strcmp(b->aor, o->aor) == 0 && is_key_of(b, o, contact))
             slot = b;
     }
     for (size_t i = 0; !slot && i < MAX_BOUND; i++)
@@ -212,6 +241,7 @@ static void bind_one(struct soak *s, struct one *one, const struct open *o, cons
     assert_non_null(slot);
     copy(slot->aor, sizeof(slot->aor), str_of(o->aor));
     copy(slot->contact, sizeof(slot->contact), str_of(contact));
+    slot->by_flow = is_flow(o, contact);
     slot->until_ms = lifetime ? s->now.wall_ms + lifetime * 1000 : NOBODY_MS;
 }
 
@@ -254,13 +284,16 @@ static void answer_one(struct soak *s, size_t index)
             apply(s, &o, granted);
         a.status = 408;
         a.local = true;
+        a.another_target = rng_below(&s->rng, 2);
     } else if (!o.authorized || dice < 10) {
         a.status = 401;
         (void)snprintf(challenge, sizeof(challenge), "Digest realm=\"r\", nonce=\"%u\"%s, qop=\"auth\"",
                        nonce++, dice & 1 ? ", stale=true" : "");
         a.challenges[a.challenge_count++] = str_of(challenge);
     } else if (dice < 20) {
-        static const int codes[] = {403, 404, 423, 480, 500, 503, 603, 302, 200, 400};
+        static const int codes[] = {403, 404, 423, 480, 500, 503, 603, 302, 200, 400, 420, 439, 494};
+        a.another_target = rng_below(&s->rng, 2);
+        a.unsupported = STR_LIT("path, outbound");
         a.status = codes[rng_below(&s->rng, ARRAY_LEN(codes))];
         a.retry_after_s = dice & 1 ? (int64_t)rng_below(&s->rng, 100) : -1;
         a.min_expires_s = (int64_t)rng_below(&s->rng, 4000);
@@ -272,8 +305,13 @@ static void answer_one(struct soak *s, size_t index)
     } else {
         apply(s, &o, granted);
         a.status = 200;
+        a.outbound = o.outbound;
+        a.flow = 1 + (uint32_t)rng_below(&s->rng, FLOWS);
         list(s, &o, &a);
     }
+    static const char *const seen[] = {"", "203.0.113.1:4", "203.0.113.2:4", "203.0.113.2:5"};
+    a.received = str_of(seen[rng_below(&s->rng, ARRAY_LEN(seen))]);
+    a.target = dice & 1 ? STR_LIT("udp:192.0.2.50:5060") : STR_LIT("udp:192.0.2.51:5060");
     one_of(s, o.id)->in_flight = false;
     engine_answer(s->engine, o.token, &a, s->now);
     engine_answer(s->engine, o.token, &a, s->now); // a late second one touches nothing
@@ -295,14 +333,18 @@ static void tell(struct soak *s, struct one *one, bool snapshot)
 
 static void set_contact(struct soak *s, struct registration *r)
 {
-    char text[64];
+    char text[128];
     for (size_t i = 0; i < r->contact_count; i++)
         free(r->contacts[i].uri);
     r->contact_count = 1 + rng_below(&s->rng, 2);
+    bool flow = r->contact_count == 1 && rng_below(&s->rng, 2);
     for (size_t i = 0; i < r->contact_count; i++) {
-        uint64_t host = i * 3 + rng_below(&s->rng, 3);
-        (void)snprintf(text, sizeof(text), "sip:u%llu@192.0.2.%llu", (unsigned long long)r->id,
-                       (unsigned long long)host);
+        uint64_t host = i * 4 + rng_below(&s->rng, 4);
+        if (host % 4 == 3)
+            (void)snprintf(text, sizeof(text), "<sip:u%llu@{local};i=%zu>", (unsigned long long)r->id, i);
+        else
+            (void)snprintf(text, sizeof(text), "<sip:u%llu@192.0.2.%llu>%s", (unsigned long long)r->id,
+                           (unsigned long long)host, flow ? ";+sip.instance=\"<urn:uuid:1>\";reg-id=1" : "");
         r->contacts[i] = (struct contact){.uri = mem_dup_cstr(text), .expires = REGISTRATION_UNSET};
     }
 }
@@ -362,8 +404,10 @@ static void change_one(struct soak *s)
         *one = (struct one){0};
         create(s, one, id);
     } else if (!one->removing) {
-        uint64_t what = rng_below(&s->rng, 11);
-        if (what == 10)
+        uint64_t what = rng_below(&s->rng, 12);
+        if (what == 11)
+            one->reg.audit_seq++;
+        else if (what == 10)
             set_quirks(s, &one->reg);
         else if (what < 3)
             set_contact(s, &one->reg);
@@ -446,6 +490,8 @@ static void upset(struct soak *s)
         engine_shard_park(s->engine, 1, s->now);
     else if (what < 7)
         engine_lease(s->engine, leases[rng_below(&s->rng, ARRAY_LEN(leases))], s->now);
+    else if (what == 10)
+        engine_flow_lost(s->engine, 1 + (uint32_t)rng_below(&s->rng, FLOWS), s->now);
     else if (what < 10)
         engine_report_failed(s->engine, s->ones[rng_below(&s->rng, IDS)].reg.id, s->now);
     else {

@@ -138,17 +138,27 @@ static void accept_unbind(struct engine *e, struct flight *f, const struct sip_a
     entry_update(e, r, now);
 }
 
+// Is what was to go still bound? What could be either is the one that was bound.
+static bool is_listed(struct str contact, const struct contact_lines *own, const struct sip_answer *a)
+{
+    for (size_t i = 0; i < a->contact_count; i++)
+        if (binding_is_bound(a, i) &&
+            (binding_is_one(contact, a->contacts[i].text, false) ||
+             (binding_is_ours(&contact, 1, a, i) && !binding_is_ours(own->items, own->count, a, i))))
+            return true;
+    return false;
+}
+
 // Contacts dropped by this request that the answer still lists stay to be dropped.
 static void settle_dropped(struct engine *e, struct entry *r, const struct contact_lines *own,
                            const struct sip_answer *a)
 {
     struct contact_lines drop = {.text = &e->scratch[2]};
     struct buf *left = &e->scratch[3];
-    uint32_t shortest;
     contacts_to_drop(e, r, own, &drop);
     buf_clear(left);
     for (size_t i = 0; i < drop.count; i++) {
-        if (!binding_count(&drop.items[i], 1, a, 0, &shortest))
+        if (!is_listed(drop.items[i], own, a))
             continue;
         buf_add_str(left, drop.items[i]);
         buf_add_char(left, '\n');

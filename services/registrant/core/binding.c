@@ -74,6 +74,25 @@ bool binding_is_same(struct str ours, struct str theirs)
     return verdict == SAME;
 }
 
+static bool is_same_flow(const struct sip_addr *a, const struct sip_addr *b, bool *ret_both)
+{
+    struct str id_a, id_b, flow_a, flow_b;
+    *ret_both =
+        sip_param_get(a->params, "+sip.instance", &id_a) && sip_param_get(a->params, "reg-id", &flow_a) &&
+        sip_param_get(b->params, "+sip.instance", &id_b) && sip_param_get(b->params, "reg-id", &flow_b);
+    return *ret_both && str_ieq(id_a, id_b) && str_eq(flow_a, flow_b);
+}
+
+bool binding_is_one(struct str a, struct str b, bool by_flow)
+{
+    struct sip_addr left, right;
+    bool both;
+    if (sip_addr_parse(a, &left, NULL) != 0 || sip_addr_parse(b, &right, NULL) != 0)
+        return false;
+    bool same = is_same_flow(&left, &right, &both);
+    return by_flow && both ? same : sip_uri_equal(&left.uri, &right.uri);
+}
+
 static int64_t lifetime_of(const struct sip_answer *answer, size_t i, uint32_t asked_s)
 {
     if (answer->contacts[i].expires >= 0)

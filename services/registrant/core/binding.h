@@ -8,6 +8,9 @@
 
 // Both are Contact header values.
 bool binding_is_same(struct str ours, struct str theirs);
+// Both are of our own, as we send them: does a registrar hold them as one binding? by_flow: it keeps to RFC
+// 5626, where instance and reg-id are the key (section 6); else the URI is (RFC 3261 10.3).
+bool binding_is_one(struct str a, struct str b, bool by_flow);
 
 // How many of our contacts the answer still binds, and the shortest of their lifetimes: the contact's own
 // expires, else the Expires header, else what was asked. A lifetime of 0 is not bound.

@@ -54,6 +54,7 @@ static bool set_spec(struct engine *e, struct entry *r, const struct registratio
     entry_set_want(e, r, s);
     if (changed) {
         r->floor_s = 0;
+        r->no_outbound = r->no_path = r->no_gruu = false;
     } else if (shared) { // sealed anew at most: one block is enough
         struct str local = interned_str(r->bound_local);
         struct interned *held = r->bound_local ? intern_get(e->home.texts, local) : NULL;
@@ -87,7 +88,7 @@ static void apply(struct engine *e, struct entry *r, const struct desired *d, bo
     bool changed = set_spec(e, r, g) || switched;
     bool commanded = set_commands(e, r, g), reconsidered = set_quirks(r, &g->quirks);
     if (changed)
-        r->cleared = r->no_outbound = r->no_path = r->no_gruu = false;
+        r->cleared = false;
     if (!fresh && (changed || commanded || reconsidered)) {
         entry_reset(r);
         if (changed)

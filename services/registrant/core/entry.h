@@ -284,7 +284,7 @@ void flight_leave_address(struct engine *e, struct flight *f);
 bool flight_is_aside(const struct flight *f);
 void flight_end_aside(struct engine *e, struct flight *f, const struct sip_answer *a, struct moment now);
 
-// ---- request.c
+// ---- contacts.c
 
 // Contacts as header values in one buffer, with their places.
 struct contact_lines {
@@ -297,6 +297,8 @@ void contacts_of(const struct spec *s, struct str local, struct contact_lines *r
 // What may be bound at the registrar and is not among `keep`: contacts of `bound`, and those dropped before.
 void contacts_to_drop(struct engine *e, const struct entry *r, const struct contact_lines *keep,
                       struct contact_lines *ret);
+// ---- request.c
+
 bool request_can_answer(const struct flight *f, const struct digest_challenge *c);
 bool request_names_realm(const struct flight *f, struct str realm); // has anything for it, or for any realm
 // Is RFC 5626 asked for?

@@ -1,200 +1,18 @@
-// Puts one REGISTER of an attempt together: Contacts, credentials, Request-URI. What it needs of text lives
-// in the engine's scratch buffers until the call that sends it returns.
+// Puts one REGISTER of an attempt together: credentials, Request-URI, option tags. What it needs of text
+// lives in the engine's scratch buffers until the call that sends it returns.
 #include "services/registrant/core/entry.h"
 
 #include "common/base/encode.h"
 #include "common/base/hash.h"
 #include "common/base/mem.h"
-#include "services/registrant/core/binding.h"
+#include "services/registrant/core/pieces.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { HEAD, CONTACTS, OWN, DROP, CREDENTIALS, SECRET, MISC };
-
-// Texts in a growing buffer: offsets until it is whole.
-struct pieces {
-    struct buf *text;
-    size_t at[REQUEST_MAX_CONTACTS + 1];
-    size_t count;
-};
-
-static struct pieces pieces_in(struct buf *text)
-{
-    buf_clear(text);
-    return (struct pieces){.text = text};
-}
-
-static void piece_end(struct pieces *p)
-{
-    p->at[++p->count] = p->text->n;
-}
-
-static struct str piece(const struct pieces *p, size_t i)
-{
-    return str_slice(buf_str(p->text), p->at[i], p->at[i + 1]);
-}
-
-// ---- Contacts
-
-void contacts_of(const struct spec *s, struct str local, struct contact_lines *ret)
-{
-    struct spec_view v;
-    struct pieces pieces = pieces_in(ret->text);
-    spec_open(s, &v);
-    for (size_t i = 0; i < v.contact_count; i++) {
-        spec_contact_text(v.contacts[i].uri, local, ret->text);
-        piece_end(&pieces);
-    }
-    ret->count = pieces.count;
-    for (size_t i = 0; i < pieces.count; i++)
-        ret->items[i] = piece(&pieces, i);
-}
-
-static bool is_among(const struct contact_lines *lines, struct str contact)
-{
-    for (size_t i = 0; lines && i < lines->count; i++)
-        if (binding_is_same(lines->items[i], contact))
-            return true;
-    return false;
-}
-
-// Adds a contact unless it is among `keep` or there already.
-static void add_contact(const struct contact_lines *keep, struct str contact, struct pieces *out)
-{
-    if (!contact.n || is_among(keep, contact) ||
-        out->count == REQUEST_MAX_CONTACTS - REGISTRATION_MAX_CONTACTS)
-        return;
-    for (size_t i = 0; i < out->count; i++)
-        if (str_eq(piece(out, i), contact))
-            return;
-    buf_add_str(out->text, contact);
-    piece_end(out);
-}
-
-static void add_contacts_of(const struct spec *s, struct str local, const struct contact_lines *keep,
-                            struct pieces *out)
-{
-    struct spec_view v;
-    struct buf one = BUF_INIT;
-    spec_open(s, &v);
-    for (size_t i = 0; i < v.contact_count; i++) {
-        buf_clear(&one);
-        spec_contact_text(v.contacts[i].uri, local, &one);
-        add_contact(keep, buf_str(&one), out);
-    }
-    buf_done(&one);
-}
-
-void contacts_to_drop(struct engine *e, const struct entry *r, const struct contact_lines *keep,
-                      struct contact_lines *ret)
-{
-    struct pieces pieces = pieces_in(ret->text);
-    if (r->bound)
-        add_contacts_of(r->bound, interned_str(r->bound_local), keep, &pieces);
-    if (r->bound && r->unsure && r->want && r->differs < SPEC_ADDRESS)
-        add_contacts_of(r->want, entry_local(e, r, r->want), keep, &pieces);
-    struct str rest = str_of(r->extra ? r->extra->dropped : NULL), line;
-    while (str_split(&rest, '\n', &line))
-        add_contact(keep, line, &pieces);
-    ret->count = pieces.count;
-    for (size_t i = 0; i < pieces.count; i++)
-        ret->items[i] = piece(&pieces, i);
-}
-
-// Those of extra.left but what is bound and is to stay so; of one that goes, all.
-static void contacts_left_behind(struct engine *e, const struct entry *r, struct contact_lines *ret)
-{
-    struct contact_lines keep = {.text = &e->scratch[OWN]};
-    struct pieces pieces = pieces_in(ret->text);
-    if (r->bound && r->enabled && !r->removing)
-        contacts_of(r->bound, interned_str(r->bound_local), &keep);
-    add_contacts_of(r->extra->left, interned_str(r->extra->left_local), &keep, &pieces);
-    ret->count = pieces.count;
-    for (size_t i = 0; i < pieces.count; i++)
-        ret->items[i] = piece(&pieces, i);
-}
-
-static uint32_t longest_asked(const struct spec_view *v, uint32_t asked_s, uint32_t floor_s)
-{
-    uint32_t longest = asked_s;
-    for (size_t i = 0; i < v->contact_count; i++) {
-        int64_t own = v->contacts[i].expires;
-        if (own > (int64_t)longest && own <= UINT32_MAX)
-            longest = (uint32_t)own;
-    }
-    return longest > floor_s ? longest : floor_s;
-}
-
-// Without RFC 5626 a flow has no number: a registrar that is not asked for it would take another meaning from
-// it, if any.
-static void add_contact_text(const struct flight *f, struct str contact, struct pieces *out)
-{
-    if (f->entry->no_outbound)
-        spec_without_flow(contact, out->text);
-    else
-        buf_add_str(out->text, contact);
-}
-
-// Header values of what is to be bound; a Contact's own expires wins over the header (RFC 3261 10.2.1.1).
-static void add_bound_contacts(const struct flight *f, const struct spec_view *v,
-                               const struct contact_lines *own, struct pieces *out)
-{
-    uint32_t floor_s = f->entry->floor_s;
-    for (size_t i = 0; i < own->count; i++) {
-        add_contact_text(f, own->items[i], out);
-        if (v->contacts[i].q.n) {
-            buf_add_cstr(out->text, ";q=");
-            buf_add_str(out->text, v->contacts[i].q);
-        }
-        int64_t expires = v->contacts[i].expires;
-        if (expires >= 0) {
-            buf_add_cstr(out->text, ";expires=");
-            buf_add_u64(out->text, (uint64_t)(expires > (int64_t)floor_s ? expires : (int64_t)floor_s));
-        }
-        piece_end(out);
-    }
-}
-
-static void add_dropped_contacts(const struct flight *f, const struct contact_lines *drop, struct pieces *out)
-{
-    for (size_t i = 0; i < drop->count && out->count < REQUEST_MAX_CONTACTS; i++) {
-        add_contact_text(f, drop->items[i], out);
-        buf_add_cstr(out->text, ";expires=0");
-        piece_end(out);
-    }
-}
-
-static void build_contacts(struct engine *e, struct flight *f, const struct spec_view *v, struct pieces *out)
-{
-    struct entry *r = f->entry;
-    struct contact_lines own = {.text = &e->scratch[OWN]}, drop = {.text = &e->scratch[DROP]};
-    if (f->kind == FLIGHT_FETCH)
-        return;
-    if (f->kind == FLIGHT_UNBIND) {
-        contacts_to_drop(e, r, NULL, &drop);
-        add_dropped_contacts(f, &drop, out);
-        return;
-    }
-    if (f->kind == FLIGHT_LEAVE) {
-        contacts_left_behind(e, r, &drop);
-        add_dropped_contacts(f, &drop, out);
-        return;
-    }
-    contacts_of(f->spec, interned_str(f->local), &own);
-    if (f->kind == FLIGHT_CLEAR) {
-        add_dropped_contacts(f, &own, out);
-        return;
-    }
-    add_bound_contacts(f, v, &own, out);
-    if (!r->bound || (f->kind == FLIGHT_BIND && r->differs == SPEC_ADDRESS) ||
-        (r->bound == f->spec && str_eq(interned_str(r->bound_local), interned_str(f->local)) &&
-         !(r->extra && r->extra->dropped)))
-        return;
-    contacts_to_drop(e, r, &own, &drop);
-    add_dropped_contacts(f, &drop, out);
-}
+// Of the scratch buffers; contacts.c has the ones between.
+enum { HEAD, CONTACTS, CREDENTIALS = 4, SECRET, MISC };
 
 // ---- credentials
 
@@ -367,14 +185,16 @@ bool request_is_outbound(const struct flight *f)
 }
 
 // RFC 3327 5.1, RFC 5626 4.2.1, RFC 5627 4.1; RFC 6140 5.1 wants path too.
-static struct str supported_of(const struct flight *f, struct buf *out)
+static struct str supported_of(const struct flight *f, const struct pieces *contacts, struct buf *out)
 {
+    struct str lines = buf_str(contacts->text);
+    bool flows = str_find_str(lines, STR_LIT(";reg-id=")) < lines.n; // of what is dropped, too
     const struct {
         const char *tag;
         bool sent;
     } options[] = {
         {"path", !f->entry->no_path},
-        {"outbound", request_is_outbound(f)},
+        {"outbound", request_is_outbound(f) || flows},
         {"gruu", f->spec->gruu && !f->entry->no_gruu},
     };
     buf_clear(out);
@@ -384,11 +204,15 @@ static struct str supported_of(const struct flight *f, struct buf *out)
     return buf_str(out);
 }
 
-static size_t all_pieces(const struct pieces *p, struct str *ret)
+static uint32_t longest_asked(const struct spec_view *v, uint32_t asked_s, uint32_t floor_s)
 {
-    for (size_t i = 0; i < p->count; i++)
-        ret[i] = piece(p, i);
-    return p->count;
+    uint32_t longest = asked_s;
+    for (size_t i = 0; i < v->contact_count; i++) {
+        int64_t own = v->contacts[i].expires;
+        if (own > (int64_t)longest && own <= UINT32_MAX)
+            longest = (uint32_t)own;
+    }
+    return longest > floor_s ? longest : floor_s;
 }
 
 // With a redirection the pre-loaded Route set ends (RFC 3261 8.1.3.4): its Contact says where to go.
@@ -406,15 +230,15 @@ static int hand_over(struct engine *e, struct flight *f, const struct spec_view 
         .next_hop = head[4],
         .cseq = f->entry->cseq,
         .contacts = contact_items,
-        .contact_count = all_pieces(contacts, contact_items),
+        .contact_count = pieces_all(contacts, contact_items),
         .expires = removes ? 0 : asked,
         .routes = f->redirect ? NULL : v->routes,
         .route_count = f->redirect ? 0 : v->route_count,
         .transport = f->spec->transport,
         .interface = interned_str(f->spec->interface),
         .authorizations = line_items,
-        .authorization_count = all_pieces(lines, line_items),
-        .supported = supported_of(f, &e->scratch[MISC]),
+        .authorization_count = pieces_all(lines, line_items),
+        .supported = supported_of(f, contacts, &e->scratch[MISC]),
         .require = f->spec->bulk && contacts->count ? STR_LIT("gin") : STR_NONE,
         .registrar = pacer_target_key(f->spec->target),
         .affinity = hash_u64(f->entry->id),
@@ -453,11 +277,11 @@ int request_send(struct engine *e, struct flight *f, struct moment now, struct e
     spec_open(f->spec, &v);
     spec_open(request_credentials(f), &credentials);
     build_head(e, f, &v, &head);
-    (void)all_pieces(&head, head_items);
+    (void)pieces_all(&head, head_items);
     int rc = add_authorizations(e, f, &credentials, head_items[0], &lines, now, err);
     if (rc)
         return rc;
-    build_contacts(e, f, &v, &contacts);
+    contacts_build(e, f, &v, &contacts);
     r->cseq = next_cseq(r, now);
     rc = hand_over(e, f, &v, head_items, &contacts, &lines);
     return rc < 0 ? say_unsent(f, rc, err) : 0;

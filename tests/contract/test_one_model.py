@@ -549,3 +549,20 @@ def test_what_only_sip_writes_stays_through_the_others(account, maker):
     now = account.spec(id)
     assert now["expires"] == 700
     assert [now[m] for m in ("from", "retry_shape", "contacts")] == [before[m] for m in ("from", "retry_shape", "contacts")]
+
+
+@pytest.mark.parametrize("changer", ["yeti", "voximplant"])
+def test_a_transport_goes_before_the_one_that_a_server_row_had(account, changer):
+    """With DNS SRV a row's UDP stands in the registrar's URI, which is sent to before the transport is looked at."""
+    id = account.make("ribbon", "alice")
+    row = account.ribbon.post(server_path(2, 1), Host="", ServerLookup="1", DomainName="example.com")
+    assert row.http_code == 200
+    held = account.spec(id)
+    assert (held["registrar"], held["transport"]) == ("sip:example.com;transport=udp", "udp")
+    if changer == "yeti":
+        answer = account.yeti.patch(id, None, {"transport-protocol": {"data": {"type": "transport-protocols", "id": "2"}}})
+        assert answer.status == 200
+    else:
+        account.voximplant.update(id, proxy="example.com;transport=tcp")
+    now = account.spec(id)
+    assert "registrar" not in now and (now["domain"], now["transport"]) == ("example.com", "tcp")

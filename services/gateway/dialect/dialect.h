@@ -102,6 +102,8 @@ void dialect_contact(const struct dialect_shared *shared, struct str username, s
 // domain says where to send: a registrar of its own is given up. The texts may be r's; NULL ones become NULL.
 void dialect_set_identity(struct registration *r, enum registration_scheme scheme, struct str username,
                           struct str domain);
+// Another transport gives up a registrar that is the domain with ";transport=udp", which would go before it.
+void dialect_set_transport(struct registration *r, enum registration_transport transport);
 
 // Labels: what a dialect must give back and the model does not know, an object under the dialect's name, and
 // under "index" the texts by which the store finds it. An empty object or text takes the member away. All

@@ -50,3 +50,18 @@ void dialect_set_identity(struct registration *r, enum registration_scheme schem
     set_text(&r->username, username);
     set_text(&r->domain, domain);
 }
+
+// "sip:domain;transport=udp" says no more than which transport goes there.
+static bool names_transport_alone(const struct registration *r)
+{
+    struct buf text cleanup(buf_done) = BUF_INIT;
+    buf_addf(&text, "sip:%s;transport=udp", r->domain ? r->domain : "");
+    return r->registrar && str_ieq_cstr(buf_str(&text), r->registrar);
+}
+
+void dialect_set_transport(struct registration *r, enum registration_transport transport)
+{
+    if (transport != r->transport && names_transport_alone(r))
+        mem_free_cstr(&r->registrar);
+    r->transport = transport;
+}

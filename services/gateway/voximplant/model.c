@@ -149,7 +149,7 @@ static void set_address(const struct proxy *p, bool said_before, struct registra
     bool says = p->says_transport || said_before;
     dialect_set_identity(r, says ? p->scheme : r->scheme, str_of(r->username), str_of(p->domain));
     if (says)
-        r->transport = p->transport;
+        dialect_set_transport(r, p->transport);
 }
 
 static bool apply_proxy(const struct asked *a, struct registration *r, struct facts *f, struct fault *fault)

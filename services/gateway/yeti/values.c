@@ -273,7 +273,7 @@ void values_to(const struct values *v, bool new_password, struct registration *r
     write_contact(v, r);
     r->force_expire = v->force_expire;
     write_routes(v, r);
-    r->transport = transport_of(v->transport);
+    dialect_set_transport(r, transport_of(v->transport));
     r->max_attempts = v->max_attempts.set ? v->max_attempts.value : REGISTRATION_UNSET;
     r->pop = v->pop ? v->pop : REGISTRATION_UNSET;
     r->node = v->node ? v->node : REGISTRATION_UNSET;

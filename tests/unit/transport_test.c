@@ -1,6 +1,8 @@
 // Datagrams, connections, and addresses of the registrant's transport, against sockets on loopback.
 #include "tests/unit/transport_fixture.h"
 
+#include <sys/resource.h>
+
 // ---- UDP
 
 static void udp_goes_and_comes(int family)
@@ -539,6 +541,85 @@ static void silence_ends_anothers_connection(void **state)
     end(&f);
 }
 
+static void a_flood_of_pings_is_answered_once_a_read(void **state)
+{
+    static char pings[40000];
+    struct fixture f;
+    char got[1024];
+    begin(&f);
+    start(&f);
+    for (size_t i = 0; i < sizeof(pings); i++)
+        pings[i] = "\r\n"[i % 2];
+    int fd = connect_to(&f);
+    put(fd, str_of_bytes(pings, sizeof(pings)));
+    UNTIL(&f, can_read(fd));
+    ssize_t n = recv(fd, got, sizeof(got), 0);
+    assert_true(n >= 2 && n <= 100);
+    assert_memory_equal(got, "\r\n", 2);
+    (void)close(fd);
+    end(&f);
+}
+
+static void so_many_connections_of_others_at_most(void **state)
+{
+    enum { MOST = 1024, MORE = 20 };
+    static int fds[MOST + MORE];
+    struct fixture f;
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    limit.rlim_cur = limit.rlim_max < 4096 ? limit.rlim_max : 4096;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    begin(&f);
+    start(&f);
+    for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
+        fds[i] = connect_to(&f);
+        (void)event_base_loop(f.base, EVLOOP_NONBLOCK);
+    }
+    for (size_t i = MOST; i < ARRAY_LEN(fds); i++) {
+        char c;
+        UNTIL(&f, can_read(fds[i]));
+        assert_true(recv(fds[i], &c, 1, 0) <= 0); // closed at once
+    }
+    assert_int_equal(transport_stats(f.t).accepted, MOST);
+    put(fds[MOST - 1], STR_LIT(REQUEST)); // and the others are served
+    UNTIL(&f, f.messages == 1);
+    (void)close(fds[0]);
+    (void)close(fds[MOST]);
+    put(fds[1], STR_LIT(REQUEST));
+    UNTIL(&f, f.messages == 2); // by now the end of the first was seen
+    fds[0] = connect_to(&f);
+    fds[MOST] = -1;
+    put(fds[0], STR_LIT(REQUEST));
+    UNTIL(&f, f.messages == 3);
+    for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+        if (fds[i] >= 0)
+            (void)close(fds[i]);
+    end(&f);
+}
+
+static void without_descriptors_it_accepts_later(void **state)
+{
+    struct fixture f;
+    struct rlimit before, none;
+    begin(&f);
+    start(&f);
+    int fd = connect_to(&f), next = dup(fd);
+    (void)close(next);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = (struct rlimit){.rlim_cur = (rlim_t)next, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    put(fd, STR_LIT(REQUEST));
+    unsigned turns = 0;
+    for (uint64_t end_us = clock_monotonic_us() + 30000; clock_monotonic_us() < end_us; turns++)
+        (void)event_base_loop(f.base, EVLOOP_ONCE);
+    assert_true(turns < 500); // it does not spin
+    assert_int_equal(f.messages, 0);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    UNTIL(&f, f.messages == 1);
+    (void)close(fd);
+    end(&f);
+}
+
 // ---- where from
 
 static void each_interface_has_its_own_address(void **state)
@@ -659,6 +740,9 @@ int main(void)
         cmocka_unit_test(a_slow_reader_gets_everything),
         cmocka_unit_test(listens_on_the_same_port_for_tcp),
         cmocka_unit_test(silence_ends_anothers_connection),
+        cmocka_unit_test(a_flood_of_pings_is_answered_once_a_read),
+        cmocka_unit_test(so_many_connections_of_others_at_most),
+        cmocka_unit_test(without_descriptors_it_accepts_later),
         cmocka_unit_test(each_interface_has_its_own_address),
         cmocka_unit_test(listening_on_all_addresses_gives_a_real_one),
         cmocka_unit_test(addresses_that_cannot_be_are_errors),

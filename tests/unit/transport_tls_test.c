@@ -312,6 +312,74 @@ static void says_goodbye_when_it_ends(void **state)
     leave(&w);
 }
 
+static void a_reset_is_told(void **state)
+{
+    const struct linger hard = {.l_onoff = 1};
+    struct world w;
+    enter(&w);
+    serve(&w, &w.ca, &(struct wish){.san = "DNS:" NAME});
+    (void)connect_as(&w, NAME);
+    expect_message(&w);
+    (void)connect_as(&w, NAME); // something waits
+    assert_int_equal(setsockopt(w.peer.fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard)), 0);
+    (void)close(w.peer.fd);
+    w.peer.fd = w.peer.listener; // nobody is accepted any more
+    w.peer.ended = true;
+    transport_flush(w.f.t);
+    UNTIL(&w.f, w.f.lost == 1);
+    assert_true(w.f.lost_up);
+    assert_true(strcmp(w.f.cause, "connection reset by peer") == 0 || strcmp(w.f.cause, "broken pipe") == 0 ||
+                strcmp(w.f.cause, "closed by the registrar") == 0);
+    w.peer.fd = -1;
+    leave(&w);
+}
+
+static void a_slow_reader_gets_everything(void **state)
+{
+    static char message[60000];
+    struct world w;
+    size_t sent = sizeof(REQUEST) - 1;
+    uint32_t flow;
+    enter(&w);
+    serve(&w, &w.ca, &(struct wish){.san = "DNS:" NAME});
+    (void)connect_as(&w, NAME);
+    expect_message(&w);
+    (void)event_del(w.peer.pump);
+    const struct endpoint to = {.kind = TRANSPORT_TLS, .address = w.peer.at, .name = STR_LIT(NAME)};
+    for (size_t i = 0; i < sizeof(message); i++)
+        message[i] = (char)('a' + i % 26);
+    while (transport_send(w.f.t, &to, str_of_bytes(message, sizeof(message)), &flow) == 0)
+        sent += sizeof(message);
+    assert_true(sent > 1000000);
+    while (w.peer.got.n < sent) {
+        peer_pump(&w.peer);
+        (void)event_base_loop(w.f.base, EVLOOP_NONBLOCK);
+        assert_int_equal(w.f.lost, 0);
+    }
+    for (size_t i = sizeof(REQUEST) - 1; i < sent; i++)
+        assert_int_equal(w.peer.got.p[i], message[(i - sizeof(REQUEST) + 1) % sizeof(message)]);
+    leave(&w);
+}
+
+static void messages_are_whole_across_records(void **state)
+{
+    static char body[50001];
+    struct world w;
+    struct buf long_one cleanup(buf_done) = BUF_INIT;
+    enter(&w);
+    serve(&w, &w.ca, &(struct wish){.san = "DNS:" NAME});
+    (void)connect_as(&w, NAME);
+    expect_message(&w);
+    memset(body, 'b', sizeof(body) - 1);
+    buf_addf(&long_one, "SIP/2.0 200 OK\r\nl: 50000\r\n\r\n%s" ANSWER, body);
+    assert_int_equal(SSL_write(w.peer.ssl, long_one.p, (int)long_one.n), (int)long_one.n);
+    for (size_t i = 0; i < sizeof(ANSWER) - 1; i++)
+        assert_int_equal(SSL_write(w.peer.ssl, &ANSWER[i], 1), 1);
+    UNTIL(&w.f, w.f.messages == 4);
+    assert_int_equal(w.f.all.n, long_one.n + 2 * (sizeof(ANSWER) - 1));
+    leave(&w);
+}
+
 static void a_server_without_tls_is_told_as_that(void **state)
 {
     struct world w;
@@ -410,6 +478,9 @@ int main(void)
         cmocka_unit_test(without_tls_there_is_nothing_to_reload),
         cmocka_unit_test(tells_the_end_of_a_session),
         cmocka_unit_test(says_goodbye_when_it_ends),
+        cmocka_unit_test(a_reset_is_told),
+        cmocka_unit_test(a_slow_reader_gets_everything),
+        cmocka_unit_test(messages_are_whole_across_records),
         cmocka_unit_test(a_server_without_tls_is_told_as_that),
         cmocka_unit_test(a_handshake_has_its_time),
         cmocka_unit_test(another_name_is_another_connection),

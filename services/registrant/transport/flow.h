@@ -42,6 +42,7 @@ struct flow {
     bool is_unsent;   // in t->unsent
     bool broken;      // writing failed: what still comes is read, then it is lost
     bool heard;       // something came that was no part of a handshake
+    bool owes_pong;   // one for all the pings that came together
     bool pinged;      // and the ping not answered
     bool answers;     // its peer does answer pings
     bool required;    // its peer said that it does
@@ -84,5 +85,6 @@ void flow_on_timer(int fd, short what, void *arg);
 void flow_plan_ping(struct flow *f, uint64_t now_us);
 // A line end came between messages.
 void flow_line_end(struct flow *f, bool second);
+void flow_pong(struct flow *f);
 
 #endif

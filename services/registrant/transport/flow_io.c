@@ -119,9 +119,12 @@ static void came(struct flow *f, struct str bytes)
     if (taken < 0) {
         f->t->stats.malformed++;
         flow_lose(f, "what comes is not SIP");
-    } else if (f->state == FLOW_UP && (taken || !joined)) {
-        keep_rest(f, str_slice(bytes, (size_t)taken, bytes.n), taken > 0);
+        return;
     }
+    if (f->state == FLOW_UP && (taken || !joined))
+        keep_rest(f, str_slice(bytes, (size_t)taken, bytes.n), taken > 0);
+    if (f->state == FLOW_UP && f->owes_pong)
+        flow_pong(f);
 }
 
 static void read_up(struct flow *f)
@@ -193,6 +196,8 @@ void flow_on_readable(evutil_socket_t fd, short what, void *arg)
         go_on_with_handshake(f);
     if (f->state == FLOW_UP)
         read_up(f);
+    if (f->state == FLOW_UP && f->wire.ssl && f->by.write_by_us) // TLS may have to read before it writes
+        flow_write(f);
 }
 
 void flow_on_writable(evutil_socket_t fd, short what, void *arg)

@@ -62,6 +62,12 @@ static void say(struct flow *f, struct str line_ends)
         flow_write(f);
 }
 
+void flow_pong(struct flow *f)
+{
+    f->owes_pong = false;
+    say(f, PONG);
+}
+
 // Where something waits to be written it does what a ping would, and its own deadline tells the same.
 static void ping(struct flow *f, uint64_t now_us)
 {
@@ -82,7 +88,7 @@ void flow_line_end(struct flow *f, bool second)
         f->by.pong_by_us = 0;
         f->t->stats.pongs++;
     } else if (second) {
-        say(f, PONG);
+        f->owes_pong = true;
     }
 }
 

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #define ACCEPTS_TURN 32
-#define PAUSE_S      1 // when there is no descriptor left: the listener stays readable, and the loop would spin
+#define PAUSE_US     100000 // when no descriptor is left: the listener stays readable, and the loop would spin
 
 struct incoming {
     struct transport *t;
@@ -26,7 +26,7 @@ static bool accept_one(struct incoming *i)
     socklen_t bytes = sizeof(peer);
     int fd = accept4(i->fd, &peer.any, &bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)) {
-        const struct timeval pause = {.tv_sec = PAUSE_S};
+        const struct timeval pause = {.tv_usec = PAUSE_US};
         (void)event_del(i->readable);
         (void)event_add(i->resume, &pause);
         return false;

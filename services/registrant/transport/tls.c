@@ -1,5 +1,6 @@
 // See tls.h: what a connection is checked against. Refuses TLS below 1.2, renegotiation, and asking anybody
-// for a pass phrase.
+// for a pass phrase. Sessions are not resumed: one connection carries all that goes to a registrar, so little
+// would be saved, and a certificate that has expired since would go unseen.
 #include "services/registrant/transport/tls_private.h"
 
 #include "common/base/mem.h"

@@ -54,16 +54,34 @@ static void say_ready(const struct harness *h)
 
 static void say_stats(const struct harness *h)
 {
-    struct engine_stats s = sip_thread_stats(h->thread);
+    struct engine_stats e = sip_thread_stats(h->thread);
+    struct sip_stats s = sip_thread_sip_stats(h->thread);
     const struct {
         const char *name;
         uint64_t value;
-    } rows[] = {{"registrations", s.registrations}, {"bound", s.bound},
-                {"in_flight", s.in_flight},         {"waiting", s.waiting},
-                {"requests", s.requests},           {"answers_2xx", s.answers_2xx},
-                {"answers_4xx", s.answers_4xx},     {"answers_5xx", s.answers_5xx},
-                {"answers_other", s.answers_other}, {"timeouts", s.timeouts},
-                {"challenges", s.challenges}};
+    } rows[] = {{"registrations", e.registrations},
+                {"bound", e.bound},
+                {"in_flight", e.in_flight},
+                {"waiting", e.waiting},
+                {"requests", e.requests},
+                {"answers_2xx", e.answers_2xx},
+                {"answers_4xx", e.answers_4xx},
+                {"answers_5xx", e.answers_5xx},
+                {"answers_other", e.answers_other},
+                {"timeouts", e.timeouts},
+                {"challenges", e.challenges},
+                {"transactions", s.transactions},
+                {"retransmissions", s.retransmissions},
+                {"stray", s.stray},
+                {"malformed", s.malformed},
+                {"incoming", s.incoming},
+                {"connections", s.transport.connections},
+                {"connected", s.transport.connected},
+                {"lost", s.transport.lost},
+                {"failed", s.transport.failed},
+                {"not_a_message", s.transport.malformed},
+                {"pings", s.transport.pings},
+                {"pongs", s.transport.pongs}};
     cleanup(buf_done) struct buf b = BUF_INIT;
     struct json_writer w = json_writer(&b);
     json_begin_object(&w);
@@ -190,6 +208,8 @@ static int obey(struct harness *h, const struct json *line, struct error *err)
     if (json_get(line, "lease"))
         post_kind(h, SIP_LEASE, 0,
                   str_eq_cstr(json_str(json_get(line, "lease")), "fresh") ? LEASE_FRESH : LEASE_EXPIRED);
+    else if (json_get(line, "reload"))
+        post_kind(h, SIP_RELOAD, 0, LEASE_FRESH);
     else if (json_get(line, "stats"))
         say_stats(h);
     else if (json_get(line, "stop"))

@@ -25,8 +25,17 @@ static const struct {
     size_t at;
 } texts[] =
     {
-        TEXT(listen, "listen"),    TEXT(resolv_conf, "resolv_conf"),      TEXT(hosts_file, "hosts_file"),
-        TEXT(policy.node, "node"), TEXT(policy.user_agent, "user_agent"),
+        TEXT(listen, "listen"),
+        TEXT(interfaces, "interfaces"),
+        TEXT(rules_file, "rules_file"),
+        TEXT(tls.ca_file, "tls_ca_file"),
+        TEXT(tls.certificate_file, "tls_certificate_file"),
+        TEXT(tls.key_file, "tls_key_file"),
+        TEXT(tls.min_version, "tls_min_version"),
+        TEXT(resolv_conf, "resolv_conf"),
+        TEXT(hosts_file, "hosts_file"),
+        TEXT(policy.node, "node"),
+        TEXT(policy.user_agent, "user_agent"),
 },
   numbers[] = {
       NUMBER(rejected_retry_s), NUMBER(backoff_cap_s),       NUMBER(min_expires_cap_s),

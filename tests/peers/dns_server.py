@@ -15,10 +15,10 @@ import struct
 import threading
 import time
 
-from dnslib import AAAA, CNAME, DNSRecord, NAPTR, QTYPE, RCODE, RR, SOA, SRV, A
+from dnslib import AAAA, CNAME, DNSRecord, EDNS0, NAPTR, QTYPE, RCODE, RR, SOA, SRV, A
 
 TTL = 60
-DATAGRAM_BYTES = 512  # no EDNS: RFC 1035 2.3.4
+DATAGRAM_BYTES = 512  # where the asker does not say more (RFC 1035 2.3.4, RFC 6891 6.2.3)
 
 
 def _naptr(order, preference, flags, service, regexp, replacement):
@@ -27,6 +27,11 @@ def _naptr(order, preference, flags, service, regexp, replacement):
 
 MAKERS = {"A": lambda v: A(v), "AAAA": lambda v: AAAA(v), "SRV": lambda v: SRV(*v), "NAPTR": lambda v: _naptr(*v),
           "CNAME": lambda v: CNAME(v)}
+
+
+def opts(query):
+    """OPT records: the asker speaks EDNS."""
+    return [rr for rr in query.ar if rr.rtype == QTYPE.OPT]
 
 
 class DnsServer:
@@ -179,7 +184,7 @@ class DnsServer:
             pass  # the asker went
 
     def _reply(self, query, name, kind, fault, transport):
-        reply = query.reply(ra=0)
+        reply = self._empty(query)
         if fault == "garbage":
             return query.pack()[:2] + b"\x81\x80\xff\xff\xff\xff\xff\xff\xff\xff\xc0\x0c\xff"
         if fault in ("servfail", "refused"):
@@ -196,7 +201,18 @@ class DnsServer:
                 reply.header.rcode = RCODE.NXDOMAIN
             reply.add_auth(RR(name.partition(".")[2] or ".", QTYPE.SOA, ttl=1, rdata=SOA(times=(1, 1, 1, 1, 1))))
         packed = reply.pack()
-        return packed if transport == "tcp" or len(packed) <= DATAGRAM_BYTES else reply.truncate().pack()
+        if transport == "tcp" or len(packed) <= max([DATAGRAM_BYTES, *(rr.edns_len for rr in opts(query))]):
+            return packed
+        cut = self._empty(query)
+        cut.header.tc = 1
+        return cut.pack()
+
+    @staticmethod
+    def _empty(query):
+        reply = query.reply(ra=0)
+        if opts(query):
+            reply.add_ar(EDNS0(udp_len=4096))
+        return reply
 
     def _find(self, name, kind):
         """[(owner, type, value, ttl)], aliases followed."""

@@ -62,7 +62,16 @@ def test_faults(server):
 def test_a_long_answer_is_truncated_but_over_tcp(server):
     server.set("d.test", "A", *["127.0.1.%d" % n for n in range(100)])
     cut, whole = ask(server, "d.test", "A"), ask(server, "d.test", "A", tcp=True)
-    assert cut.header.tc == 1 and whole.header.tc == 0 and len(whole.rr) == 100
+    assert cut.header.tc == 1 and cut.rr == [] and str(cut.q.qname) == "d.test."
+    assert whole.header.tc == 0 and len(whole.rr) == 100
+
+
+def test_who_says_so_gets_a_larger_datagram(server):
+    server.set("f.test", "A", *["127.0.1.%d" % n for n in range(60)])
+    query = dnslib.DNSRecord.question("f.test", "A")
+    query.add_ar(dnslib.EDNS0(udp_len=1400))
+    answer = dnslib.DNSRecord.parse(query.send(server.host, server.port, timeout=5))
+    assert answer.header.tc == 0 and len(answer.rr) == 60 and answer.ar
 
 
 def test_delay(server):

@@ -100,9 +100,8 @@ static void on_resolved(void *arg, const struct resolve_answer *answer)
 {
     struct transaction *t = arg;
     struct agent *a = t->agent;
-    size_t usable;
     t->resolving = NULL;
-    const struct resolve_target *chosen = target_choose(a, t, answer, &usable);
+    const struct resolve_target *chosen = target_choose(a, t, answer, &t->usable);
     if (!chosen) {
         client_fail(a, t, 503,
                     answer->count ? STR_LIT("no local address to send from") : str_of(answer->cause));

@@ -38,11 +38,13 @@ struct probe {
     struct agent *agent;
     const struct transaction *transaction;
     size_t usable;
+    bool known;
 };
 
 static void on_probed(void *arg, const struct resolve_answer *answer)
 {
     struct probe *p = arg;
+    p->known = true;
     (void)target_choose(p->agent, p->transaction, answer, &p->usable);
 }
 
@@ -51,9 +53,12 @@ bool target_failed(struct agent *a, struct transaction *t, enum target_fault fau
     uint32_t for_s = asked_s < 0 ? aside_s[fault] : asked_s < MAX_ASIDE_S ? (uint32_t)asked_s : MAX_ASIDE_S;
     if (for_s)
         resolver_set_aside(a->resolver, &t->target, for_s);
-    // What is known is answered at once; where DNS has to be asked again nothing is promised.
+    // What is known is answered at once. A TTL that ended since it was sent, as short ones do before timer F,
+    // leaves what was known then.
     struct probe p = {.agent = a, .transaction = t};
     resolve_cancel(resolver_find(a->resolver, &t->query, on_probed, &p));
+    if (!p.known)
+        return t->usable > 1;
     return p.usable > (for_s ? 0 : 1);
 }
 

@@ -34,6 +34,7 @@ struct transaction {
     struct str name;            // whom its certificate must be for
     struct resolve_request *resolving;
     struct resolve_target target; // what it chose
+    size_t usable;                // how many there were that were not set aside, that one among them
     struct endpoint to;           // the same, but for the transport where `by_size`
     const char *local;            // host:port that it was sent from; the transport's
     uint32_t flow;                // 0: a datagram

@@ -5,6 +5,7 @@ import re
 import time
 
 import pytest
+from certificates import Certificates
 from ribbon_client import CONTACT, CREDENTIALS, SERVERS, Ribbon, credential_path, entry_path, path, server_path
 from stack import wait_for
 from world import are_staggered, removes
@@ -115,15 +116,19 @@ def test_6_4_protocol(world, ribbon, user, protocol, transport):
     assert seen["rt_Target"] == f"{transport}:{world.registrar.address}"
 
 
-def test_6_4_a_transport_that_the_registrant_has_not_is_told(world, ribbon, user):
-    """Protocol 4: kept, and its status says why nothing is sent."""
+def test_6_4_a_certificate_that_is_refused_is_told(world, ribbon, user, tmp_path):
+    """Protocol 4: its status says why nothing is sent."""
+    certificate = Certificates(tmp_path).self_signed("localhost")
+    registrar = world.new_registrar(tls=certificate.context())
+    registrar.start()
     credential(ribbon, 1, user)
-    server(world, ribbon, Protocol="4")
+    server(world, ribbon, Host="localhost", Port=registrar.tls_port, Protocol="4")
     entry(ribbon, user)
     seen = wait_state(ribbon, "retrying")
-    assert "no local address for this transport" in seen["rt_Reason"] and "rt_StatusCode" not in seen
-    assert not world.sent(user)
-    ribbon.post(server_path(2, 1), Protocol="1")
+    assert "certificate" in seen["rt_Reason"] and "not trusted" in seen["rt_Reason"]
+    assert not world.sent(user, registrar)
+    registrar.stop()
+    ribbon.post(server_path(2, 1), Host="127.0.0.1", Port=world.registrar.port, Protocol="1")
     wait_state(ribbon, "registered")
 
 

@@ -94,6 +94,7 @@ static inline void end(struct fixture *f)
 }
 
 #define DEADLINE_US UINT64_C(20000000)
+#define SOON_US     UINT64_C(5000000) // milliseconds, on a machine that does nothing else
 #define UNTIL(f, condition)                                                                                  \
     do {                                                                                                     \
         uint64_t end_us_ = clock_monotonic_us() + DEADLINE_US;                                               \

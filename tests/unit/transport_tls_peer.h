@@ -83,6 +83,7 @@ struct tls_peer {
     struct address at;
     SSL *ssl;
     bool up, ended, notified; // `notified`: by close_notify
+    bool abrupt;              // closes at once what has failed, with all that came and was not read
     struct buf got;
     char sni[256]; // empty: none came
     struct event *pump;
@@ -96,7 +97,7 @@ static inline int take_any(int good, X509_STORE_CTX *chain)
 static inline void peer_pump(struct tls_peer *p)
 {
     char bytes[4096];
-    if (p->fd < 0)
+    if (p->fd < 0 && !p->ended)
         p->fd = accept4(p->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (p->fd < 0 || p->ended)
         return;
@@ -118,6 +119,10 @@ static inline void peer_pump(struct tls_peer *p)
     p->ended = why != SSL_ERROR_WANT_READ && why != SSL_ERROR_WANT_WRITE;
     if (p->ended && !p->notified)
         (void)shutdown(p->fd, SHUT_WR);
+    if (p->ended && p->abrupt) {
+        (void)close(p->fd);
+        p->fd = -1;
+    }
     ERR_clear_error();
 }
 

@@ -35,6 +35,15 @@ enum admin_metric {
     ANSWER_SECONDS,
     LATENESS_SECONDS,
     TAKEOVER_SECONDS,
+    TRANSACTIONS,
+    RETRANSMISSIONS,
+    STRAY,
+    MALFORMED,
+    INCOMING,
+    MESSAGES, // label: direction
+    CONNECTIONS,
+    CONNECTIONS_TOTAL, // label: outcome
+    KEEP_ALIVES,       // label: kind
 };
 
 static const char *const state_labels[] = {"disabled",     "pending",  "registering", "registered",
@@ -43,6 +52,10 @@ static const char *const state_labels[] = {"disabled",     "pending",  "register
 static const char *const answer_labels[] = {"2xx", "4xx", "5xx", "other", NULL};
 static const char *const partition_labels[] = {"owned", "loading", "parked", NULL};
 static const char *const report_labels[] = {"delivered", "failed", NULL};
+
+static const char *const direction_labels[] = {"sent", "received", NULL};
+static const char *const connection_labels[] = {"established", "lost", "failed", "accepted", NULL};
+static const char *const keep_alive_labels[] = {"ping", "pong", NULL};
 
 static const double bounds_s[] = OBSERVE_BOUNDS_S;
 
@@ -89,11 +102,50 @@ static const struct metric rows[] = {
     [TAKEOVER_SECONDS] = {"rollcall_registrant_takeover_seconds", METRIC_HISTOGRAM,
                           "From the assignment of a partition until its registrations may be acted on", NULL,
                           NULL, bounds_s},
+    [TRANSACTIONS] = {"rollcall_registrant_transactions", METRIC_GAUGE, "SIP client transactions under way",
+                      NULL, NULL, NULL},
+    [RETRANSMISSIONS] = {"rollcall_registrant_retransmissions_total", METRIC_COUNTER,
+                         "REGISTERs sent once more over UDP", NULL, NULL, NULL},
+    [STRAY] = {"rollcall_registrant_stray_total", METRIC_COUNTER,
+               "Answers to nothing that waits: late, repeated or forged", NULL, NULL, NULL},
+    [MALFORMED] = {"rollcall_registrant_malformed_total", METRIC_COUNTER,
+                   "Messages that could not be read, and changed nothing", NULL, NULL, NULL},
+    [INCOMING] = {"rollcall_registrant_incoming_total", METRIC_COUNTER, "Requests of others", NULL, NULL,
+                  NULL},
+    [MESSAGES] = {"rollcall_registrant_messages_total", METRIC_COUNTER, "SIP messages on the wire",
+                  "direction", direction_labels, NULL},
+    [CONNECTIONS] = {"rollcall_registrant_connections", METRIC_GAUGE, "Connections to registrars", NULL, NULL,
+                     NULL},
+    [CONNECTIONS_TOTAL] = {"rollcall_registrant_connections_total", METRIC_COUNTER,
+                           "Connections that were established, lost after that, never came about, or were "
+                           "made by others",
+                           "outcome", connection_labels, NULL},
+    [KEEP_ALIVES] = {"rollcall_registrant_keep_alives_total", METRIC_COUNTER,
+                     "Keep-alives sent and answered (CRLF, STUN)", "kind", keep_alive_labels, NULL},
 };
 
 static void set_histogram(struct metrics *m, enum admin_metric metric, const struct histogram *h)
 {
     metrics_set_histogram(m, metric, 0, h->counts, h->sum_us);
+}
+
+static void fill_sip(struct metrics *m, const struct sip_stats *s)
+{
+    const struct transport_stats *t = &s->transport;
+    metrics_set(m, TRANSACTIONS, 0, (int64_t)s->transactions);
+    metrics_set(m, RETRANSMISSIONS, 0, (int64_t)s->retransmissions);
+    metrics_set(m, STRAY, 0, (int64_t)s->stray);
+    metrics_set(m, MALFORMED, 0, (int64_t)s->malformed);
+    metrics_set(m, INCOMING, 0, (int64_t)s->incoming);
+    metrics_set(m, MESSAGES, 0, (int64_t)t->sent);
+    metrics_set(m, MESSAGES, 1, (int64_t)t->received);
+    metrics_set(m, CONNECTIONS, 0, (int64_t)t->connections);
+    metrics_set(m, CONNECTIONS_TOTAL, 0, (int64_t)t->connected);
+    metrics_set(m, CONNECTIONS_TOTAL, 1, (int64_t)t->lost);
+    metrics_set(m, CONNECTIONS_TOTAL, 2, (int64_t)t->failed);
+    metrics_set(m, CONNECTIONS_TOTAL, 3, (int64_t)t->accepted);
+    metrics_set(m, KEEP_ALIVES, 0, (int64_t)t->pings);
+    metrics_set(m, KEEP_ALIVES, 1, (int64_t)t->pongs);
 }
 
 // The engine counts on its own thread; these are copies of its last turn's figures.
@@ -123,6 +175,7 @@ static void fill(struct metrics *m, const struct admin_view *v)
     metrics_set(m, OVERCOMMITTED, 0, (int64_t)v->engine.overcommitted);
     metrics_set(m, RATES_RAISED, 0, (int64_t)v->engine.rates_raised);
     metrics_set(m, LAPSED, 0, (int64_t)v->engine.lapsed);
+    fill_sip(m, &v->sip);
     set_histogram(m, ANSWER_SECONDS, &v->engine.answer_times);
     set_histogram(m, LATENESS_SECONDS, &v->engine.lateness);
     set_histogram(m, TAKEOVER_SECONDS, &v->places.takeovers);

@@ -10,6 +10,7 @@ struct admin;
 
 struct admin_view {
     struct engine_stats engine;
+    struct sip_stats sip; // malformed: the transport's too
     size_t engine_bytes;
     struct place_counts places; // summed
     struct reporter_counts reports;

@@ -128,6 +128,7 @@ static struct admin_view view(void *arg)
 {
     struct registrant *r = arg;
     struct admin_view v = {.engine = workers_stats(r->workers),
+                           .sip = workers_sip_stats(r->workers),
                            .engine_bytes = workers_engine_bytes(r->workers),
                            .reports = reporter_counts(r->reporter),
                            .kafka_seen = r->kafka_seen,

@@ -120,6 +120,27 @@ def test_no_password_is_in_clear_in_redis_kafka_or_logs(world, user):
         assert secret.encode() not in file.read_bytes()
 
 
+def test_a_registrar_is_seen_in_metrics_and_by_its_name(world, user):
+    rid = world.api.create(**world.at_registrar(user))
+    world.api.wait_state(rid, "registered")
+    admin = world.registrant.url
+
+    def seen():
+        found = requests.get(admin + "/registrars", params={"name": "udp:127.0.0.1"}, timeout=5).json()["registrars"]
+        return [r for r in found if r["states"].get("registered") and r["answers"].get("200")]
+    registrar = wait_for(seen, 10, "the registrar to be shown")[0]
+    assert registrar["learned"]["granted_s"] > 0 and registrar["requests"] >= 1 and registrar["bound"] >= 1
+    assert requests.get(admin + "/registrars", params={"name": "nobody"}, timeout=5).json() == {"registrars": []}
+    assert "rest" in requests.get(admin + "/registrars", timeout=5).json()
+    name = registrar["name"]
+    assert world.metric(world.registrant, "rollcall_registrant_registrar_answers_total", registrar=name, code="200") >= 1
+    assert world.metric(world.registrant, "rollcall_registrant_registrar_registrations", registrar=name, state="registered") >= 1
+    assert world.metric(world.registrant, "rollcall_registrant_registrar_bound", registrar="other") >= 0
+    assert world.metric(world.registrant, "rollcall_registrant_answer_seconds_count") >= 1
+    assert world.metric(world.registrant, "rollcall_registrant_takeover_seconds_count") >= 1
+    assert world.metric(world.registrant, "rollcall_registrant_messages_total", direction="sent") >= 1
+
+
 def test_metrics_and_health_answer_on_both_services(world):
     for part in (world.gateway, world.registrant):
         assert requests.get(part.url + "/healthz", timeout=5).status_code == 200

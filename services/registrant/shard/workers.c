@@ -235,6 +235,29 @@ struct engine_stats workers_stats(const struct workers *w)
     return sum;
 }
 
+struct sip_stats workers_sip_stats(const struct workers *w)
+{
+    struct sip_stats sum = {0};
+    for (unsigned i = 0; i < w->count; i++) {
+        struct sip_stats s = sip_thread_sip_stats(w->items[i].thread);
+        sum.transactions += s.transactions;
+        sum.retransmissions += s.retransmissions;
+        sum.stray += s.stray;
+        sum.malformed += s.malformed + s.transport.malformed;
+        sum.incoming += s.incoming;
+        sum.transport.connections += s.transport.connections;
+        sum.transport.connected += s.transport.connected;
+        sum.transport.lost += s.transport.lost;
+        sum.transport.failed += s.transport.failed;
+        sum.transport.accepted += s.transport.accepted;
+        sum.transport.received += s.transport.received;
+        sum.transport.sent += s.transport.sent;
+        sum.transport.pings += s.transport.pings;
+        sum.transport.pongs += s.transport.pongs;
+    }
+    return sum;
+}
+
 size_t workers_registrars(const struct workers *w, unsigned thread, struct registrar_view *ret, size_t max,
                           struct registrar_view *ret_rest)
 {

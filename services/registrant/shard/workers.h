@@ -28,6 +28,7 @@ void workers_desired(struct workers *w, struct sip_command *take); // to the thr
 void workers_tell_all(struct workers *w, const struct sip_command *c);
 void workers_tell(struct workers *w, unsigned thread, const struct sip_command *c);
 struct engine_stats workers_stats(const struct workers *w); // summed
+struct sip_stats workers_sip_stats(const struct workers *w);
 // Of one thread, as engine_registrars gives them, at most a second or so old; at most max.
 size_t workers_registrars(const struct workers *w, unsigned thread, struct registrar_view *ret, size_t max,
                           struct registrar_view *ret_rest);

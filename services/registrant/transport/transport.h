@@ -91,9 +91,10 @@ void transport_reply(struct transport *t, const struct transport_path *path, str
 void transport_flush(struct transport *t);
 
 // Keep-alive of RFC 5626 4.4: CRLF on a connection, STUN on UDP. Every connection is pinged when it was idle
-// for some two minutes, but one whose registrar never answered a ping is not held dead for its silence. This
-// call says that the registrar supports it (Require: outbound in its answer), so that a ping unanswered
-// for 10 s (UDP: retransmissions, 5389 7.2.1) is a lost flow. flow_timer_s: of Flow-Timer, 0 none.
+// for some two minutes, and once it has answered a ping it is expected to go on; one that never did is not
+// held dead for its silence. This call says that the registrar supports it (Require: outbound in its answer),
+// so that a ping unanswered for 10 s (UDP: retransmissions, 5389 7.2.1) is a lost flow. flow_timer_s: of
+// Flow-Timer, 0 none.
 // *flow: of the connection; for UDP 0, replaced by a flow of its own, shared by all to that endpoint. A flow
 // is kept alive until it is lost or nobody has called this for it (or sent by it: connections only) for
 // times.idle_ms; it is then lost, too, "unused".

@@ -20,7 +20,7 @@
 #define ROUTE_STALE_US    (3600 * SECOND_US) // so long after its end an answer serves while DNS fails
 #define ROUTE_PATIENCE_US (2 * SECOND_US)    // then such an answer is given without waiting for DNS
 #define ROUTE_RETRY_US    (10 * SECOND_US)   // while it serves, DNS is asked so often
-#define ROUTE_REFRESH_US  (5 * SECOND_US)    // unasked-for it is not asked more often
+#define ROUTE_REFRESH_US  (2 * SECOND_US)    // unasked-for it is not asked more often
 #define ROUTE_SLOTS       4096u              // of a second each, of the wheel
 #define ROUTE_MAX         131072u            // more are forgotten within a second
 

@@ -91,6 +91,7 @@ static int open_resolver(struct agent *a, const struct agent_params *p, struct e
                                      .hosts_file = p->hosts_file,
                                      .ipv4 = has_family(a, p, AF_INET),
                                      .ipv6 = has_family(a, p, AF_INET6),
+                                     .tls = a->has_tls,
                                      .changed = on_targets_changed,
                                      .arg = a};
     random_bytes(&params.seed, sizeof(params.seed));

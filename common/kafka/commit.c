@@ -1,6 +1,6 @@
 // Commits: those of one loop turn go to the coordinator in one request, and every one gets its own answer.
-// The request is sent even when no offset moved, because its answer proves the membership. A static member
-// has one under way at a time, and none while no broker is reached.
+// The request is sent even when no offset moved, because its answer proves the membership.
+// A static member sends none while no broker is reached.
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/kafka/consumer.h"
@@ -103,11 +103,8 @@ static rd_kafka_topic_partition_list_t *list_of(const struct kafka_commits *b)
 // and fences us. So it is given nothing that it would keep.
 static rd_kafka_resp_err_t hold_back(const struct kafka_consumer *c)
 {
-    if (!c->is_static)
-        return RD_KAFKA_RESP_ERR_NO_ERROR;
-    if (c->client.health == KAFKA_DOWN)
-        return RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN;
-    return TAILQ_EMPTY(&c->commits_sent) ? RD_KAFKA_RESP_ERR_NO_ERROR : RD_KAFKA_RESP_ERR__WAIT_COORD;
+    bool late = c->is_static && c->client.health == KAFKA_DOWN;
+    return late ? RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN : RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
 void kafka_on_flush(int fd, short what, void *arg)

@@ -98,8 +98,8 @@ struct kafka_consumer_params {
     // The group has settled: on_assigned was called for all that it newly gave us. NULL: not wanted.
     void (*on_rebalanced)(void *arg);
     // Result of kafka_consumer_commit. sent_us: clock_monotonic_us at the time of the call that it answers.
-    // err -ENOTCONN: no broker is reached, or a static member's commit before is not answered yet: nothing
-    // was sent. -EBUSY: the coordinator knows us but takes no offset while the group rebalances (the embedded
+    // err -ENOTCONN: no broker is reached; of a static member nothing was sent.
+    // -EBUSY: the coordinator knows us but takes no offset while the group rebalances (the embedded
     // broker does so all the time that a rebalance takes); -ESTALE: we are no member (any more), or there is
     // no position.
     void (*on_commit)(void *arg, const struct error *err, uint64_t sent_us);

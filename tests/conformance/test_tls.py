@@ -1,9 +1,15 @@
 """TLS to registrars: whom a certificate is for (RFC 5922), trust, client certificates, versions, and how a session ends."""
 
+import contextlib
+import pathlib
 import re
+import socket
+import threading
 import time
 
 import pytest
+
+from conftest import new_digest
 
 NAME = "good.test"
 
@@ -99,10 +105,10 @@ BAD = {
     "the CN beside a subjectAltName": (lambda c: c.server("other.test", common_name=NAME), "not for"),
     "the CN beside an address alone": (lambda c: c.server(ips=["127.0.0.1"], common_name=NAME), "not for"),
     "expired": (lambda c: c.expired(NAME), "expired"),
-    "not yet valid": (lambda c: c.not_yet_valid(NAME), "not yet valid"),
+    "not yet valid": (lambda c: c.not_yet_valid(NAME), "not valid yet"),
     "an unknown authority": (lambda c: c.of_stranger(NAME), "issuer|authority|trust|self.signed"),
-    "self-signed": (lambda c: c.self_signed(NAME), "self.signed"),
-    "a client's": (lambda c: c.server(NAME, usage="client"), "purpose|usage|client"),
+    "self-signed": (lambda c: c.self_signed(NAME), "signed by itself"),
+    "a client's": (lambda c: c.server(NAME, usage="client"), "not for a server"),
 }
 
 
@@ -151,16 +157,14 @@ def test_an_old_version_is_refused(registrant, new_registrar, certificates):
 
 def test_a_server_that_speaks_no_tls_is_told_at_once(registrant, new_registrar):
     """RFC 8446 5.1: what is no record is no TLS."""
-    import socket
-    import threading
     listener = socket.create_server(("127.0.0.1", 0))
 
     def answer():
-        connection, _ = listener.accept()
-        connection.recv(65536)
-        connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
-        connection.recv(65536)
-        connection.close()
+        with contextlib.suppress(OSError):
+            connection, _ = listener.accept()
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+            connection.recv(65536)
 
     threading.Thread(target=answer, daemon=True).start()
     began = time.monotonic()
@@ -172,7 +176,6 @@ def test_a_server_that_speaks_no_tls_is_told_at_once(registrant, new_registrar):
 
 def test_a_server_that_says_nothing_is_a_failure_in_time(registrant):
     """RFC 3261 17.1.2.2: timer F counts the handshake, too."""
-    import socket
     listener = socket.create_server(("127.0.0.1", 0))
     r = registrant.want(None, domain="%s:%d" % (NAME, listener.getsockname()[1]), transport="tls")
     report = r.wait("retrying")
@@ -228,7 +231,6 @@ def test_answers_come_in_many_records(registrant, good, segment):
 
 def test_authentication_over_tls(registrant, new_registrar, certificates):
     """RFC 3261 22, 26: the digest's URI is the Request-URI, whatever carries it."""
-    from conftest import new_digest
     registrar = new_registrar(tls=certificates.server(NAME).context(), digest=new_digest(algorithms=["SHA-256"]))
     r = over_tls(registrant, registrar)
     r.registered()
@@ -239,7 +241,6 @@ def test_authentication_over_tls(registrant, new_registrar, certificates):
 
 def test_trust_is_read_again_when_it_is_told_to(registrant, new_registrar, certificates):
     """Files are read again on a reload; sessions that stand are left alone."""
-    import pathlib
     trusted = pathlib.Path(registrant.settings["tls_ca_file"])
     kept = trusted.read_bytes()
     registrar = new_registrar(tls=certificates.of_stranger(NAME).context())

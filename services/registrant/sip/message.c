@@ -48,6 +48,8 @@ static bool is_whole(const sip_t *sip, struct str text)
 {
     if (!sip || (!sip->sip_request && !sip->sip_status) || sip->sip_flags & (MSG_FLG_ERROR | MSG_FLG_TRUNC))
         return false;
+    if (str_find_str(text, STR_LIT("\r\n\r\n")) == text.n) // 7: cut off, and who knows what with it
+        return false;
     size_t body = sip->sip_payload ? sip->sip_payload->pl_len : 0;
     if (sip->sip_content_length && sip->sip_content_length->l_length > body)
         return false;

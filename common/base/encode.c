@@ -9,8 +9,8 @@ void encode_hex(struct buf *out, const void *bytes, size_t count)
     static const char digits[] = "0123456789abcdef";
     const unsigned char *p = bytes;
     for (size_t i = 0; i < count; i++) {
-        buf_add_char(out, digits[p[i] >> 4]);
-        buf_add_char(out, digits[p[i] & 15]);
+        const char pair[2] = {digits[p[i] >> 4], digits[p[i] & 15]};
+        buf_add(out, pair, sizeof(pair));
     }
 }
 
@@ -30,8 +30,10 @@ void encode_base64(struct buf *out, const void *bytes, size_t count)
         size_t have = count - i < 3 ? count - i : 3;
         uint32_t v =
             (uint32_t)p[i] << 16 | (have > 1 ? (uint32_t)p[i + 1] << 8 : 0) | (have > 2 ? p[i + 2] : 0);
+        char four[4];
         for (size_t k = 0; k < 4; k++)
-            buf_add_char(out, k <= have ? alphabet[v >> (18 - 6 * k) & 63] : '=');
+            four[k] = k <= have ? alphabet[v >> (18 - 6 * k) & 63] : '=';
+        buf_add(out, four, sizeof(four));
     }
 }
 

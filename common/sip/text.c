@@ -64,7 +64,11 @@ void sip_quote(struct buf *out, struct str text)
 void sip_escape_user(struct buf *out, struct str text)
 {
     static const char digits[] = "0123456789ABCDEF";
-    for (size_t i = 0; i < text.n; i++) {
+    size_t plain = 0; // as it is up to here
+    while (plain < text.n && char_is_alnum(text.p[plain]))
+        plain++;
+    buf_add_str(out, str_slice(text, 0, plain));
+    for (size_t i = plain; i < text.n; i++) {
         unsigned char c = (unsigned char)text.p[i];
         if (char_is_unreserved(text.p[i]) || char_is_in(text.p[i], "&=+$,;?/")) {
             buf_add_char(out, text.p[i]);

@@ -149,12 +149,22 @@ static bool is_listed(struct str contact, const struct contact_lines *own, const
     return false;
 }
 
+// A plain refresh: what is bound is what was sent.
+static bool drops_nothing(const struct entry *r, const struct flight *f)
+{
+    return r->bound == f->spec && r->bound_local == f->local && !r->unsure &&
+           !(r->extra && r->extra->dropped);
+}
+
 // Contacts dropped by this request that the answer still lists stay to be dropped.
-static void settle_dropped(struct engine *e, struct entry *r, const struct contact_lines *own,
+static void settle_dropped(struct engine *e, const struct flight *f, const struct contact_lines *own,
                            const struct sip_answer *a)
 {
+    struct entry *r = f->entry;
     struct contact_lines drop = {.text = &e->scratch[2]};
     struct buf *left = &e->scratch[3];
+    if (drops_nothing(r, f))
+        return;
     contacts_to_drop(e, r, own, &drop);
     buf_clear(left);
     for (size_t i = 0; i < drop.count; i++) {
@@ -202,7 +212,7 @@ static void accept_bind(struct engine *e, struct flight *f, const struct sip_ans
     }
     flight_leave_address(e, f);
     if (r->bound)
-        settle_dropped(e, r, &own, a);
+        settle_dropped(e, f, &own, a);
     r->unsure = false;
     note_acceptance(e, f, &own, a, now);
     if (!f->obsolete)

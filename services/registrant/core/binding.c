@@ -3,6 +3,10 @@
 
 #include "common/sip/uri.h"
 
+#include <string.h>
+
+#define PLAIN "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-;="
+
 enum verdict { UNDECIDED, SAME, OTHER };
 
 static enum verdict compare_instances(const struct sip_addr *ours, const struct sip_addr *theirs)
@@ -59,9 +63,23 @@ static enum verdict compare_bulk(const struct sip_uri *ours, const struct sip_ur
     return our_has && !sip_param_get(theirs->params, "bnc", &value) ? OTHER : UNDECIDED;
 }
 
+// Our own text, with nothing but plain parameters of the header after it: what most registrars give back.
+static bool is_echo(struct str ours, struct str theirs)
+{
+    if (!str_starts(theirs, ours) || !str_has_char(ours, '>'))
+        return false;
+    struct str after = str_slice(theirs, ours.n, theirs.n);
+    for (size_t i = 0; i < after.n; i++)
+        if (!strchr(PLAIN, after.p[i]) || !after.p[i])
+            return false;
+    return !after.n || after.p[0] == ';';
+}
+
 bool binding_is_same(struct str ours, struct str theirs)
 {
     struct sip_addr a, b;
+    if (is_echo(ours, theirs))
+        return true;
     if (sip_addr_parse(ours, &a, NULL) != 0 || sip_addr_parse(theirs, &b, NULL) != 0)
         return false;
     enum verdict verdict = compare_bulk(&a.uri, &b.uri);
@@ -87,6 +105,8 @@ bool binding_is_one(struct str a, struct str b, bool by_flow)
 {
     struct sip_addr left, right;
     bool both;
+    if (str_eq(a, b))
+        return true;
     if (sip_addr_parse(a, &left, NULL) != 0 || sip_addr_parse(b, &right, NULL) != 0)
         return false;
     bool same = is_same_flow(&left, &right, &both);

@@ -265,6 +265,10 @@ static int add_user(struct digest *d, const struct digest_input *in, struct buf 
             add_quoted(out, "username", hex_str(&hash));
         return rc;
     }
+    if (!str_has_char(in->user, '"') && !str_has_char(in->user, '\\')) {
+        add_quoted(out, "username", in->user);
+        return 0;
+    }
     buf_add_cstr(out, "username=\"");
     for (size_t i = 0; i < in->user.n; i++) {
         if (in->user.p[i] == '"' || in->user.p[i] == '\\')

@@ -169,10 +169,12 @@ static struct pacer_target *find_target(struct spec_home *home, const struct spe
     spec_open(s, &v);
     spec_next_hop(s, &v, &hop);
     struct sip_uri uri;
-    buf_addf(&key, "%s:", registration_transport_name(s->transport));
+    buf_add_cstr(&key, registration_transport_name(s->transport));
+    buf_add_char(&key, ':');
     if (sip_uri_parse(buf_str(&hop), &uri, NULL) == 0) {
         buf_add_str(&key, uri.host);
-        buf_addf(&key, ":%u", (unsigned)uri.port);
+        buf_add_char(&key, ':');
+        buf_add_u64(&key, uri.port);
     } else {
         buf_add_str(&key, buf_str(&hop));
     }

@@ -26,7 +26,8 @@ void spec_replace_local(struct str given, struct str local, struct buf *out)
 static void add_host(struct str host, struct buf *out)
 {
     struct sip_uri uri;
-    if (sip_hostport_parse(host, &uri, NULL) == 0 && uri.ipv6 && host.p[0] != '[') {
+    if (str_has_char(host, ':') && sip_hostport_parse(host, &uri, NULL) == 0 && uri.ipv6 &&
+        host.p[0] != '[') {
         buf_add_char(out, '[');
         buf_add_str(out, host);
         buf_add_char(out, ']');
@@ -143,11 +144,24 @@ void spec_without_flow(struct str contact, struct buf *out)
     add_other_params(addr.params, &flow, 1, out);
 }
 
+// Most are a URI without parameters, and nothing of them goes into brackets but the whole.
+static bool is_plain_uri(struct str given)
+{
+    return str_istarts(given, STR_LIT("sip")) && !str_has_char(given, ';') && !str_has_char(given, '{') &&
+           !str_has_char(given, '<') && !str_has_char(given, '"') && !str_has_char(given, ' ');
+}
+
 void spec_contact_text(struct str given, struct str local, struct buf *out)
 {
     static const char *const own[] = {"q", "expires"};
     struct buf whole = BUF_INIT;
     struct sip_addr addr;
+    if (is_plain_uri(given)) {
+        buf_add_char(out, '<');
+        buf_add_str(out, given);
+        buf_add_char(out, '>');
+        return;
+    }
     spec_replace_local(given, local, &whole);
     if (sip_addr_parse(buf_str(&whole), &addr, NULL) != 0) {
         buf_add_str(out, buf_str(&whole)); // registration_check lets none through

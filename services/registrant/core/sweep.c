@@ -125,16 +125,6 @@ static bool has_moved(const struct entry *r)
     return true;
 }
 
-static bool is_of_outbound(const struct spec *s)
-{
-    struct spec_view v;
-    spec_open(s, &v);
-    for (size_t i = 0; i < v.contact_count; i++)
-        if (str_find_str(v.contacts[i].uri, STR_LIT("reg-id=")) < v.contacts[i].uri.n)
-            return true;
-    return false;
-}
-
 // Only what is bound and at rest: what is under way, retried or removed finds its new way by itself.
 static bool is_at_rest(const struct entry *r, int64_t now_ms)
 {
@@ -165,7 +155,7 @@ static void look_at(struct engine *e, struct entry *r, struct moment now)
         r->flow = 0;
     if (!is_at_rest(r, ms_of(now)))
         return;
-    if (lost && spread_ms > OUTBOUND_BASE_MS && is_of_outbound(r->bound))
+    if (lost && spread_ms > OUTBOUND_BASE_MS && r->bound->outbound && !r->no_outbound)
         spread_ms = OUTBOUND_BASE_MS;
     pull_in(e, r, spread_ms, now);
 }

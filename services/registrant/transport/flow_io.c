@@ -5,8 +5,10 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <string.h>
 
-#define READS_TURN 8 // of one connection before others have theirs
+#define READS_TURN 8      // of one connection before others have theirs
+#define TRIM_BYTES 262144 // written, at the front of what waits
 
 // ---- writing
 
@@ -21,8 +23,19 @@ static void broke(struct flow *f)
     event_active(f->readable, EV_READ, 0);
 }
 
+// One that always has something waiting would otherwise keep all that it ever sent.
+static void trim_out(struct flow *f)
+{
+    if (f->out_taken < TRIM_BYTES)
+        return;
+    memmove(f->out.p, f->out.p + f->out_taken, f->out.n - f->out_taken);
+    f->out.n -= f->out_taken;
+    f->out_taken = 0;
+}
+
 static void wait_to_write(struct flow *f, uint64_t now_us)
 {
+    trim_out(f);
     if (f->wire.needs_write)
         (void)event_add(f->writable, NULL);
     if (!f->by.write_by_us) {

@@ -22,6 +22,7 @@ BUILD_SANITIZED = ROOT / "build/sanitized"
 REPORTS = ROOT / "build/reports"
 # End-to-end tests mostly wait: for refreshes, sessions and time-outs. Each file has a world of its own.
 E2E_LANES = 2
+CONFORMANCE_LANES = 3  # its files mostly wait
 
 
 class Tally:
@@ -157,7 +158,8 @@ def part_sanitizers(tally, _):
 
 
 def part_conformance(tally, options):
-    run_pytest(tally, "conformance", ["tests/peers", "tests/conformance"], {"ROLLCALL_TEST_BUILD": str(BUILD)}, options.k)
+    run_pytest(tally, "conformance", ["tests/peers", "tests/conformance"], {"ROLLCALL_TEST_BUILD": str(BUILD)}, options.k,
+               CONFORMANCE_LANES)
 
 
 def part_contract(tally, options):

@@ -11,6 +11,7 @@ import datetime
 import ipaddress
 import pathlib
 import ssl
+import warnings
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -38,10 +39,10 @@ class Pair:
             context.load_verify_locations(clients.certificate)
         if "1.0" in (least, most) or "1.1" in (least, most):
             context.set_ciphers("ALL:@SECLEVEL=0")  # OpenSSL 3 refuses their signatures at the usual level
-        if least:
-            context.minimum_version = VERSIONS[least]
-        if most:
-            context.maximum_version = VERSIONS[most]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of versions that are there to be refused
+            context.minimum_version = VERSIONS[least] if least else ssl.TLSVersion.TLSv1_2
+            context.maximum_version = VERSIONS[most] if most else ssl.TLSVersion.MAXIMUM_SUPPORTED
         return context
 
 

@@ -273,6 +273,20 @@ void name_server_open(struct name_server *s, struct event_base *base, const stru
         abort();
 }
 
+void name_server_move(struct name_server *s, const char *address, uint16_t port)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(port)};
+    event_free(s->on_udp);
+    (void)close(s->udp);
+    s->udp = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (inet_pton(AF_INET, address, &at.sin_addr) != 1 || s->udp < 0 ||
+        bind(s->udp, (struct sockaddr *)&at, sizeof(at)) != 0)
+        abort();
+    s->on_udp = event_new(s->base, s->udp, EV_READ | EV_PERSIST, on_udp, s);
+    if (!s->on_udp || event_add(s->on_udp, NULL) != 0)
+        abort();
+}
+
 void name_server_close(struct name_server *s)
 {
     event_free(s->on_udp);

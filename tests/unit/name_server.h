@@ -45,6 +45,7 @@ struct name_server {
 
 void name_server_open(struct name_server *s, struct event_base *base, const struct name_record *records,
                       size_t count);
+void name_server_move(struct name_server *s, const char *address, uint16_t port); // its UDP alone
 void name_server_close(struct name_server *s);
 
 #endif

@@ -199,6 +199,39 @@ static void asks_the_second_server_where_the_first_is_closed(void **state)
     assert_string_equal(world_host(w, "r.test"), "udp:192.0.2.1:5060");
 }
 
+// Two servers at one port: the first fails, whatever it is asked.
+static void asks_the_second_server_where_the_first_fails(void **state)
+{
+    struct world *w = *state;
+    SERVE(w, {"r.test", "A", 60, "192.0.2.1"}, );
+    struct name_server broken;
+    name_server_open(&broken, w->base, NULL, 0);
+    broken.code = 2;
+    FILE *f = fopen(w->server.resolv_conf, "we");
+    assert_non_null(f);
+    assert_true(fprintf(f, "nameserver 127.0.0.3\nnameserver 127.0.0.1\nport %u\n", w->server.port) > 0);
+    assert_int_equal(fclose(f), 0);
+    name_server_move(&broken, "127.0.0.3", w->server.port);
+    resolver_reload(w->resolver);
+    struct resolve_query q = world_query("r.test", TRANSPORT_UDP);
+    q.port = 5060;
+    world_find(w, &q);
+    assert_string_equal(w->text, "udp:192.0.2.1:5060");
+    assert_true(broken.asked > 0);
+    w->server.code = 5; // REFUSED, by the other
+    struct resolve_query none = world_query("other.test", TRANSPORT_UDP);
+    none.port = 5060;
+    unsigned asked = w->server.asked + broken.asked;
+    uint64_t began = clock_monotonic_us();
+    world_find(w, &none);
+    assert_int_equal(w->count, 0);
+    assert_true(clock_monotonic_us() - began < 1000000);
+    while (clock_monotonic_us() - began < 1500000) // no storm of questions
+        assert_int_not_equal(event_base_loop(w->base, EVLOOP_ONCE), -1);
+    assert_true(w->server.asked + broken.asked <= asked + 12);
+    name_server_close(&broken);
+}
+
 static void keeps_a_question_over_a_reload(void **state)
 {
     struct world *w = *state;
@@ -375,6 +408,7 @@ int main(void)
         T(gives_up_on_servers_that_never_answer),
         T(says_at_once_that_no_server_listens),
         T(asks_the_second_server_where_the_first_is_closed),
+        T(asks_the_second_server_where_the_first_fails),
         T(keeps_a_question_over_a_reload),
         T(never_answers_what_was_cancelled),
         T(fetches_by_tcp_what_was_cut),

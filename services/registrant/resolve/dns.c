@@ -8,6 +8,7 @@
 #include "common/base/mem.h"
 #include "services/registrant/resolve/dns_tcp.h"
 
+#include <arpa/nameser.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <event2/util.h>
@@ -28,6 +29,7 @@
 #define TICK_US        250000
 #define GIVE_UP_US     8000000u // sresolv itself repeats for a minute
 #define CONF_LOOK_US   2000000u
+#define MAX_LET_GO     1024u
 #define RENEW_US       10000000u
 #define SLOW_US        500000u // an answer that took a repetition
 #define MAX_DATAGRAM   1460u   // what sresolv takes and, with EDNS, asks for
@@ -41,6 +43,7 @@ struct dns_query {
     enum dns_type type;
     char *name;
     uint64_t asked_us, sent_us;
+    unsigned refusals;        // name servers that could not answer
     struct dns_answer answer; // once it is done
     dns_fn *fn;
     void *arg;
@@ -59,6 +62,8 @@ struct dns {
     struct query_list waiting, sent, done;
     size_t in_flight;
     struct stat seen;    // of resolv.conf
+    unsigned servers;    // in it
+    unsigned let_go;     // questions that are over, but not for sresolv
     uint64_t looked_us;  // at resolv.conf
     uint64_t renewed_us; // the resolver
     uint64_t heard_us;   // an answer of any kind
@@ -74,6 +79,8 @@ static const char *conf_path(const struct dns *d)
 {
     return d->resolv_conf ? d->resolv_conf : "/etc/resolv.conf";
 }
+
+static bool took_refusal(struct dns *d, const uint8_t *bytes, size_t count);
 
 // ---- sockets
 
@@ -107,6 +114,10 @@ static void readable(evutil_socket_t fd, short what, void *arg)
         return;
     }
     dns_answer_done(&answer);
+    if (took_refusal(d, bytes, (size_t)got)) {
+        discard(fd);
+        return;
+    }
     d->datagram = bytes;
     d->datagram_bytes = (size_t)got;
     d->datagram_fd = fd;
@@ -222,9 +233,55 @@ static void answered(sres_context_t *context, sres_query_t *query, sres_record_t
 static void dropped(sres_context_t *context, sres_query_t *query, sres_record_t **answers)
 {
     struct dns *d = (struct dns *)(void *)context;
+    d->let_go--;
     if (answers)
         sres_free_answers(d->sres, answers);
     empty_cache(d);
+}
+
+// sresolv goes on repeating it, to nobody.
+static void let_go(struct dns_query *q)
+{
+    if (!q->query)
+        return;
+    sres_query_bind(q->query, dropped, (sres_context_t *)(void *)q->dns);
+    q->query = NULL;
+    q->dns->let_go++;
+}
+
+static struct dns_query *find_sent(struct dns *d, enum dns_type type, const char *name)
+{
+    struct dns_query *q;
+    TAILQ_FOREACH(q, &d->sent, link)
+    {
+        if (q->query && q->type == type && strcmp(q->name, name) == 0)
+            return q;
+    }
+    return NULL;
+}
+
+// One of several servers fails or refuses: sresolv asks the next one at once, but then the first again,
+// without end and without a pause. So each question gets as many of these answers as there are servers, and
+// is over then. True: sresolv must not see it.
+static bool took_refusal(struct dns *d, const uint8_t *bytes, size_t count)
+{
+    enum dns_type type;
+    char name[DNS_NAME_BYTES];
+    unsigned code = bytes[3] & 15u;
+    bool refusal = code == ns_r_servfail || code == ns_r_notimpl || code == ns_r_refused;
+    if (!refusal || d->servers < 2)
+        return false;
+    struct dns_query *q = dns_message_question(bytes, count, &type, name) ? find_sent(d, type, name) : NULL;
+    if (q && ++q->refusals < d->servers)
+        return false;
+    bool truncated;
+    if (!q || d->let_go >= MAX_LET_GO || !dns_message_read(bytes, count, type, &q->answer, &truncated))
+        return true;
+    d->heard_us = d->now_us();
+    let_go(q);
+    leave_flight(q);
+    finish(q);
+    return true;
 }
 
 static void fail(struct dns_query *q)
@@ -254,6 +311,18 @@ static void close_resolver(struct dns *d)
     d->cache = NULL;
 }
 
+static unsigned count_servers(const struct dns *d)
+{
+    FILE *f = fopen(conf_path(d), "re");
+    unsigned count = 0;
+    char line[1025];
+    while (f && fgets(line, sizeof(line), f))
+        count += str_starts(str_trim(str_of(line)), STR_LIT("nameserver"));
+    if (f)
+        (void)fclose(f);
+    return count < SRES_MAX_NAMESERVERS ? count : SRES_MAX_NAMESERVERS;
+}
+
 // Questions of the old resolver are asked anew, before those that wait.
 static void renew(struct dns *d, uint64_t now)
 {
@@ -271,6 +340,8 @@ static void renew(struct dns *d, uint64_t now)
     d->renew = d->used = d->slow = false;
     memset(&d->seen, 0, sizeof(d->seen));
     (void)stat(conf_path(d), &d->seen);
+    d->servers = count_servers(d);
+    d->let_go = 0;
     d->cache = sres_cache_new(0);
     // Options can only be given by the file: as arguments they end in an assertion of the library.
     d->sres = d->cache ? sres_resolver_new_with_cache(conf_path(d), d->cache, NULL) : NULL;
@@ -306,6 +377,7 @@ static void send_one(struct dns *d, struct dns_query *q, uint64_t now)
     (void)snprintf(rooted, sizeof(rooted), "%s.", q->name);
     TAILQ_REMOVE(&d->waiting, q, link);
     q->sent_us = now;
+    q->refusals = 0;
     d->used = true;
     q->query = sres_query(d->sres, answered, (sres_context_t *)(void *)q, (uint16_t)q->type, rooted);
     if (!q->query) {
@@ -351,10 +423,8 @@ static void give_up(struct dns *d, uint64_t now)
         next = TAILQ_NEXT(q, link);
         if (now - q->sent_us < GIVE_UP_US)
             break;
-        if (q->query)
-            sres_query_bind(q->query, dropped, (sres_context_t *)(void *)d);
+        let_go(q);
         dns_tcp_cancel(q->tcp);
-        q->query = NULL;
         q->tcp = NULL;
         d->slow = true;
         leave_flight(q);

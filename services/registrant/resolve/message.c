@@ -297,6 +297,19 @@ static bool bare_error(ns_msg *m)
            !ns_msg_count(*m, ns_s_ar);
 }
 
+bool dns_message_question(const uint8_t *bytes, size_t count, enum dns_type *ret_type,
+                          char ret_name[DNS_NAME_BYTES])
+{
+    ns_msg m;
+    ns_rr rr;
+    if (count > DNS_MESSAGE_BYTES || ns_initparse(bytes, (int)count, &m) != 0 ||
+        ns_msg_count(m, ns_s_qd) != 1 || ns_parserr(&m, ns_s_qd, 0, &rr) != 0 ||
+        !dns_name(str_of(ns_rr_name(rr)), ret_name))
+        return false;
+    *ret_type = (enum dns_type)ns_rr_type(rr);
+    return true;
+}
+
 bool dns_message_read(const uint8_t *bytes, size_t count, enum dns_type type, struct dns_answer *ret,
                       bool *ret_truncated)
 {

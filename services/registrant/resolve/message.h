@@ -40,6 +40,10 @@ void dns_answer_done(struct dns_answer *a);
 // than letters, digits, "-", "_" and "."). "" is the root and cannot.
 bool dns_name(struct str name, char ret[DNS_NAME_BYTES]);
 
+// What it is an answer to, in lower case. False: nothing that could have been asked.
+must_use bool dns_message_question(const uint8_t *bytes, size_t count, enum dns_type *ret_type,
+                                   char ret_name[DNS_NAME_BYTES]);
+
 // False: it is no whole, sound answer to one question; nothing is set. *ret_truncated: TC, there was more.
 must_use bool dns_message_read(const uint8_t *bytes, size_t count, enum dns_type type, struct dns_answer *ret,
                                bool *ret_truncated);

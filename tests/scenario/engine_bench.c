@@ -180,11 +180,19 @@ int main(int argc, char **argv)
     answer_all(&p);
     double registered = cpu_us();
     struct engine_stats s = engine_stats(p.engine);
+    pass(&p, 5000000); // until what is kept for seconds is gone
+    (void)engine_tick(p.engine, p.now);
+    answer_all(&p);
     (void)malloc_trim(0);
     printf("%llu registrations: bound %llu, %llu requests, %llu reports\n", (unsigned long long)count,
            (unsigned long long)s.bound, (unsigned long long)s.requests, (unsigned long long)p.reports);
     printf("bytes a registration: engine_bytes %zu, heap %zu, resident %zu\n", engine_bytes(p.engine) / count,
            (mallinfo2().uordblks + mallinfo2().hblkhd - heap) / count, (resident_bytes() - resident) / count);
+    const struct engine_memory m = engine_memory(p.engine);
+    printf("of these: entries %zu, specs %zu, nonces %zu, shown %zu, extra %zu, index %zu, shared %zu, "
+           "pacing %zu\n",
+           m.entries / count, m.specs / count, m.nonces / count, m.shown / count, m.extra / count,
+           m.index / count, m.shared / count, m.pacing / count);
     printf("us a registration: taking in %.2f (sealing included), challenged %.2f\n",
            (loaded - start) / (double)count, (registered - loaded) / (double)count);
     uint64_t before = s.requests;

@@ -59,6 +59,7 @@ struct soak {
     size_t open_count;
     uint64_t seed, epoch, reports, removals, registered;
     bool silent, loaded;
+    bool nat; // the registrar's sight of us counts
 };
 
 // Ids are never given twice: the next in the same place is one round higher.
@@ -205,7 +206,7 @@ static void begin_engine(struct soak *s)
     p.policy.registrar_rate = 50;
     p.policy.registrar_in_flight = 10;
     p.policy.max_in_flight = 16;
-    p.policy.nat_contact = s->seed & 1;
+    p.policy.nat_contact = s->nat;
     s->engine = engine_new(&p, s->now);
     engine_credit(s->engine, 1u << 30, s->now);
 }
@@ -482,7 +483,7 @@ static void upset(struct soak *s)
     uint64_t what = rng_below(&s->rng, 40);
     if (what == 0)
         s->silent = !s->silent;
-    else if (what == 1)
+    else if (what == 1 && !s->nat) // nobody is left to know under which address of a NAT it was bound
         kill(s);
     else if (what == 2)
         close_and_open(s);
@@ -536,6 +537,7 @@ static void runs_through_anything(void **state)
     for (uint64_t seed = 1; seed <= 20; seed++) {
         memset(&s, 0, sizeof(s));
         s.seed = seed * 1000;
+        s.nat = seed % 4 == 0;
         s.rng.state = seed;
         s.now = (struct moment){.us = START_US, .wall_ms = WALL_MS};
         assert_int_equal(

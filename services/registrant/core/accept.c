@@ -3,6 +3,8 @@
 #include "services/registrant/core/machine.h"
 #include "services/registrant/core/schedule.h"
 
+#include "common/sip/uri.h"
+
 #define LIFETIME_SLACK_MS 2000 // an audit's lifetimes are whole seconds, and were some way off
 
 static void fail_told(struct engine *e, struct flight *f, const struct sip_answer *a, struct str reason,
@@ -31,7 +33,7 @@ static void note_nonces(struct engine *e, const struct flight *f, const struct s
 static void note_cause(struct engine *e, struct entry *r, const struct sip_answer *a, struct str reason)
 {
     r->code = (uint16_t)a->status;
-    intern_set(e->home.texts, &r->reason, str_slice(reason, 0, STATUS_MAX_TEXT_BYTES));
+    entry_set_heard(e, r, HEARD_REASON, reason);
     r->by_local = false;
     r->retry_after_s = 0;
 }
@@ -85,6 +87,14 @@ static void note_flow(struct engine *e, const struct flight *f, const struct sip
         r->flow = e->ops->keep_alive(e->ops_arg, flight_token(f), a->flow_timer_s);
 }
 
+static bool is_named(const struct contact_lines *ours, struct str contact)
+{
+    for (size_t i = 0; i < ours->count; i++)
+        if (binding_is_one(ours->items[i], contact, false))
+            return true;
+    return false;
+}
+
 // The registrar's own word that nothing of ours is bound.
 static void forget_binding(struct engine *e, struct entry *r)
 {
@@ -111,6 +121,25 @@ static bool goes_on_with_wanted(struct engine *e, struct flight *f, struct momen
     return true;
 }
 
+// What the registrar lists as ours under another URI than we named (a NAT's, of an owner that died) is named
+// as listed at the next try.
+static void drop_listed(struct engine *e, struct entry *r, const struct contact_lines *ours,
+                        const struct sip_answer *a)
+{
+    struct buf *lines = &e->scratch[2];
+    buf_clear(lines);
+    buf_add_cstr(lines, r->extra && r->extra->dropped ? r->extra->dropped : "");
+    for (size_t i = 0; i < a->contact_count && lines->n < SHOWN_MAX_BYTES; i++) {
+        struct str listed = a->contacts[i].text;
+        if (!binding_is_bound(a, i) || !binding_is_ours(ours->items, ours->count, a, i) ||
+            is_named(ours, listed) || !sip_text_is_safe(listed) || listed.n > STATUS_MAX_TEXT_BYTES)
+            continue;
+        spec_key_text(listed, lines);
+        buf_add_char(lines, '\n');
+    }
+    entry_set_dropped(e, r, buf_str(lines));
+}
+
 static void accept_unbind(struct engine *e, struct flight *f, const struct sip_answer *a, struct moment now)
 {
     struct entry *r = f->entry;
@@ -118,6 +147,7 @@ static void accept_unbind(struct engine *e, struct flight *f, const struct sip_a
     uint32_t shortest;
     contacts_to_drop(e, r, NULL, &ours);
     if (binding_count(ours.items, ours.count, a, 0, &shortest)) {
+        drop_listed(e, r, &ours, a);
         fail_told(e, f, a, STR_LIT("the registrar still holds a contact that was to be removed"), now);
         return;
     }

@@ -119,10 +119,10 @@ static void adopt_lists(struct engine *e, struct entry *r, const struct status *
 static void adopt_cause(struct engine *e, struct entry *r, const struct status *last)
 {
     r->code = last->code > 0 && last->code < 1000 ? (uint16_t)last->code : 0;
-    intern_set(e->home.texts, &r->reason, str_of(last->reason));
-    intern_set(e->home.texts, &r->target, str_of(last->target));
-    intern_set(e->home.texts, &r->local, str_of(last->local));
-    intern_set(e->home.texts, &r->received, str_of(last->received));
+    entry_set_heard(e, r, HEARD_REASON, str_of(last->reason));
+    entry_set_heard(e, r, HEARD_TARGET, str_of(last->target));
+    entry_set_heard(e, r, HEARD_LOCAL, str_of(last->local));
+    entry_set_heard(e, r, HEARD_RECEIVED, str_of(last->received));
     r->by_local = last->by_local;
     r->rtt_us = last->rtt_us;
     r->retry_after_s =

@@ -184,8 +184,10 @@ static void on_next_target(struct engine *e, struct flight *f, const struct sip_
         fail(e, f, a, STR_NONE, false, now);
         return;
     }
-    if (a->local)
+    if (a->local) {
         flight_may_have_bound(e, f);
+        f->entry->doubted = true;
+    }
     f->targets++;
     f->fresh = 0; // this one has challenged nobody yet
     flight_send(e, f, true, now);
@@ -290,10 +292,10 @@ static void note_received(struct engine *e, const struct flight *f, const struct
 {
     struct entry *r = f->entry;
     struct sip_uri seen;
-    if (f->follows || a->received.n > MAX_RECEIVED || str_eq(interned_str(r->received), a->received) ||
+    if (f->follows || a->received.n > MAX_RECEIVED || str_eq(entry_heard(r, HEARD_RECEIVED), a->received) ||
         (a->received.n && sip_hostport_parse(a->received, &seen, NULL) != 0))
         return;
-    intern_set(e->home.texts, &r->received, a->received);
+    entry_set_heard(e, r, HEARD_RECEIVED, a->received);
     r->seen_elsewhere = e->policy.nat_contact && f->spec->has_local && !f->spec->local_identity;
 }
 
@@ -301,9 +303,9 @@ static void note_path(struct engine *e, struct entry *r, const struct flight *f,
                       struct moment now)
 {
     if (a->target.n)
-        intern_set(e->home.texts, &r->target, str_slice(a->target, 0, STATUS_MAX_TEXT_BYTES));
+        entry_set_heard(e, r, HEARD_TARGET, a->target);
     if (a->local_address.n)
-        intern_set(e->home.texts, &r->local, str_slice(a->local_address, 0, STATUS_MAX_TEXT_BYTES));
+        entry_set_heard(e, r, HEARD_LOCAL, a->local_address);
     if (a->local)
         return;
     r->rtt_us = (uint32_t)(now.us - f->sent_us);

@@ -240,7 +240,7 @@ static void set_cause(struct engine *e, struct entry *r, const struct failure *w
     const struct sip_answer *a = why->answer;
     r->code = a ? (uint16_t)a->status : 0;
     struct str reason = why->reason.n || !a ? why->reason : a->reason;
-    intern_set(e->home.texts, &r->reason, str_slice(reason, 0, STATUS_MAX_TEXT_BYTES));
+    entry_set_heard(e, r, HEARD_REASON, reason);
     r->by_local = why->by_local || (a && a->local);
     entry_set_warning(e, r, a ? a->warning : STR_NONE);
     bool asks = a && a->retry_after_s > 0;

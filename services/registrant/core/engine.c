@@ -149,7 +149,7 @@ void engine_lease(struct engine *e, enum engine_lease lease, struct moment now)
     // What was held back is planned again; what is held back now finds out when its turn comes.
     for (size_t left = e->deferred.count; lease == LEASE_FRESH && left; left--) {
         struct mark mark;
-        if (!marks_pop(&e->deferred, &mark))
+        if (!marks_pop(e, &e->deferred, &mark))
             break;
         struct shard *s = e->shards[mark.shard];
         struct entry *r = s ? shard_entry(s, mark.id) : NULL;
@@ -193,6 +193,24 @@ struct engine_stats engine_stats(const struct engine *e)
     s.overcommitted = pacer_overcommitted(e->home.pacer);
     s.rates_raised = pacer_raised(e->home.pacer);
     return s;
+}
+
+struct engine_memory engine_memory(const struct engine *e)
+{
+    struct engine_memory m = {
+        .specs = e->home.bytes, .shared = intern_bytes(e->home.texts), .pacing = pacer_bytes(e->home.pacer)};
+    for (size_t i = 0; i < e->shard_count; i++) {
+        const struct shard *s = e->shards[i];
+        size_t at = 0;
+        m.index += s ? table_bytes(&s->entries) : 0;
+        for (const struct entry *r; s && (r = shard_each(s, &at));) {
+            m.entries += sizeof(*r);
+            m.nonces += r->nonces ? r->nonces->bytes : 0;
+            m.shown += r->shown ? r->shown->bytes : 0;
+            m.extra += r->extra ? sizeof(*r->extra) + r->extra->bytes : 0;
+        }
+    }
+    return m;
 }
 
 size_t engine_bytes(const struct engine *e)

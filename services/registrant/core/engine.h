@@ -204,7 +204,13 @@ void engine_stats_merge(struct engine_stats *sum, const struct engine_stats *mor
 // Returns how many it gave. Looks at every registrar: not for every turn.
 size_t engine_registrars(const struct engine *e, struct moment now, struct registrar_view *ret, size_t max,
                          struct registrar_view *ret_rest);
-// Bytes held for registrations now (what malloc was asked for), for the benchmark.
+// Bytes held for registrations now (what malloc was asked for).
 size_t engine_bytes(const struct engine *e);
+// Where they are. Looks at every registration: for the benchmark.
+struct engine_memory {
+    size_t entries, specs, nonces, shown, extra; // of registrations
+    size_t index, shared, pacing;                // tables; texts that many share; registrars
+};
+struct engine_memory engine_memory(const struct engine *e);
 
 #endif

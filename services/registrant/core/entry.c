@@ -9,7 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TAG_SALT UINT64_C(0x526f6c6c63616c6c)
+#define MARKS_KEPT  1024 // room that an empty ring keeps
+#define SEED_DIGITS 16
+#define TAG_SALT    UINT64_C(0x526f6c6c63616c6c)
 
 // ---- shards
 
@@ -49,13 +51,16 @@ void marks_push(struct engine *e, struct marks *m, struct mark mark)
     m->items[(m->head + m->count++) % m->size] = mark;
 }
 
-bool marks_pop(struct marks *m, struct mark *ret)
+bool marks_pop(struct engine *e, struct marks *m, struct mark *ret)
 {
     if (!m->count)
         return false;
     *ret = m->items[m->head];
     m->head = (m->head + 1) % m->size;
-    m->count--;
+    if (!--m->count && m->size > MARKS_KEPT) { // a crowd is not to be paid for ever after
+        e->bytes -= m->size * sizeof(*m->items);
+        marks_done(m);
+    }
     return true;
 }
 
@@ -74,8 +79,7 @@ struct entry *entry_new(struct engine *e, struct shard *s, uint64_t id, struct s
     r->timer.kind = TIMER_ENTRY;
     r->account = intern_get(e->home.texts, account);
     r->shard = s->index;
-    r->seed[0] = rng_next(&e->rng) ^ hash_u64(e->secret ^ id);
-    r->seed[1] = rng_next(&e->rng);
+    r->seed = rng_next(&e->rng) ^ hash_u64(e->secret ^ id);
     r->state = STATE_PENDING;
     r->enabled = true;
     table_add(&s->entries, &r->id);
@@ -109,10 +113,7 @@ void entry_forget(struct engine *e, struct entry *r)
     if (r->dirty)
         s->unreported--;
     intern_put(e->home.texts, &r->account);
-    intern_put(e->home.texts, &r->reason);
-    intern_put(e->home.texts, &r->target);
-    intern_put(e->home.texts, &r->local);
-    intern_put(e->home.texts, &r->received);
+    intern_put(e->home.texts, &r->heard);
     e->bytes -= (r->nonces ? r->nonces->bytes : 0) + (r->shown ? r->shown->bytes : 0) + sizeof(*r);
     nonces_free(e->home.texts, &r->nonces);
     free(r->shown);
@@ -141,8 +142,9 @@ struct str entry_local(struct engine *e, const struct entry *r, const struct spe
     if (!s || !s->has_local)
         return STR_NONE;
     struct str here = e->ops->local_hostport(e->ops_arg, s->transport, interned_str(s->interface));
-    bool seen = here.n && e->policy.nat_contact && r->received && !s->local_identity;
-    return seen ? interned_str(r->received) : here;
+    struct str seen =
+        here.n && e->policy.nat_contact && !s->local_identity ? entry_heard(r, HEARD_RECEIVED) : STR_NONE;
+    return seen.n ? seen : here;
 }
 
 void entry_compare(struct engine *e, struct entry *r)
@@ -237,18 +239,18 @@ void entry_set_left(struct engine *e, struct entry *r, struct spec *take, struct
 void entry_set_names(struct engine *e, struct entry *r, struct str call_id, struct str from_tag)
 {
     struct buf ours = BUF_INIT, tag = BUF_INIT;
-    uint64_t seed[2] = {0, 0}, held[2] = {r->seed[0], r->seed[1]};
-    for (size_t i = 0; call_id.n == 32 && i < 32; i++) {
+    uint64_t seed = 0, held = r->seed;
+    for (size_t i = 0; call_id.n == SEED_DIGITS && i < SEED_DIGITS; i++) {
         char c = call_id.p[i];
         uint64_t digit = c >= '0' && c <= '9' ? (uint64_t)(c - '0') : (uint64_t)((c | 32) - 'a' + 10) & 15;
-        seed[i / 16] = seed[i / 16] << 4 | digit;
+        seed = seed << 4 | digit;
     }
-    memcpy(r->seed, seed, sizeof(seed));
+    r->seed = seed;
     entry_call_id(r, &ours);
     entry_from_tag(r, &tag);
     if (!str_eq(buf_str(&ours), call_id) || !str_eq(buf_str(&tag), from_tag)) {
         struct extra *x = entry_extra(e, r);
-        memcpy(r->seed, held, sizeof(held));
+        r->seed = held;
         x->call_id = mem_alloc(call_id.n + from_tag.n + 2);
         if (call_id.n)
             memcpy(x->call_id, call_id.p, call_id.n);
@@ -276,8 +278,7 @@ void entry_call_id(const struct entry *r, struct buf *out)
         buf_add_cstr(out, r->extra->call_id);
         return;
     }
-    add_hex(out, r->seed[0]);
-    add_hex(out, r->seed[1]);
+    add_hex(out, r->seed);
 }
 
 void entry_from_tag(const struct entry *r, struct buf *out)
@@ -285,7 +286,34 @@ void entry_from_tag(const struct entry *r, struct buf *out)
     if (r->extra && r->extra->call_id)
         buf_add_cstr(out, r->extra->from_tag);
     else
-        add_hex(out, hash_u64(hash_u64(r->seed[0] ^ TAG_SALT) ^ r->seed[1]));
+        add_hex(out, hash_u64(r->seed ^ TAG_SALT));
+}
+
+// ---- what the registrar said
+
+struct str entry_heard(const struct entry *r, enum heard what)
+{
+    if (!r->heard)
+        return STR_NONE;
+    const char *at = r->heard->text;
+    for (int i = 0; i < (int)what; i++)
+        at += strlen(at) + 1;
+    return str_of(at);
+}
+
+void entry_set_heard(struct engine *e, struct entry *r, enum heard what, struct str text)
+{
+    text = str_slice(text, 0, str_find(text, '\0', 0));
+    text = str_slice(text, 0, STATUS_MAX_TEXT_BYTES);
+    if (str_eq(entry_heard(r, what), text))
+        return;
+    struct buf *all = &e->scratch[7];
+    buf_clear(all);
+    for (int i = 0; i < HEARD_COUNT; i++) {
+        buf_add_str(all, i == (int)what ? text : entry_heard(r, (enum heard)i));
+        buf_add(all, "", 1);
+    }
+    intern_set(e->home.texts, &r->heard, all->n > HEARD_COUNT ? buf_str(all) : STR_NONE);
 }
 
 // ---- what the registrar showed

@@ -61,13 +61,12 @@ struct entry {
     struct spec *bound;           // what may be bound; NULL: nothing of ours
     struct interned *account;     //
     struct interned *bound_local; // host:port that {local} was in `bound`
-    struct interned *reason, *target, *local;
-    struct interned *received; // host:port that the registrar saw us at, where it is another than `local`
+    struct interned *heard;       // enum heard, each ended by NUL; NULL: all empty
     struct nonces *nonces;
     struct shown *shown;
     struct extra *extra;
     uint64_t revision, bound_revision;
-    uint64_t seed[2];     // Call-ID and From tag
+    uint64_t seed;        // Call-ID and From tag
     int64_t last_bind_ms; // first sending of the last request that may have bound
     int64_t expires_ms;   // end of the binding that was granted; 0: none was
     int64_t refresh_ms, retry_ms;
@@ -222,6 +221,16 @@ struct shown_more { // what was found among them
 };
 void entry_set_shown(struct engine *e, struct entry *r, const struct sip_answer *a,
                      const struct shown_more *more);
+// Words of the last answers that many registrations have in common.
+enum heard {
+    HEARD_REASON,
+    HEARD_TARGET, // "udp:192.0.2.1:5060"
+    HEARD_LOCAL,
+    HEARD_RECEIVED, // host:port that the registrar saw us at, where it is another than the local one
+    HEARD_COUNT,
+};
+struct str entry_heard(const struct entry *r, enum heard what); // borrowed until one of them changes
+void entry_set_heard(struct engine *e, struct entry *r, enum heard what, struct str text);
 void entry_set_warning(struct engine *e, struct entry *r, struct str warning);
 void entry_set_names(struct engine *e, struct entry *r, struct str call_id, struct str from_tag);
 void entry_count_need(struct engine *e, struct entry *r);   // tells the pacer whether it lives
@@ -233,7 +242,7 @@ struct seal_context entry_seal_context(const struct entry *r);
 struct str entry_local(struct engine *e, const struct entry *r, const struct spec *s);
 
 void marks_push(struct engine *e, struct marks *m, struct mark mark);
-bool marks_pop(struct marks *m, struct mark *ret);
+bool marks_pop(struct engine *e, struct marks *m, struct mark *ret);
 void marks_done(struct marks *m);
 
 struct shard *shard_find(const struct engine *e, uint32_t number);

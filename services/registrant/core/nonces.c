@@ -13,38 +13,39 @@ struct draft {
     struct str nonce, opaque;
 };
 
-static const char *texts_of(const struct nonces *n)
+// A nonce and its opaque, each ended by NUL.
+static size_t text_bytes(const struct nonce *n)
 {
-    return (const char *)&n->items[n->count];
+    return (size_t)n->nonce_n + 1 + (n->opaque_n == NO_OPAQUE ? 0 : n->opaque_n) + 1;
 }
 
 struct str nonce_text(const struct nonces *n, size_t i)
 {
-    return (struct str){.p = texts_of(n) + n->items[i].at, .n = n->items[i].nonce_n};
+    const char *at = (const char *)&n->items[n->count];
+    for (size_t k = 0; k < i; k++)
+        at += text_bytes(&n->items[k]);
+    return (struct str){.p = at, .n = n->items[i].nonce_n};
 }
 
 struct str nonce_opaque(const struct nonces *n, size_t i)
 {
     if (n->items[i].opaque_n == NO_OPAQUE)
         return STR_NONE;
-    return (struct str){.p = texts_of(n) + n->items[i].at + n->items[i].nonce_n + 1,
-                        .n = n->items[i].opaque_n};
+    return (struct str){.p = nonce_text(n, i).p + n->items[i].nonce_n + 1, .n = n->items[i].opaque_n};
 }
 
 static struct nonces *build(struct draft *drafts, size_t count)
 {
-    size_t text_bytes = 0;
+    size_t bytes = sizeof(struct nonces) + count * sizeof(struct nonce);
     for (size_t i = 0; i < count; i++)
-        text_bytes += drafts[i].nonce.n + 1 + drafts[i].opaque.n + 1;
-    size_t bytes = sizeof(struct nonces) + count * sizeof(struct nonce) + text_bytes;
+        bytes += drafts[i].nonce.n + 1 + drafts[i].opaque.n + 1;
     struct nonces *n = mem_alloc(bytes);
     n->bytes = (uint32_t)bytes;
     n->count = (uint32_t)count;
-    char *text = (char *)&n->items[count], *at = text;
+    char *at = (char *)&n->items[count];
     for (size_t i = 0; i < count; i++) {
         const struct draft *d = &drafts[i];
         n->items[i] = d->head;
-        n->items[i].at = (uint16_t)(at - text);
         n->items[i].nonce_n = (uint16_t)d->nonce.n;
         n->items[i].opaque_n = d->opaque.p ? (uint16_t)d->opaque.n : NO_OPAQUE;
         if (d->nonce.n)
@@ -85,8 +86,8 @@ int nonces_put(struct intern *texts, struct nonces **n, const struct digest_chal
     drafts[at] = (struct draft){.head = {.realm = realm,
                                          .since_ms = now_ms,
                                          .nc = nc,
-                                         .algorithm = (uint8_t)c->algorithm,
-                                         .qop = (uint8_t)c->qop,
+                                         .algorithm = c->algorithm & 7u,
+                                         .qop = c->qop & 3u,
                                          .algorithm_given = c->algorithm_given,
                                          .userhash = c->userhash,
                                          .proxy = c->proxy},

@@ -8,11 +8,12 @@
 
 struct nonce {
     struct interned *realm;
-    int64_t since_ms;               // when the challenge came
-    uint32_t nc;                    // last count used
-    uint16_t nonce_n, opaque_n, at; // in text; opaque_n 0xffff: none
-    uint8_t algorithm, qop;
-    bool algorithm_given, userhash, proxy;
+    int64_t since_ms : 54;      // when the challenge came
+    unsigned int algorithm : 3; // enum digest_algorithm
+    unsigned int qop : 2;       // enum digest_qop
+    bool algorithm_given : 1, userhash : 1, proxy : 1;
+    uint32_t nc;                // last count used
+    uint16_t nonce_n, opaque_n; // of the texts; opaque_n 0xffff: none
 };
 
 struct nonces {

@@ -72,9 +72,10 @@ static uint64_t wall_of(int64_t ms, struct moment now)
     return wall < 1 ? 1 : (uint64_t)wall;
 }
 
-static char *text_of(const struct interned *i)
+static char *heard(const struct entry *r, enum heard what)
 {
-    return i ? i->text : NULL;
+    struct str text = entry_heard(r, what);
+    return text.n ? r->heard->text + (text.p - r->heard->text) : NULL;
 }
 
 static void fill_list(struct status_list *list, size_t count, char **at)
@@ -224,7 +225,7 @@ static void give_out(struct engine *e, struct shard *shard, struct entry *r, str
     s.state = state;
     s.since_wall_ms = r->state == state && r->since_wall_ms ? r->since_wall_ms : now.wall_ms;
     s.code = r->code;
-    s.reason = text_of(r->reason);
+    s.reason = heard(r, HEARD_REASON);
     s.retry_after_s = r->retry_after_s ? (int64_t)r->retry_after_s : REGISTRATION_UNSET;
     s.by_local = r->by_local;
     s.attempt = r->attempts;
@@ -234,9 +235,9 @@ static void give_out(struct engine *e, struct shard *shard, struct entry *r, str
     }
     fill_next(e, r, &s, now);
     fill_shown(&s, r->shown, machine_is_live(r, ms_of(now)));
-    s.target = text_of(r->target);
-    s.local = text_of(r->local);
-    s.received = text_of(r->received);
+    s.target = heard(r, HEARD_TARGET);
+    s.local = heard(r, HEARD_LOCAL);
+    s.received = heard(r, HEARD_RECEIVED);
     s.rtt_us = r->rtt_us;
     s.node = (char *)(void *)(uintptr_t)e->policy.node;
     fill_commands(&s, r->extra);
@@ -265,7 +266,7 @@ static void report_one(struct engine *e, struct shard *shard, struct entry *r, s
 void report_flush(struct engine *e, struct moment now)
 {
     struct mark mark;
-    while (e->credit && marks_pop(&e->marks, &mark)) {
+    while (e->credit && marks_pop(e, &e->marks, &mark)) {
         struct shard *shard = mark.shard < e->shard_count ? e->shards[mark.shard] : NULL;
         struct entry *r = shard ? shard_entry(shard, mark.id) : NULL;
         if (!r || !r->queued)

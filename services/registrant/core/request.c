@@ -71,7 +71,7 @@ bool request_names_realm(const struct flight *f, struct str realm)
 // The same for one nonce at all its uses, as -sess wants it (RFC 7616 3.4.2); unlike for another nonce.
 static struct str make_cnonce(const struct engine *e, const struct entry *r, struct str nonce, char ret[16])
 {
-    uint64_t mix = hash_u64(e->secret ^ r->seed[1]) ^ hash_murmur2(nonce);
+    uint64_t mix = hash_u64(e->secret ^ r->seed) ^ hash_murmur2(nonce);
     mix = hash_u64(mix);
     for (int i = 15; i >= 0; i--, mix >>= 4)
         ret[i] = "0123456789abcdef"[mix & 15];

@@ -86,6 +86,8 @@ void spec_replace_local(struct str given, struct str local, struct buf *out);
 // host:port without the port; brackets stay.
 struct str spec_host_of(struct str hostport);
 
+// What a registrar knows a Contact by: its URI, with instance and reg-id where it has them.
+void spec_key_text(struct str contact, struct buf *out);
 // Contact without the parameter reg-id.
 void spec_without_flow(struct str contact, struct buf *out);
 

@@ -132,6 +132,19 @@ static void add_other_params(struct str params, const char *const *but, size_t c
     }
 }
 
+void spec_key_text(struct str contact, struct buf *out)
+{
+    static const char *const names[] = {"+sip.instance", "reg-id"};
+    struct sip_addr addr;
+    struct str value;
+    if (sip_addr_parse(contact, &addr, NULL) != 0)
+        return;
+    buf_addf(out, "<%.*s>", (int)addr.uri_text.n, addr.uri_text.p);
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (sip_param_get(addr.params, names[i], &value))
+            buf_addf(out, ";%s=%.*s", names[i], (int)value.n, value.p);
+}
+
 void spec_without_flow(struct str contact, struct buf *out)
 {
     static const char *const flow = "reg-id";

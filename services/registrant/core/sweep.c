@@ -117,10 +117,11 @@ static bool is_lost(const struct sweep_set *set, uint32_t flow)
 static bool has_moved(const struct entry *r)
 {
     const struct sweep_move *move = r->bound ? pacer_target_mark(r->bound->target) : NULL;
-    if (!move || !move->count || !r->target)
+    struct str target = entry_heard(r, HEARD_TARGET);
+    if (!move || !move->count || !target.n)
         return false;
     for (size_t i = 0; i < move->count; i++)
-        if (move->targets[i] == r->target)
+        if (str_eq(interned_str(move->targets[i]), target))
             return false;
     return true;
 }
@@ -155,7 +156,7 @@ static void look_at(struct engine *e, struct entry *r, struct moment now)
         r->flow = 0;
     if (!is_at_rest(r, ms_of(now)))
         return;
-    if (lost && spread_ms > OUTBOUND_BASE_MS && r->bound->outbound && !r->no_outbound)
+    if (lost && spread_ms > OUTBOUND_BASE_MS && r->bound->outbound)
         spread_ms = OUTBOUND_BASE_MS;
     pull_in(e, r, spread_ms, now);
 }

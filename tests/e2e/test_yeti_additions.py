@@ -1,4 +1,5 @@
 """What the Yeti dialect writes many at once of is held at a real registrar, and its filters see what is reported."""
+import hashlib
 import json
 
 from stack import wait_for
@@ -55,3 +56,34 @@ def test_an_import_is_registered_and_operations_change_and_remove_it(world, user
     exported = call(world, "GET", f"/registrations/export?filter[name_start]={user}-").text
     assert {json.loads(row)["attributes"]["name"] for row in exported.splitlines()} == set(off + users[16:])
     assert summary(call(world, "POST", "/registrations/import", exported, LINES))["unchanged"] == COUNT - len(gone)
+
+
+def ha1(user, password):
+    return {"MD5": hashlib.md5(f"{user}:127.0.0.1:{password}".encode()).hexdigest()}
+
+
+def test_what_only_sip_says_goes_to_the_registrar(world, user):
+    """A third party's From, two contacts with q, an HA1 in place of a password, a registrar apart from the domain; then the commands."""
+    attributes = {k: v for k, v in world.at_registrar(user, domain="127.0.0.1").items() if not k.startswith("auth_")}
+    credential = {"realm": "127.0.0.1", "user": user, "ha1": ha1(user, "secret")}
+    contacts = [{"uri": f"sip:{user}@127.0.0.1:5090", "q": "0.5"}, {"uri": f"<sip:{user}@127.0.0.1:5091;x=1>", "q": 0.3}]
+    id = world.api.create(**attributes, sip={"from": "sip:desk@127.0.0.1", "credentials": [credential], "contacts": contacts,
+                                             "registrar": f"sip:127.0.0.1:{world.registrar.port}"})
+    world.api.wait_state(id, "registered")
+    last = world.sent(user)[-1]
+    assert last.auth_result == "ok" and last.ruri == "sip:127.0.0.1"
+    assert last.header("from").startswith("<sip:desk@127.0.0.1>;tag=") and last.header("to") == f"<sip:{user}@127.0.0.1>"
+    assert [(c.uri, c.params.get("q")) for c in last.contacts] == [
+        (f"sip:{user}@127.0.0.1:5090", "0.5"), (f"sip:{user}@127.0.0.1:5091;x=1", "0.3")]
+
+    for name, count in (("refresh", 1), ("audit", 1), ("flush", 2)):
+        before = len(world.sent(user))
+        assert world.api.call("POST", f"/registrations/{id}/{name}").status_code == 202
+        wait_for(lambda: world.api.status(id)["in-sync"] and world.api.status(id)["state"] == "registered", 20, f"{name} to be done")
+        assert len(world.sent(user)) - before == count, name
+    assert world.api.status(id)["audited-at"]
+
+    world.api.update(id, sip={"credentials": [{**credential, "ha1": ha1(user, "wrong")}]})
+    world.api.wait_state(id, "rejected")
+    world.api.update(id, sip={"credentials": [credential]})
+    world.api.wait_state(id, "registered")

@@ -43,6 +43,8 @@ struct sip_request {
 
 // ---- what comes back, also made locally for time-outs (408) and transport errors (503)
 
+// A report keeps STATUS_MAX_LIST of them, but ours may stand behind as many of others.
+#define ANSWER_MAX_CONTACTS 128
 struct sip_answer_contact {
     struct str text; // the header value as received
     int64_t expires; // its parameter, or -1
@@ -55,7 +57,7 @@ struct sip_answer {
     bool another_target; // there is one more target of the next hop that is not set aside (RFC 3263 4.3)
     struct str warning;
     int64_t retry_after_s, min_expires_s, expires_s; // or -1
-    struct sip_answer_contact contacts[STATUS_MAX_LIST];
+    struct sip_answer_contact contacts[ANSWER_MAX_CONTACTS];
     size_t contact_count;
     struct str challenges[16]; // header values: "Digest realm=…"
     bool challenge_is_proxy[16];

@@ -58,7 +58,7 @@ static int64_t contact_expires(struct str contact)
 
 static void add_contacts(struct sip_answer *a, struct str value)
 {
-    for (struct str one; a->contact_count < STATUS_MAX_LIST && sip_list_next(&value, &one);)
+    for (struct str one; a->contact_count < ANSWER_MAX_CONTACTS && sip_list_next(&value, &one);)
         if (one.n)
             a->contacts[a->contact_count++] =
                 (struct sip_answer_contact){.text = one, .expires = contact_expires(one)};

@@ -205,13 +205,14 @@ static void datagrams_that_are_no_sip_are_counted_at_most(void **state)
         {"GET / HTTP/1.1\r\n\r\n", 18},
         {"\x16\x03\x01\x02\x00", 5},
         {"SIP/2.0x\r\n\r\n", 12}, // nonsense
+        {"\x01\x01\x00\x08\x21\x12\xa4\x42 a STUN answer ", 24},
     };
     for (size_t i = 0; i < ARRAY_LEN(datagrams); i++)
         (void)sendto(peer, datagrams[i].p, datagrams[i].n, 0, &local.any, address_bytes(&local));
     (void)sendto(peer, "\r\n" ANSWER, sizeof(ANSWER) + 1, 0, &local.any, address_bytes(&local));
     UNTIL(&f, f.messages == 1);
     assert_string_equal(f.all.p, ANSWER);
-    assert_int_equal(transport_stats(f.t).malformed, 3);
+    assert_int_equal(transport_stats(f.t).malformed, 4);
     assert_int_equal(transport_stats(f.t).received, 1);
     (void)close(peer);
     end(&f);
@@ -251,16 +252,22 @@ struct tcp {
     uint32_t flow;
 };
 
-// One that is up, with a request that its peer has read.
-static void connect_tcp(struct tcp *c)
+// One that is up, with a request that its peer has read. room_bytes: for what the peer does not read, 0 any.
+static void connect_with_room(struct tcp *c, int room_bytes)
 {
-    if (!c->f.t)
-        start(&c->f);
+    start(&c->f);
     c->listener = peer_socket(AF_INET, SOCK_STREAM, &c->at);
+    if (room_bytes)
+        (void)setsockopt(c->listener, SOL_SOCKET, SO_RCVBUF, &room_bytes, sizeof(room_bytes));
     c->to = endpoint_of(TRANSPORT_TCP, &c->at);
     assert_int_equal(transport_send(c->f.t, &c->to, STR_LIT(REQUEST), &c->flow), 0);
     c->peer = peer_accept(&c->f, c->listener);
     expect_bytes(&c->f, c->peer, REQUEST);
+}
+
+static void connect_tcp(struct tcp *c)
+{
+    connect_with_room(c, 0);
 }
 
 static void close_tcp(struct tcp *c)
@@ -320,6 +327,22 @@ static void a_refused_connection_is_told_from_the_loop(void **state)
     uint32_t next;
     assert_int_equal(transport_send(c.f.t, &c.to, STR_LIT(REQUEST), &next), 0);
     assert_true(next > c.flow);
+    end(&c.f);
+}
+
+static void a_connection_that_cannot_begin_is_told_from_the_loop(void **state)
+{
+    struct tcp c;
+    begin(&c.f);
+    start(&c.f);
+    assert_true(address_parse(STR_LIT("255.255.255.255"), 5060, &c.at));
+    c.to = endpoint_of(TRANSPORT_TCP, &c.at);
+    assert_int_equal(transport_send(c.f.t, &c.to, STR_LIT(REQUEST), &c.flow), 0);
+    assert_int_equal(c.f.lost, 0);
+    UNTIL(&c.f, c.f.lost == 1);
+    assert_int_equal(c.f.lost_flow, c.flow);
+    assert_false(c.f.lost_up);
+    assert_string_equal(c.f.cause, "network is unreachable");
     end(&c.f);
 }
 
@@ -473,7 +496,7 @@ static void a_slow_reader_gets_everything(void **state)
     uint32_t flow;
     size_t sent = 0, received = 0;
     begin(&c.f);
-    connect_tcp(&c);
+    connect_with_room(&c, 8192);
     for (size_t i = 0; i < sizeof(message); i++)
         message[i] = (char)('a' + i % 26);
     while (sent < (20 << 20) || received < sent) { // its queue is never empty before the end
@@ -732,6 +755,7 @@ int main(void)
         cmocka_unit_test(sends_and_receives_over_tcp),
         cmocka_unit_test(connects_from_the_interfaces_address),
         cmocka_unit_test(a_refused_connection_is_told_from_the_loop),
+        cmocka_unit_test(a_connection_that_cannot_begin_is_told_from_the_loop),
         cmocka_unit_test(a_connection_that_does_not_come_about_times_out),
         cmocka_unit_test(a_reset_while_something_waits_is_told),
         cmocka_unit_test(what_came_before_the_end_is_delivered_before_it),

@@ -155,6 +155,16 @@ static void believes_a_certificate_for_sip_alone(void **state)
     leave(&w);
 }
 
+static void without_a_name_nobody_is_believed(void **state)
+{
+    struct world w;
+    enter(&w);
+    serve(&w, &w.ca, &(struct wish){.cn = "c", .san = "DNS:" NAME});
+    (void)connect_as(&w, "");
+    expect_refused(&w, "there is no name that a certificate could be for");
+    leave(&w);
+}
+
 // ---- our own certificate
 
 static void asked_for_a_certificate(int version, bool abrupt, const char *cause)
@@ -227,6 +237,31 @@ static void keeps_to_the_least_version(void **state)
     leave(&w);
 }
 
+static void write_text(const char *file, const char *text)
+{
+    FILE *out = fopen(file, "w");
+    assert_non_null(out);
+    (void)fputs(text, out);
+    (void)fclose(out);
+}
+
+static void nobody_is_asked_for_a_pass_phrase(void **state)
+{
+    static const unsigned char phrase[] = "secret";
+    struct world w;
+    struct error err;
+    enter(&w);
+    write_pair(w.own_file, &w.ca, false);
+    FILE *out = fopen(w.own_file, "a");
+    assert_int_equal(
+        PEM_write_PrivateKey(out, w.ca.key, EVP_aes_128_cbc(), phrase, sizeof(phrase) - 1, NULL, NULL), 1);
+    (void)fclose(out);
+    w.settings.certificate_file = w.own_file;
+    assert_int_equal(open_transport(&w.f, &err), -EINVAL);
+    assert_memory_equal(err.text, "key file ", 9);
+    leave(&w);
+}
+
 static void files_that_cannot_be_used_are_errors(void **state)
 {
     struct world w;
@@ -239,6 +274,13 @@ static void files_that_cannot_be_used_are_errors(void **state)
     assert_int_equal(open_transport(&w.f, &err), -ENOENT);
     w.settings = (struct tls_settings){.ca_file = w.ca_file, .certificate_file = w.ca_file};
     assert_int_equal(open_transport(&w.f, &err), -EINVAL); // it holds no key
+    w.settings = (struct tls_settings){.ca_file = w.ca_file, .certificate_file = w.own_file};
+    assert_int_equal(open_transport(&w.f, &err), -ENOENT);
+    write_text(w.own_file, "no certificate");
+    assert_int_equal(open_transport(&w.f, &err), -EINVAL);
+    w.settings = (struct tls_settings){.ca_file = w.own_file};
+    assert_int_equal(open_transport(&w.f, &err), -EINVAL);
+    assert_memory_equal(err.text, "CA file ", 8);
     assert_null(w.f.t);
     w.settings = (struct tls_settings){0}; // the system's store
     start(&w.f);
@@ -472,10 +514,12 @@ int main(void)
         cmocka_unit_test(refuses_another_name_and_says_which),
         cmocka_unit_test(refuses_a_certificate_that_is_not_for_servers),
         cmocka_unit_test(believes_a_certificate_for_sip_alone),
+        cmocka_unit_test(without_a_name_nobody_is_believed),
         cmocka_unit_test(says_that_a_certificate_is_asked_for),
         cmocka_unit_test(shows_its_own_certificate),
         cmocka_unit_test(says_why_its_own_certificate_is_refused),
         cmocka_unit_test(keeps_to_the_least_version),
+        cmocka_unit_test(nobody_is_asked_for_a_pass_phrase),
         cmocka_unit_test(files_that_cannot_be_used_are_errors),
         cmocka_unit_test(reads_its_files_again),
         cmocka_unit_test(without_tls_there_is_nothing_to_reload),

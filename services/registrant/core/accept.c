@@ -63,21 +63,6 @@ static struct shown_more look_around(struct engine *e, const struct flight *f,
     return more;
 }
 
-// own: what of ours may stay bound.
-static void note_acceptance(struct engine *e, const struct flight *f, const struct contact_lines *own,
-                            const struct sip_answer *a, struct moment now)
-{
-    struct entry *r = f->entry;
-    struct shown_more more = look_around(e, f, own, a);
-    if (own->count) {
-        more.outbound = a->outbound && request_is_outbound(f);
-        more.flow_timer_s = more.outbound ? a->flow_timer_s : 0;
-    }
-    note_nonces(e, f, a, now);
-    entry_set_shown(e, r, a, &more);
-    note_cause(e, r, a, a->reason);
-}
-
 // RFC 5626 4.2.1 and 4.4: the flow is kept alive only where the registrar says that it keeps to it.
 static void note_flow(struct engine *e, const struct flight *f, const struct sip_answer *a)
 {
@@ -151,7 +136,10 @@ static void accept_unbind(struct engine *e, struct flight *f, const struct sip_a
         fail_told(e, f, a, STR_LIT("the registrar still holds a contact that was to be removed"), now);
         return;
     }
-    note_acceptance(e, f, &(struct contact_lines){.count = 0}, a, now);
+    const struct shown_more more = look_around(e, f, &(struct contact_lines){.count = 0}, a);
+    note_nonces(e, f, a, now);
+    entry_set_shown(e, r, a, &more);
+    note_cause(e, r, a, a->reason);
     if (goes_on_with_wanted(e, f, now))
         return;
     r->unsure = false;
@@ -244,10 +232,16 @@ static void accept_bind(struct engine *e, struct flight *f, const struct sip_ans
     if (r->bound)
         settle_dropped(e, f, &own, a);
     r->unsure = false;
-    note_acceptance(e, f, &own, a, now);
+    struct shown_more more = look_around(e, f, &own, a);
+    more.outbound = a->outbound && request_is_outbound(f);
+    more.flow_timer_s = more.outbound ? a->flow_timer_s : 0;
+    note_nonces(e, f, a, now);
+    note_cause(e, r, a, a->reason);
     if (!f->obsolete)
         entry_reset(r);
+    r->as_sent = false; // what was listed before is replaced
     bind(e, f, granted_s);
+    entry_set_shown(e, r, a, &more);
     note_flow(e, f, a);
     flight_act_on_commands(f);
     bool obsolete = f->obsolete;

@@ -158,7 +158,6 @@ void entry_adopt(struct engine *e, struct entry *r, const struct status *last, b
     r->unsure = uncertain && !last->handover && last->revision != r->revision;
     r->doubted = last->attempt > 0 || last->state != STATE_REGISTERED;
     adopt_cause(e, r, last);
-    adopt_lists(e, r, last);
     if (last->has_bound) {
         const struct status_bound *b = &last->bound;
         r->ever_sent = true;
@@ -174,6 +173,7 @@ void entry_adopt(struct engine *e, struct entry *r, const struct status *last, b
         r->since_wall_ms = last->since_wall_ms;
     }
     entry_compare(e, r);
+    adopt_lists(e, r, last);
 }
 
 // Silent states have no next action; what they say holds, of the revision that they speak of.

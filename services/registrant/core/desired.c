@@ -58,7 +58,7 @@ static bool set_spec(struct engine *e, struct entry *r, const struct registratio
     } else if (shared) { // sealed anew at most: one block is enough
         struct str local = interned_str(r->bound_local);
         struct interned *held = r->bound_local ? intern_get(e->home.texts, local) : NULL;
-        entry_set_bound(e, r, spec_ref(s), local);
+        entry_share_bound(e, r, local);
         entry_count_need(e, r);
         intern_put(e->home.texts, &held);
     }

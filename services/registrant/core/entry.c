@@ -158,8 +158,7 @@ void entry_compare(struct engine *e, struct entry *r)
     if (r->differs != SPEC_SAME || r->want == r->bound || r->want->has_local != r->bound->has_local)
         return;
     // Read back from a report and the same: one block is enough.
-    struct spec *same = spec_ref(r->want);
-    entry_set_bound(e, r, same, entry_local(e, r, same));
+    entry_share_bound(e, r, entry_local(e, r, r->want));
 }
 
 void entry_stop_waiting(struct engine *e, struct entry *r)
@@ -206,11 +205,20 @@ void entry_set_bound(struct engine *e, struct entry *r, struct spec *take, struc
 {
     entry_stop_waiting(e, r);
     entry_uncount_need(e, r);
+    entry_keep_shown(e, r, take, local);
     spec_put(&e->home, &r->bound);
     r->bound = take;
     r->shaken = r->shaken && take;
     r->flow = take ? r->flow : 0;
     intern_set(e->home.texts, &r->bound_local, take && take->has_local ? local : STR_NONE);
+}
+
+void entry_share_bound(struct engine *e, struct entry *r, struct str local)
+{
+    bool as_sent = r->as_sent;
+    r->as_sent = false;
+    entry_set_bound(e, r, spec_ref(r->want), local);
+    r->as_sent = as_sent;
 }
 
 void entry_set_dropped(struct engine *e, struct entry *r, struct str lines)
@@ -287,114 +295,4 @@ void entry_from_tag(const struct entry *r, struct buf *out)
         buf_add_cstr(out, r->extra->from_tag);
     else
         add_hex(out, hash_u64(r->seed ^ TAG_SALT));
-}
-
-// ---- what the registrar said
-
-struct str entry_heard(const struct entry *r, enum heard what)
-{
-    if (!r->heard)
-        return STR_NONE;
-    const char *at = r->heard->text;
-    for (int i = 0; i < (int)what; i++)
-        at += strlen(at) + 1;
-    return str_of(at);
-}
-
-void entry_set_heard(struct engine *e, struct entry *r, enum heard what, struct str text)
-{
-    text = str_slice(text, 0, str_find(text, '\0', 0));
-    text = str_slice(text, 0, STATUS_MAX_TEXT_BYTES);
-    if (str_eq(entry_heard(r, what), text))
-        return;
-    struct buf *all = &e->scratch[7];
-    buf_clear(all);
-    for (int i = 0; i < HEARD_COUNT; i++) {
-        buf_add_str(all, i == (int)what ? text : entry_heard(r, (enum heard)i));
-        buf_add(all, "", 1);
-    }
-    intern_set(e->home.texts, &r->heard, all->n > HEARD_COUNT ? buf_str(all) : STR_NONE);
-}
-
-// ---- what the registrar showed
-
-static bool add_text(struct buf *out, struct str text)
-{
-    if (!text.n || text.n > STATUS_MAX_TEXT_BYTES || out->n + text.n >= SHOWN_MAX_BYTES)
-        return false;
-    buf_add_str(out, text);
-    buf_add(out, "", 1);
-    return true;
-}
-
-static uint8_t add_list(struct buf *out, const struct str *items, size_t count)
-{
-    uint8_t kept = 0;
-    for (size_t i = 0; i < count && i < STATUS_MAX_LIST; i++)
-        kept = (uint8_t)(kept + add_text(out, items[i]));
-    return kept;
-}
-
-// Replaces what is shown by head and text, unless it is the same.
-static void replace_shown(struct engine *e, struct entry *r, const struct shown *head, const struct buf *text)
-{
-    struct shown now = *head;
-    now.bytes = (uint32_t)(sizeof(now) + text->n);
-    if (r->shown && memcmp(r->shown, &now, offsetof(struct shown, text)) == 0 &&
-        memcmp(r->shown->text, text->p, text->n) == 0)
-        return;
-    e->bytes -= r->shown ? r->shown->bytes : 0;
-    free(r->shown);
-    r->shown = NULL;
-    if (!text->n && !now.outbound)
-        return;
-    r->shown = mem_alloc(now.bytes);
-    *r->shown = now;
-    memcpy(r->shown->text, text->p, text->n);
-    e->bytes += now.bytes;
-}
-
-void entry_set_shown(struct engine *e, struct entry *r, const struct sip_answer *a,
-                     const struct shown_more *more)
-{
-    struct str contacts[STATUS_MAX_LIST];
-    struct shown head;
-    struct buf *text = &e->scratch[0];
-    memset(&head, 0, sizeof(head));
-    buf_clear(text);
-    for (size_t i = 0; i < a->contact_count && i < STATUS_MAX_LIST; i++)
-        contacts[i] = a->contacts[i].text;
-    head.contacts = add_list(text, contacts, a->contact_count);
-    head.service_routes = add_list(text, a->service_routes, a->service_route_count);
-    head.paths = add_list(text, a->paths, a->path_count);
-    head.associated = add_list(text, a->associated, a->associated_count);
-    head.pub_gruu = add_text(text, more->pub_gruu);
-    head.temp_gruu = add_text(text, more->temp_gruu);
-    head.warning = add_text(text, a->warning);
-    head.foreign = more->foreign > UINT8_MAX ? UINT8_MAX : (uint8_t)more->foreign;
-    head.audited = more->audited;
-    head.outbound = more->outbound;
-    head.flow_timer_s = more->flow_timer_s;
-    replace_shown(e, r, &head, text);
-}
-
-void entry_set_warning(struct engine *e, struct entry *r, struct str warning)
-{
-    if (!warning.n && (!r->shown || !r->shown->warning))
-        return;
-    struct shown head;
-    struct buf *text = &e->scratch[0];
-    memset(&head, 0, sizeof(head));
-    buf_clear(text);
-    if (r->shown) {
-        memcpy(&head, r->shown, offsetof(struct shown, text));
-        const char *end = r->shown->text;
-        int left = head.contacts + head.service_routes + head.paths + head.associated + head.pub_gruu +
-                   head.temp_gruu;
-        for (; left; left--)
-            end += strlen(end) + 1;
-        buf_add(text, r->shown->text, (size_t)(end - r->shown->text));
-    }
-    head.warning = add_text(text, warning);
-    replace_shown(e, r, &head, text);
 }

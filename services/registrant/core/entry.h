@@ -95,6 +95,8 @@ struct entry {
     bool no_outbound : 1, no_path : 1, no_gruu : 1;
     bool seen_elsewhere : 1; // the last answer said that the registrar sees us at another address than before
     bool cleared : 1;        // clear_first: done, or not needed any more
+    // The registrar listed the contacts of `bound` as they were sent, and no others; with the lifetime added.
+    bool as_sent : 1, as_sent_expires : 1;
 };
 
 enum flight_kind {
@@ -200,7 +202,7 @@ void observe_state(struct engine *e, struct entry *r, enum status_state state); 
 // What it counts for moves with the registrar of what is wanted.
 void observe_registrar(const struct entry *r, const struct spec *want);
 
-// ---- entry.c: life of the parts
+// ---- entry.c, shown.c: life of the parts
 
 struct entry *entry_new(struct engine *e, struct shard *s, uint64_t id, struct str account);
 void entry_forget(struct engine *e, struct entry *r); // with its flight, if any; says nothing
@@ -210,6 +212,8 @@ void entry_set_want(struct engine *e, struct entry *r, struct spec *take);
 void entry_set_bound(struct engine *e, struct entry *r, struct spec *take, struct str local);
 void entry_compare(struct engine *e, struct entry *r); // sets differs, from the local address as it is now
 void entry_set_dropped(struct engine *e, struct entry *r, struct str lines);
+// What is bound becomes the block of what is wanted, which is the same.
+void entry_share_bound(struct engine *e, struct entry *r, struct str local);
 // What is bound becomes what was left behind, or (NULL) nothing is left behind any more.
 void entry_set_left(struct engine *e, struct entry *r, struct spec *take, struct str local);
 // Lists and Warning of an answer; the Warning alone where the lists say nothing of our binding.
@@ -231,6 +235,10 @@ enum heard {
 };
 struct str entry_heard(const struct entry *r, enum heard what); // borrowed until one of them changes
 void entry_set_heard(struct engine *e, struct entry *r, enum heard what, struct str text);
+// The contacts that are not kept because they are `as_sent`, each ended by NUL. Uses scratch[2].
+size_t entry_as_sent(struct engine *e, const struct entry *r, struct buf *out);
+// Before another becomes what is bound: from then on they are kept.
+void entry_keep_shown(struct engine *e, struct entry *r, const struct spec *next, struct str local);
 void entry_set_warning(struct engine *e, struct entry *r, struct str warning);
 void entry_set_names(struct engine *e, struct entry *r, struct str call_id, struct str from_tag);
 void entry_count_need(struct engine *e, struct entry *r);   // tells the pacer whether it lives

@@ -96,10 +96,8 @@ static char *next_text(bool there, char **at)
 
 // Lists are of a binding that lives: a Service-Route ends with it (RFC 3608 6.1). What an audit found is of
 // the address of record.
-static void fill_shown(struct status *s, struct shown *shown, bool lives)
+static void fill_kept(struct status *s, struct shown *shown, bool lives)
 {
-    if (!shown)
-        return;
     char *at = shown->text;
     fill_list(&s->contacts, shown->contacts, &at);
     fill_list(&s->service_route, shown->service_routes, &at);
@@ -119,6 +117,17 @@ static void fill_shown(struct status *s, struct shown *shown, bool lives)
     s->flow_timer_s = 0;
     if (!shown->audited)
         s->contacts.count = s->foreign = 0;
+}
+
+static void fill_shown(struct engine *e, const struct entry *r, struct status *s, bool lives)
+{
+    if (r->shown)
+        fill_kept(s, r->shown, lives);
+    if (!r->as_sent || !lives)
+        return;
+    size_t count = entry_as_sent(e, r, &e->scratch[3]);
+    char *at = e->scratch[3].p;
+    fill_list(&s->contacts, count, &at);
 }
 
 // Contacts that may still be bound beside those of `bound`: whoever takes over has to drop them too.
@@ -234,7 +243,7 @@ static void give_out(struct engine *e, struct shard *shard, struct entry *r, str
         s.expires_at_wall_ms = wall_of(r->expires_ms, now);
     }
     fill_next(e, r, &s, now);
-    fill_shown(&s, r->shown, machine_is_live(r, ms_of(now)));
+    fill_shown(e, r, &s, machine_is_live(r, ms_of(now)));
     s.target = heard(r, HEARD_TARGET);
     s.local = heard(r, HEARD_LOCAL);
     s.received = heard(r, HEARD_RECEIVED);

@@ -20,6 +20,22 @@ int __wrap_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
     return __real_sendmmsg(fd, messages, count < (unsigned)most ? count : (unsigned)most, flags);
 }
 
+ssize_t __real_send(int fd, const void *bytes, size_t count, int flags);
+ssize_t __wrap_send(int fd, const void *bytes, size_t count, int flags);
+
+static size_t send_most; // at once, and nothing at every other call; 0: all
+static bool send_full;
+
+ssize_t __wrap_send(int fd, const void *bytes, size_t count, int flags)
+{
+    send_full = send_most && !send_full;
+    if (!send_full && send_most) {
+        errno = EAGAIN;
+        return -1;
+    }
+    return __real_send(fd, bytes, send_most && count > send_most ? send_most : count, flags);
+}
+
 struct full {
     struct fixture f;
     struct address at;
@@ -132,6 +148,39 @@ static void its_own_error_costs_that_one_alone(void **state)
     end_full(&u);
 }
 
+static void a_connection_that_takes_little_at_a_time_gets_all_in_order(void **state)
+{
+    enum { ALL = 4 << 20 };
+    static char message[50000], got[50000];
+    struct full u;
+    uint32_t flow;
+    size_t sent = 0, received = 0;
+    begin(&u.f);
+    start(&u.f);
+    int listener = peer_socket(AF_INET, SOCK_STREAM, &u.at);
+    u.to = endpoint_of(TRANSPORT_TCP, &u.at);
+    for (size_t i = 0; i < sizeof(message); i++)
+        message[i] = (char)('a' + i % 26);
+    send_most = 33333;
+    while (sent < ALL || received < sent) {
+        while (sent < ALL && transport_send(u.f.t, &u.to, str_of_bytes(message, sizeof(message)), &flow) == 0)
+            sent += sizeof(message);
+        if (!received)
+            u.peer = peer_accept(&u.f, listener);
+        UNTIL(&u.f, can_read(u.peer));
+        ssize_t n = recv(u.peer, got, sizeof(got), 0);
+        for (ssize_t i = 0; i < n; i++)
+            if (got[i] != message[(received + (size_t)i) % sizeof(message)])
+                fail_msg("byte %zu is another", received + (size_t)i);
+        received += (size_t)n;
+    }
+    send_most = 0;
+    assert_int_equal(u.f.lost, 0);
+    (void)close(u.peer);
+    (void)close(listener);
+    end(&u.f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -139,6 +188,7 @@ int main(void)
         cmocka_unit_test(a_socket_that_stays_full_drops_what_comes_last),
         cmocka_unit_test(anothers_error_costs_no_datagram),
         cmocka_unit_test(its_own_error_costs_that_one_alone),
+        cmocka_unit_test(a_connection_that_takes_little_at_a_time_gets_all_in_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -252,22 +252,15 @@ struct tcp {
     uint32_t flow;
 };
 
-// One that is up, with a request that its peer has read. room_bytes: for what the peer does not read, 0 any.
-static void connect_with_room(struct tcp *c, int room_bytes)
+// One that is up, with a request that its peer has read.
+static void connect_tcp(struct tcp *c)
 {
     start(&c->f);
     c->listener = peer_socket(AF_INET, SOCK_STREAM, &c->at);
-    if (room_bytes)
-        (void)setsockopt(c->listener, SOL_SOCKET, SO_RCVBUF, &room_bytes, sizeof(room_bytes));
     c->to = endpoint_of(TRANSPORT_TCP, &c->at);
     assert_int_equal(transport_send(c->f.t, &c->to, STR_LIT(REQUEST), &c->flow), 0);
     c->peer = peer_accept(&c->f, c->listener);
     expect_bytes(&c->f, c->peer, REQUEST);
-}
-
-static void connect_tcp(struct tcp *c)
-{
-    connect_with_room(c, 0);
 }
 
 static void close_tcp(struct tcp *c)
@@ -496,7 +489,7 @@ static void a_slow_reader_gets_everything(void **state)
     uint32_t flow;
     size_t sent = 0, received = 0;
     begin(&c.f);
-    connect_with_room(&c, 8192);
+    connect_tcp(&c);
     for (size_t i = 0; i < sizeof(message); i++)
         message[i] = (char)('a' + i % 26);
     while (sent < (20 << 20) || received < sent) { // its queue is never empty before the end

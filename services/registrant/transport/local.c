@@ -127,29 +127,32 @@ static bool routed_source(int family, struct address *ret)
     return found;
 }
 
-static bool is_loopback(const struct sockaddr *a)
+// What peers can do with an address: nothing with loopback, and little with one that is good for a link only.
+static int worth_of(const struct sockaddr *a)
 {
     const struct address *address = (const void *)a;
-    return a->sa_family == AF_INET6 ? IN6_IS_ADDR_LOOPBACK(&address->v6.sin6_addr)
-                                    : ntohl(address->v4.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+    if (a->sa_family == AF_INET6)
+        return IN6_IS_ADDR_LOOPBACK(&address->v6.sin6_addr)    ? 1
+               : IN6_IS_ADDR_LINKLOCAL(&address->v6.sin6_addr) ? 2
+                                                               : 3;
+    return ntohl(address->v4.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET ? 1 : 3;
 }
 
-// Without a route to the world: the first address of the machine, and loopback only where there is no other.
-static bool first_address(int family, struct address *ret)
+// Without a route to the world: the best address of the machine.
+static bool best_address(int family, struct address *ret)
 {
     struct ifaddrs *all = NULL;
-    bool found = false;
+    int best = 0;
     if (getifaddrs(&all))
         return false;
-    for (int loopback = 0; loopback < 2 && !found; loopback++)
-        for (const struct ifaddrs *i = all; i && !found; i = i->ifa_next) {
-            if (!i->ifa_addr || i->ifa_addr->sa_family != family || is_loopback(i->ifa_addr) != loopback)
-                continue;
-            found = true;
-            memcpy(ret, i->ifa_addr, family == AF_INET6 ? sizeof(ret->v6) : sizeof(ret->v4));
-        }
+    for (const struct ifaddrs *i = all; i; i = i->ifa_next) {
+        if (!i->ifa_addr || i->ifa_addr->sa_family != family || worth_of(i->ifa_addr) <= best)
+            continue;
+        best = worth_of(i->ifa_addr);
+        memcpy(ret, i->ifa_addr, family == AF_INET6 ? sizeof(ret->v6) : sizeof(ret->v4));
+    }
     freeifaddrs(all);
-    return found;
+    return best > 0;
 }
 
 static void name_it(struct local *l)
@@ -157,7 +160,7 @@ static void name_it(struct local *l)
     struct address shown = l->address, source;
     int family = l->address.any.sa_family;
     l->wildcard = is_wildcard(&l->address);
-    if (l->wildcard && (routed_source(family, &source) || first_address(family, &source))) {
+    if (l->wildcard && (routed_source(family, &source) || best_address(family, &source))) {
         if (family == AF_INET6)
             shown.v6.sin6_addr = source.v6.sin6_addr;
         else

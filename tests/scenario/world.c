@@ -92,11 +92,13 @@ static void on_closed(void *arg, uint32_t shard)
         w->closed[w->closed_count++] = shard;
 }
 
-static struct str on_local(void *arg, enum registration_transport transport, struct str interface)
+static struct str on_local(void *arg, enum registration_transport transport, struct str interface,
+                           struct str host)
 {
     struct world *w = arg;
     (void)transport;
     (void)interface;
+    (void)host;
     return str_of(w->local);
 }
 

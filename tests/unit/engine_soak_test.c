@@ -186,11 +186,13 @@ static uint32_t on_keep_alive(void *arg, uint64_t token, uint32_t flow_timer_s)
     return 1 + (uint32_t)rng_below(&s->rng, FLOWS);
 }
 
-static struct str on_local(void *arg, enum registration_transport transport, struct str interface)
+static struct str on_local(void *arg, enum registration_transport transport, struct str interface,
+                           struct str host)
 {
     (void)arg;
     (void)transport;
     (void)interface;
+    (void)host;
     return STR_LIT("192.0.2.1:5060");
 }
 

@@ -82,11 +82,13 @@ static void on_closed(void *arg, uint32_t shard)
     (void)shard;
 }
 
-static struct str on_local(void *arg, enum registration_transport transport, struct str interface)
+static struct str on_local(void *arg, enum registration_transport transport, struct str interface,
+                           struct str host)
 {
     (void)arg;
     (void)transport;
     (void)interface;
+    (void)host;
     return STR_NONE;
 }
 

@@ -4,6 +4,7 @@
 #include "common/base/encode.h"
 #include "common/base/hash.h"
 #include "common/base/mem.h"
+#include "services/registrant/core/rules.h"
 #include "services/registrant/core/schedule.h"
 
 #include <stdlib.h>
@@ -141,7 +142,8 @@ struct str entry_local(struct engine *e, const struct entry *r, const struct spe
 {
     if (!s || !s->has_local)
         return STR_NONE;
-    struct str here = e->ops->local_hostport(e->ops_arg, s->transport, interned_str(s->interface));
+    struct str here = e->ops->local_hostport(e->ops_arg, s->transport, interned_str(s->interface),
+                                             rules_host_of(pacer_target_key(s->target)));
     struct str seen =
         here.n && e->policy.nat_contact && !s->local_identity ? entry_heard(r, HEARD_RECEIVED) : STR_NONE;
     return seen.n ? seen : here;

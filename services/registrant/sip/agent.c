@@ -145,9 +145,18 @@ int agent_reload(struct agent *a, struct error *err)
 
 // ---- what others want to know
 
-struct str agent_hostport(const struct agent *a, enum registration_transport transport, struct str interface)
+static int family_of(struct str host)
 {
-    return str_of(transport_local(a->transport, transport, interface, AF_UNSPEC));
+    if (str_has_char(host, ':'))
+        return AF_INET6;
+    return host.n && host.p[host.n - 1] >= '0' && host.p[host.n - 1] <= '9' ? AF_INET : AF_UNSPEC;
+}
+
+struct str agent_hostport(const struct agent *a, enum registration_transport transport, struct str interface,
+                          struct str host)
+{
+    const char *own = transport_local(a->transport, transport, interface, family_of(host));
+    return str_of(own ? own : transport_local(a->transport, transport, interface, AF_UNSPEC));
 }
 
 uint32_t agent_keep_alive(struct agent *a, uint64_t token, uint32_t flow_timer_s)

@@ -45,9 +45,10 @@ void agent_tick(struct agent *a, uint64_t now_us);
 // UINT64_MAX when nothing waits.
 uint64_t agent_flush(struct agent *a);
 
-// host:port for {local}, of the first family there is; empty when there is no such transport or interface.
-// Lives as long as the agent.
-struct str agent_hostport(const struct agent *a, enum registration_transport transport, struct str interface);
+// host:port for {local} of what goes to `host`: of the family of a number, else of the first that there is.
+// Empty: there is no such transport or interface. Lives as long as the agent.
+struct str agent_hostport(const struct agent *a, enum registration_transport transport, struct str interface,
+                          struct str host);
 
 struct sip_stats agent_stats(const struct agent *a);
 

@@ -138,7 +138,7 @@ int agent_send(struct agent *a, const struct sip_request *request, uint64_t toke
         return rc;
     if (query.transport == TRANSPORT_TLS && !a->has_tls)
         return -EPROTONOSUPPORT;
-    struct str local = agent_hostport(a, query.transport, request->interface);
+    struct str local = agent_hostport(a, query.transport, request->interface, query.host);
     if (!local.n)
         return -EADDRNOTAVAIL;
     struct transaction *t = transaction_new(&a->all, clock_monotonic_us() + a->timeout_us);

@@ -125,10 +125,11 @@ static void op_closed(void *arg, uint32_t shard)
     outbox_put(d->outbox, notice_new(SIP_CLOSED, shard));
 }
 
-static struct str op_local_hostport(void *arg, enum registration_transport transport, struct str interface)
+static struct str op_local_hostport(void *arg, enum registration_transport transport, struct str interface,
+                                    struct str host)
 {
     const struct driver *d = arg;
-    return agent_hostport(d->agent, transport, interface);
+    return agent_hostport(d->agent, transport, interface, host);
 }
 
 static uint32_t op_keep_alive(void *arg, uint64_t token, uint32_t flow_timer_s)
@@ -219,13 +220,14 @@ static void reload(struct driver *d, struct moment m)
     struct rules *rules;
     if (agent_reload(d->agent, &err) != 0)
         keep_old(d, &err);
-    if (rules_file_read(d->params.rules_file, &rules, &err) != 0) {
+    if (rules_file_read(d->params.rules_file, &rules, &err) == 0) {
+        engine_rules(d->engine, rules, m);
+        rules_free(d->rules);
+        d->rules = rules;
+    } else {
         keep_old(d, &err);
-        return;
     }
-    engine_rules(d->engine, rules, m);
-    rules_free(d->rules);
-    d->rules = rules;
+    log_line(LOG_INFO, "sip", 0, "thread %u has read its files again", d->params.index);
 }
 
 static void obey(struct driver *d, const struct sip_command *c)
@@ -476,5 +478,5 @@ struct sip_stats driver_sip_stats(const struct driver *d)
 
 struct str driver_listens_on(const struct driver *d)
 {
-    return agent_hostport(d->agent, TRANSPORT_UDP, STR_NONE);
+    return agent_hostport(d->agent, TRANSPORT_UDP, STR_NONE, STR_NONE);
 }

@@ -44,6 +44,11 @@ enum admin_metric {
     CONNECTIONS,
     CONNECTIONS_TOTAL, // label: outcome
     KEEP_ALIVES,       // label: kind
+    DNS_NAMES,
+    DNS_STALE,
+    DNS_QUESTIONS,
+    DNS_FAILURES,
+    DNS_CHANGES,
 };
 
 static const char *const state_labels[] = {"disabled",     "pending",  "registering", "registered",
@@ -122,6 +127,16 @@ static const struct metric rows[] = {
                            "outcome", connection_labels, NULL},
     [KEEP_ALIVES] = {"rollcall_registrant_keep_alives_total", METRIC_COUNTER,
                      "Keep-alives sent and answered (CRLF, STUN)", "kind", keep_alive_labels, NULL},
+    [DNS_NAMES] = {"rollcall_registrant_dns_names", METRIC_GAUGE,
+                   "Next hops whose addresses are kept current", NULL, NULL, NULL},
+    [DNS_STALE] = {"rollcall_registrant_dns_stale", METRIC_GAUGE,
+                   "Next hops served by an answer that has run out, because DNS fails", NULL, NULL, NULL},
+    [DNS_QUESTIONS] = {"rollcall_registrant_dns_questions_total", METRIC_COUNTER, "Questions asked of DNS",
+                       NULL, NULL, NULL},
+    [DNS_FAILURES] = {"rollcall_registrant_dns_failures_total", METRIC_COUNTER,
+                      "Questions that DNS could not answer", NULL, NULL, NULL},
+    [DNS_CHANGES] = {"rollcall_registrant_dns_changes_total", METRIC_COUNTER,
+                     "Next hops whose addresses became others", NULL, NULL, NULL},
 };
 
 static void set_histogram(struct metrics *m, enum admin_metric metric, const struct histogram *h)
@@ -146,6 +161,11 @@ static void fill_sip(struct metrics *m, const struct sip_stats *s)
     metrics_set(m, CONNECTIONS_TOTAL, 3, (int64_t)t->accepted);
     metrics_set(m, KEEP_ALIVES, 0, (int64_t)t->pings);
     metrics_set(m, KEEP_ALIVES, 1, (int64_t)t->pongs);
+    metrics_set(m, DNS_NAMES, 0, (int64_t)s->resolver.names);
+    metrics_set(m, DNS_STALE, 0, (int64_t)s->resolver.stale);
+    metrics_set(m, DNS_QUESTIONS, 0, (int64_t)s->resolver.questions);
+    metrics_set(m, DNS_FAILURES, 0, (int64_t)s->resolver.failures);
+    metrics_set(m, DNS_CHANGES, 0, (int64_t)s->resolver.changes);
 }
 
 // The engine counts on its own thread; these are copies of its last turn's figures.

@@ -33,6 +33,7 @@ static void asks_again_when_the_ttl_ends_and_tells_of_a_change(void **state)
     world_tick(w, 61);
     world_settle(w, asked + 2);
     assert_int_equal(w->changes, 1);
+    assert_int_equal(resolver_stats(w->resolver).changes, 1);
     assert_non_null(strstr(w->changed, "key udp:192.0.2."));
     assert_non_null(strstr(w->changed, "192.0.2.3"));
     assert_null(strstr(w->changed, "192.0.2.1:"));
@@ -82,6 +83,7 @@ static void forgets_what_nobody_uses_for_two_hours(void **state)
         world_settle(w, 0);
     }
     assert_int_equal(w->server.asked_by_type[1], asked + 2);
+    assert_int_equal(resolver_stats(w->resolver).names, 0);
 }
 
 static void believes_that_there_is_no_such_name_for_a_while(void **state)
@@ -113,6 +115,8 @@ static void uses_the_last_answer_on_while_dns_fails(void **state)
     world_settle(w, w->server.asked + 1);
     assert_string_equal(world_host(w, "r.test"), "udp:192.0.2.1:5060");
     assert_non_null(strstr(w->cause, "what they said last is used on"));
+    assert_int_equal(resolver_stats(w->resolver).stale, 1);
+    assert_true(resolver_stats(w->resolver).failures > 0);
     world_tick(w, 3000);
     world_settle(w, 0);
     assert_string_equal(world_host(w, "r.test"), "udp:192.0.2.1:5060");
@@ -125,6 +129,8 @@ static void uses_the_last_answer_on_while_dns_fails(void **state)
     assert_string_equal(world_host(w, "r.test"), "udp:192.0.2.1:5060");
     assert_string_equal(w->cause, "");
     assert_int_equal(w->changes, 0);
+    assert_int_equal(resolver_stats(w->resolver).stale, 0);
+    assert_int_equal(resolver_stats(w->resolver).names, 1);
 }
 
 static void loses_patience_with_silent_servers(void **state)

@@ -34,6 +34,7 @@ struct questions {
     void (*answered)(struct question_wait *w);
     struct question *table;
     struct question *sweep; // where it goes on; NULL: at the beginning
+    uint64_t asked, failed;
 };
 
 struct questions *questions_new(struct dns *dns, uint64_t (*now_us)(void),
@@ -106,6 +107,7 @@ static void on_answer(void *arg, struct dns_answer *take_answer)
     struct question *q = arg;
     dns_answer_done(&q->answer);
     q->answer = *take_answer;
+    q->all->failed += q->answer.outcome == DNS_FAILED;
     q->asking = false;
     q->answered_us = q->all->now_us();
     q->expires_us = q->answered_us + (uint64_t)holds_for_s(&q->answer) * SECOND_US;
@@ -127,6 +129,7 @@ void question_wait(struct question *q, struct question_wait *w)
     if (q->asking)
         return;
     q->asking = true;
+    q->all->asked++;
     dns_ask(q->all->dns, (enum dns_type)q->key[0], q->key + 1, on_answer, q);
 }
 
@@ -148,13 +151,8 @@ void questions_sweep(struct questions *all, uint64_t now_us, uint64_t unused_us)
     all->sweep = q;
 }
 
-void questions_expire(struct questions *all)
+void questions_counts(const struct questions *all, uint64_t *ret_asked, uint64_t *ret_failed)
 {
-    for (struct question *q = all->table; q; q = q->hh.next)
-        q->expires_us = 0;
-}
-
-size_t questions_count(const struct questions *all)
-{
-    return HASH_COUNT(all->table);
+    *ret_asked = all->asked;
+    *ret_failed = all->failed;
 }

@@ -36,8 +36,7 @@ void question_unlink(struct question_wait *w);
 
 // Forgets what has run out and was not used for so long, a few hundred at a call.
 void questions_sweep(struct questions *all, uint64_t now_us, uint64_t unused_us);
-// Nothing holds any more, but for those who ask anew.
-void questions_expire(struct questions *all);
-size_t questions_count(const struct questions *all);
+// Ever asked of DNS, and of these, not answered.
+void questions_counts(const struct questions *all, uint64_t *ret_asked, uint64_t *ret_failed);
 
 #endif

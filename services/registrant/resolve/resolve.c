@@ -38,6 +38,7 @@ void resolver_schedule(struct route *route, uint64_t due_us)
 static void forget(struct route *route)
 {
     struct resolver *r = route->resolver;
+    r->stale -= route->stale;
     route_unlink(route);
     unschedule(route);
     if (route->told)
@@ -139,6 +140,7 @@ void resolver_tell(struct route *route)
     struct resolver *r = route->resolver;
     if (route->told)
         return;
+    r->changed_sets++;
     route->told = true;
     TAILQ_INSERT_TAIL(&r->changes, route, change_link);
     event_active(r->tell, 0, 0);
@@ -293,6 +295,13 @@ void resolver_set_aside(struct resolver *r, const struct resolve_target *t, uint
 void resolver_take_back(struct resolver *r, const struct resolve_target *t)
 {
     aside_remove(r->aside, t);
+}
+
+struct resolver_stats resolver_stats(const struct resolver *r)
+{
+    struct resolver_stats s = {.names = HASH_COUNT(r->routes), .stale = r->stale, .changes = r->changed_sets};
+    questions_counts(r->questions, &s.questions, &s.failures);
+    return s;
 }
 
 // ---- life

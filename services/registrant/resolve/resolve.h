@@ -68,4 +68,13 @@ void resolver_set_aside(struct resolver *r, const struct resolve_target *t, uint
 // It answered: no longer.
 void resolver_take_back(struct resolver *r, const struct resolve_target *t);
 
+struct resolver_stats {
+    uint64_t names;     // next hops that are kept current
+    uint64_t stale;     // of these: served by an answer that has run out, because DNS fails
+    uint64_t questions; // asked of DNS, ever
+    uint64_t failures;  // of these: could not be answered
+    uint64_t changes;   // sets of addresses that became others, ever
+};
+struct resolver_stats resolver_stats(const struct resolver *r);
+
 #endif

@@ -276,14 +276,15 @@ static bool still_serves(const struct route *route, uint64_t now_us)
 
 static void conclude(struct route *route, const struct walk *w)
 {
-    if (w->why && still_serves(route, w->now_us)) {
-        route->stale = true;
+    bool was_stale = route->stale;
+    route->stale = w->why && still_serves(route, w->now_us);
+    route->resolver->stale += (uint64_t)route->stale - (uint64_t)was_stale;
+    if (route->stale) {
         route->expires_us = w->now_us + ROUTE_RETRY_US;
         return;
     }
     free(route->cause);
     route->cause = NULL;
-    route->stale = false;
     route->expires_us = w->expires_us;
     route->good_until_us = w->expires_us;
     route->generation = route->resolver->generation;

@@ -85,7 +85,8 @@ struct resolver {
     TAILQ_HEAD(, route) walking, changes;
     struct route_slot slots[ROUTE_SLOTS];
     uint64_t ticked_s;
-    uint64_t generation; // of the hosts file
+    uint64_t generation;          // of the hosts file
+    uint64_t stale, changed_sets; // counted
 };
 
 static inline struct str route_host(const struct route *route)

@@ -243,7 +243,7 @@ struct sip_stats workers_sip_stats(const struct workers *w)
         sum.transactions += s.transactions;
         sum.retransmissions += s.retransmissions;
         sum.stray += s.stray;
-        sum.malformed += s.malformed + s.transport.malformed;
+        sum.malformed += s.malformed;
         sum.incoming += s.incoming;
         sum.transport.connections += s.transport.connections;
         sum.transport.connected += s.transport.connected;
@@ -254,6 +254,11 @@ struct sip_stats workers_sip_stats(const struct workers *w)
         sum.transport.sent += s.transport.sent;
         sum.transport.pings += s.transport.pings;
         sum.transport.pongs += s.transport.pongs;
+        sum.resolver.names += s.resolver.names;
+        sum.resolver.stale += s.resolver.stale;
+        sum.resolver.questions += s.resolver.questions;
+        sum.resolver.failures += s.resolver.failures;
+        sum.resolver.changes += s.resolver.changes;
     }
     return sum;
 }

@@ -173,6 +173,7 @@ struct sip_stats agent_stats(const struct agent *a)
 {
     struct sip_stats stats = a->stats;
     stats.transport = transport_stats(a->transport);
+    stats.resolver = resolver_stats(a->resolver);
     stats.transactions = a->all.under_way;
     stats.malformed += stats.transport.malformed;
     return stats;

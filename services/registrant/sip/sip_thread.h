@@ -4,6 +4,7 @@
 #define ROLLCALL_REGISTRANT_SIP_SIP_THREAD_H
 
 #include "services/registrant/core/engine.h"
+#include "services/registrant/resolve/resolve.h"
 #include "services/registrant/transport/transport.h"
 
 struct sip_thread;
@@ -67,6 +68,7 @@ void sip_notice_free(struct sip_notice *n);
 // What the SIP side counts beside its engine.
 struct sip_stats {
     struct transport_stats transport;
+    struct resolver_stats resolver;
     uint64_t transactions, retransmissions; // transactions: under way
     uint64_t stray;                         // answers to nothing that waits: late, repeated, forged
     uint64_t malformed;                     // messages that could not be read, and changed nothing

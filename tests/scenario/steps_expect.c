@@ -407,6 +407,14 @@ static void expect_closed(struct world *w, const struct words *words)
     world_fail(w, "the partition is not closed");
 }
 
+static uint64_t count_of(const struct histogram *h)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i < ARRAY_LEN(h->counts); i++)
+        count += h->counts[i];
+    return count;
+}
+
 // expect stats registrations=1 bound=1 in_flight=0 waiting=0 requests=2 open_requests=3
 static void expect_stats(struct world *w, const struct words *words)
 {
@@ -436,6 +444,14 @@ static void expect_stats(struct world *w, const struct words *words)
             check_number(w, &c, stats.rates_raised);
         else if (strcmp(c.key, "lapsed") == 0)
             check_number(w, &c, stats.lapsed);
+        else if (strcmp(c.key, "answered") == 0)
+            check_number(w, &c, count_of(&stats.answer_times));
+        else if (strcmp(c.key, "answered_s") == 0)
+            check_number(w, &c, stats.answer_times.sum_us / 1000000);
+        else if (strcmp(c.key, "planned") == 0)
+            check_number(w, &c, count_of(&stats.lateness));
+        else if (strcmp(c.key, "late_s") == 0)
+            check_number(w, &c, stats.lateness.sum_us / 1000000);
         else
             world_fail(w, "unknown number \"%s\"", c.key);
     }

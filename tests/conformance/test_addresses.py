@@ -2,7 +2,13 @@
 
 import pytest
 
-SETTINGS = {"listen": "127.0.0.1,[::1]", "interfaces": "inside=127.0.0.3,six=[::1],both=127.0.0.4,both=[::1]"}
+
+
+def SETTINGS(request):  # noqa: N802: see conftest
+    hosts = request.getfixturevalue("tmp_path_factory").mktemp("addresses") / "hosts"
+    hosts.write_text("::1 six.test\n")
+    return {"listen": "127.0.0.1,[::1]", "interfaces": "inside=127.0.0.3,six=[::1],both=127.0.0.4,both=[::1]",
+            "hosts_file": str(hosts)}
 
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
@@ -15,6 +21,18 @@ def test_ipv6(registrant, new_registrar, transport):
     assert report["target"] == "%s:%s" % (transport, registrar.address) and q.source[0] == "::1"
     assert "SIP/2.0/%s [::1]:" % transport.upper() in q.header("via") and "@[::1]:" in q.contacts[0].uri
     assert report["local"].startswith("%s:[::1]:" % transport)
+
+
+def test_the_contact_is_of_the_family_that_a_name_leads_to(registrant, new_registrar):
+    """RFC 3261 8.1.1.8, 10.2.1: a Contact is where the registrar can reach us; which family that is shows at the first
+    answer."""
+    registrar = new_registrar(host="::1")
+    r = registrant.want(None, domain="six.test:%d" % registrar.port)
+    registrar.wait(lambda: [b.uri.rpartition(":")[0] for b in registrar.bindings(r.aor)] == ["sip:%s@[::1]" % r.user])
+    r.registered()
+    r.command("refresh")
+    r.wait("registered", revision=2)
+    assert len(registrar.requests(r.aor)) <= 4 and all(x["state"] == "registered" for x in r.reports)
 
 
 def test_both_families_at_once(registrant, registrar, new_registrar):

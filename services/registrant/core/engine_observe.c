@@ -66,7 +66,7 @@ void observe_grant(struct flight *f, uint32_t granted_s)
 void observe_lapse(struct engine *e, const struct entry *r)
 {
     e->stats.lapsed++;
-    pacer_count_lapsed(r->want ? r->want->target : r->bound->target);
+    pacer_count_lapsed(r->want ? r->want->way->target : r->bound->way->target);
 }
 
 void observe_state(struct engine *e, struct entry *r, enum status_state state)
@@ -74,8 +74,8 @@ void observe_state(struct engine *e, struct entry *r, enum status_state state)
     e->stats.states[r->state]--;
     e->stats.states[state]++;
     if (r->want) {
-        pacer_count_state(r->want->target, r->state, -1);
-        pacer_count_state(r->want->target, state, 1);
+        pacer_count_state(r->want->way->target, r->state, -1);
+        pacer_count_state(r->want->way->target, state, 1);
     }
     r->state = (uint8_t)state;
 }
@@ -83,9 +83,9 @@ void observe_state(struct engine *e, struct entry *r, enum status_state state)
 void observe_registrar(const struct entry *r, const struct spec *want)
 {
     if (r->want)
-        pacer_count_state(r->want->target, r->state, -1);
+        pacer_count_state(r->want->way->target, r->state, -1);
     if (want)
-        pacer_count_state(want->target, r->state, 1);
+        pacer_count_state(want->way->target, r->state, 1);
 }
 
 // ---- showing

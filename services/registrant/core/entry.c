@@ -142,8 +142,8 @@ struct str entry_local(struct engine *e, const struct entry *r, const struct spe
 {
     if (!s || !s->has_local)
         return STR_NONE;
-    struct str here = e->ops->local_hostport(e->ops_arg, s->transport, interned_str(s->interface),
-                                             rules_host_of(pacer_target_key(s->target)));
+    struct str here = e->ops->local_hostport(e->ops_arg, s->transport, interned_str(s->way->key.interface),
+                                             rules_host_of(pacer_target_key(s->way->target)));
     struct str seen =
         here.n && e->policy.nat_contact && !s->local_identity ? entry_heard(r, HEARD_RECEIVED) : STR_NONE;
     return seen.n ? seen : here;
@@ -169,9 +169,9 @@ void entry_stop_waiting(struct engine *e, struct entry *r)
         return;
     // What waits does so at the registrar of the specification that it would send.
     if (r->want)
-        pacer_cancel(e->home.pacer, r->want->target, &r->item);
+        pacer_cancel(e->home.pacer, r->want->way->target, &r->item);
     if (r->bound)
-        pacer_cancel(e->home.pacer, r->bound->target, &r->item);
+        pacer_cancel(e->home.pacer, r->bound->way->target, &r->item);
 }
 
 void entry_set_want(struct engine *e, struct entry *r, struct spec *take)
@@ -186,7 +186,7 @@ void entry_uncount_need(struct engine *e, struct entry *r)
 {
     if (!r->need_counted)
         return;
-    pacer_need_remove(r->bound->target, schedule_mean_refresh_ms(r->granted_s));
+    pacer_need_remove(r->bound->way->target, schedule_mean_refresh_ms(r->granted_s));
     r->need_counted = false;
     e->stats.bound--;
 }
@@ -197,7 +197,7 @@ void entry_count_need(struct engine *e, struct entry *r)
     if (!lives) {
         entry_uncount_need(e, r);
     } else if (!r->need_counted) {
-        pacer_need_add(r->bound->target, schedule_mean_refresh_ms(r->granted_s));
+        pacer_need_add(r->bound->way->target, schedule_mean_refresh_ms(r->granted_s));
         r->need_counted = true;
         e->stats.bound++;
     }

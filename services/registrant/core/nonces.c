@@ -13,10 +13,10 @@ struct draft {
     struct str nonce, opaque;
 };
 
-// A nonce and its opaque, each ended by NUL.
+// A nonce and its opaque where it has one, each ended by NUL.
 static size_t text_bytes(const struct nonce *n)
 {
-    return (size_t)n->nonce_n + 1 + (n->opaque_n == NO_OPAQUE ? 0 : n->opaque_n) + 1;
+    return (size_t)n->nonce_n + 1 + (n->opaque_n == NO_OPAQUE ? 0 : (size_t)n->opaque_n + 1);
 }
 
 struct str nonce_text(const struct nonces *n, size_t i)
@@ -38,7 +38,7 @@ static struct nonces *build(struct draft *drafts, size_t count)
 {
     size_t bytes = sizeof(struct nonces) + count * sizeof(struct nonce);
     for (size_t i = 0; i < count; i++)
-        bytes += drafts[i].nonce.n + 1 + drafts[i].opaque.n + 1;
+        bytes += drafts[i].nonce.n + 1 + (drafts[i].opaque.p ? drafts[i].opaque.n + 1 : 0);
     struct nonces *n = mem_alloc(bytes);
     n->bytes = (uint32_t)bytes;
     n->count = (uint32_t)count;
@@ -53,7 +53,7 @@ static struct nonces *build(struct draft *drafts, size_t count)
         at += d->nonce.n + 1;
         if (d->opaque.n)
             memcpy(at, d->opaque.p, d->opaque.n);
-        at += d->opaque.n + 1;
+        at += d->opaque.p ? d->opaque.n + 1 : 0;
     }
     return n;
 }

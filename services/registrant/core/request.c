@@ -235,12 +235,12 @@ static int hand_over(struct engine *e, struct flight *f, const struct spec_view 
         .routes = f->redirect ? NULL : v->routes,
         .route_count = f->redirect ? 0 : v->route_count,
         .transport = f->spec->transport,
-        .interface = interned_str(f->spec->interface),
+        .interface = interned_str(f->spec->way->key.interface),
         .authorizations = line_items,
         .authorization_count = pieces_all(lines, line_items),
         .supported = supported_of(f, contacts, &e->scratch[MISC]),
         .require = f->spec->bulk && contacts->count ? STR_LIT("gin") : STR_NONE,
-        .registrar = pacer_target_key(f->spec->target),
+        .registrar = pacer_target_key(f->spec->way->target),
         .affinity = hash_u64(f->entry->id),
     };
     f->asked_s = removes ? 0 : longest_asked(v, asked, least);
@@ -251,9 +251,9 @@ struct str request_no_interface(const struct flight *f, char ret[REQUEST_MAX_REA
 {
     if (f->spec->transport == TRANSPORT_WS)
         return STR_LIT("WebSocket is not supported");
-    if (!f->spec->interface)
+    if (!f->spec->way->key.interface)
         return STR_LIT("no local address for this transport");
-    (void)snprintf(ret, REQUEST_MAX_REASON, "no such interface: %s", f->spec->interface->text);
+    (void)snprintf(ret, REQUEST_MAX_REASON, "no such interface: %s", f->spec->way->key.interface->text);
     return str_of(ret);
 }
 

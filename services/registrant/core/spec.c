@@ -11,8 +11,9 @@
 // The block's text: groups, each of a byte that says which of its members are there, and these. A text ends
 // with NUL, so it needs no length; a secret, which is binary (seal.h), has two bytes of it.
 enum { USERNAME = 1, DISPLAY = 2, AOR = 4, FROM = 8 }; // the first group
-enum { REALM = 1, USER = 2, SECRET = 4, HA1 = 8 };     // a credential; HA1 and above
-enum { Q = 1, EXPIRES = 2 };                           // a contact; its URI is always there
+// A credential; HA1 and the two above it; one whose user is the username has no text of it.
+enum { REALM = 1, USER = 2, SECRET = 4, HA1 = 8, USERNAME_AGAIN = 64 };
+enum { Q = 1, EXPIRES = 2 }; // a contact; its URI is always there
 
 static void pack(struct buf *out, size_t mask_at, int bit, const char *text)
 {
@@ -43,11 +44,14 @@ static size_t begin_group(struct buf *out)
     return out->n - 1;
 }
 
-static void pack_credential(struct buf *out, const struct credential *c)
+static void pack_credential(struct buf *out, const struct registration *r, const struct credential *c)
 {
     size_t mask = begin_group(out);
+    bool again = c->user && r->username && strcmp(c->user, r->username) == 0;
     pack(out, mask, REALM, c->realm);
-    pack(out, mask, USER, c->user);
+    pack(out, mask, USER, again ? NULL : c->user);
+    if (again)
+        out->p[mask] = (char)(out->p[mask] | USERNAME_AGAIN);
     pack_secret(out, mask, SECRET, c->secret);
     for (size_t i = 0; i < HA1_COUNT; i++)
         pack_secret(out, mask, HA1 << i, c->ha1[i]);
@@ -73,7 +77,7 @@ static void pack_all(struct buf *out, const struct registration *r)
     pack(out, mask, AOR, r->aor);
     pack(out, mask, FROM, r->from);
     for (size_t i = 0; i < r->credential_count; i++)
-        pack_credential(out, &r->credentials[i]);
+        pack_credential(out, r, &r->credentials[i]);
     for (size_t i = 0; i < r->contact_count; i++)
         pack_contact(out, &r->contacts[i]);
 }
@@ -102,7 +106,7 @@ static void unpack_credential(const char **at, struct spec_view *v, size_t i)
 {
     int mask = *(*at)++;
     v->credentials[i].realm = unpack(at, mask & REALM);
-    v->credentials[i].user = unpack(at, mask & USER);
+    v->credentials[i].user = mask & USERNAME_AGAIN ? v->username : unpack(at, mask & USER);
     v->credentials[i].secret = unpack_secret(at, mask & SECRET);
     for (size_t k = 0; k < HA1_COUNT; k++)
         v->credentials[i].ha1[k] = unpack_secret(at, mask & HA1 << k);
@@ -136,28 +140,10 @@ void spec_open(const struct spec *s, struct spec_view *ret)
     ret->contact_count = s->contact_count;
     for (size_t i = 0; i < s->contact_count; i++)
         unpack_contact(&at, ret, i);
-    struct str routes = interned_str(s->routes), route;
+    struct str routes = interned_str(s->way->key.routes), route;
     ret->route_count = 0;
     while (ret->route_count < REGISTRATION_MAX_ROUTES && str_split(&routes, '\n', &route))
         ret->routes[ret->route_count++] = route;
-}
-
-static struct interned *intern_or_null(struct intern *texts, const char *text)
-{
-    return text && *text ? intern_get(texts, str_of(text)) : NULL;
-}
-
-static struct interned *intern_routes(struct intern *texts, const struct registration *r)
-{
-    struct buf joined = BUF_INIT;
-    for (size_t i = 0; i < r->route_count; i++) {
-        if (i)
-            buf_add_char(&joined, '\n');
-        buf_add_cstr(&joined, r->route_set[i]);
-    }
-    struct interned *routes = joined.n ? intern_get(texts, buf_str(&joined)) : NULL;
-    buf_done(&joined);
-    return routes;
 }
 
 // A registrar is its host and port, with the transport: two registrations that differ in the user part of the
@@ -227,7 +213,7 @@ struct spec *spec_new(struct spec_home *home, const struct registration *r)
 {
     struct buf text = BUF_INIT;
     pack_all(&text, r);
-    struct spec *s = mem_alloc(sizeof(*s) + text.n);
+    struct spec *s = mem_alloc(offsetof(struct spec, text) + text.n);
     memcpy(s->text, text.p, text.n);
     s->refs = 1;
     s->text_bytes = (uint32_t)text.n;
@@ -243,13 +229,11 @@ struct spec *spec_new(struct spec_home *home, const struct registration *r)
     s->has_local = s->local_identity;
     for (size_t i = 0; i < r->contact_count; i++)
         note_contact(s, str_of(r->contacts[i].uri));
-    s->domain = intern_or_null(home->texts, r->domain);
-    s->registrar = intern_or_null(home->texts, r->registrar);
-    s->interface = intern_or_null(home->texts, r->interface);
-    s->routes = intern_routes(home->texts, r);
-    s->target = find_target(home, s);
+    s->way = way_get(&home->ways, home->texts, r);
+    if (!s->way->target)
+        s->way->target = find_target(home, s);
     s->aor = hash_of_aor(s);
-    home->bytes += sizeof(*s) + s->text_bytes;
+    home->bytes += offsetof(struct spec, text) + s->text_bytes;
     return s;
 }
 
@@ -266,12 +250,8 @@ void spec_put(struct spec_home *home, struct spec **s)
     *s = NULL;
     if (!it || --it->refs)
         return;
-    intern_put(home->texts, &it->domain);
-    intern_put(home->texts, &it->registrar);
-    intern_put(home->texts, &it->interface);
-    intern_put(home->texts, &it->routes);
-    pacer_target_put(home->pacer, &it->target);
-    home->bytes -= sizeof(*it) + it->text_bytes;
+    way_put(&home->ways, home->texts, home->pacer, &it->way);
+    home->bytes -= offsetof(struct spec, text) + it->text_bytes;
     free(it);
 }
 
@@ -316,7 +296,8 @@ static enum spec_difference compare_identity(const struct spec *a, const struct 
                                              struct str local_a, const struct spec *b,
                                              const struct spec_view *vb, struct str local_b)
 {
-    if (a->scheme != b->scheme || a->domain != b->domain || a->registrar != b->registrar)
+    if (a->scheme != b->scheme || a->way->key.domain != b->way->key.domain ||
+        a->way->key.registrar != b->way->key.registrar)
         return SPEC_IDENTITY;
     struct identity ia, ib;
     identity_of(a, va, local_a, &ia);
@@ -390,9 +371,7 @@ enum spec_difference spec_compare(const struct spec *a, struct str local_a, cons
                                   const struct seal_context *context)
 {
     bool same_local = (!a->has_local && !b->has_local) || str_eq(local_a, local_b);
-    bool same_head = a->scheme == b->scheme && a->domain == b->domain && a->registrar == b->registrar &&
-                     a->interface == b->interface && a->routes == b->routes && a->transport == b->transport &&
-                     a->expires_s == b->expires_s && a->force_expire == b->force_expire;
+    bool same_head = a->way == b->way && a->expires_s == b->expires_s && a->force_expire == b->force_expire;
     if (same_local && same_head && (a == b || same_texts(a, b)))
         return SPEC_SAME;
     struct spec_view va, vb;

@@ -5,21 +5,19 @@
 
 #include "common/registration/registration.h"
 #include "common/registration/seal.h"
-#include "services/registrant/core/intern.h"
-#include "services/registrant/core/pacer.h"
+#include "services/registrant/core/way.h"
 
 // What blocks are made with and given back to.
 struct spec_home {
     struct intern *texts;
     struct pacer *pacer;
+    struct way *ways;
     size_t bytes; // of all blocks now
 };
 
 struct spec {
     uint32_t refs, text_bytes;
-    struct pacer_target *target;
-    struct interned *domain, *registrar, *interface;
-    struct interned *routes; // joined by a line feed, which no route can hold
+    struct way *way;
     uint32_t expires_s;
     uint32_t aor; // hash of the address of record, as given; never 0
     uint8_t scheme, transport, credential_count, contact_count;

@@ -39,7 +39,7 @@ static void add_host(struct str host, struct buf *out)
 void spec_request_uri(const struct spec *s, struct buf *out)
 {
     buf_add_cstr(out, s->scheme == SCHEME_SIPS ? "sips:" : "sip:");
-    add_host(interned_str(s->domain), out);
+    add_host(interned_str(s->way->key.domain), out);
 }
 
 void spec_aor(const struct spec *s, const struct spec_view *v, struct str local, struct buf *out)
@@ -53,7 +53,7 @@ void spec_aor(const struct spec *s, const struct spec_view *v, struct str local,
         sip_escape_user(out, v->username);
         buf_add_char(out, '@');
     }
-    add_host(interned_str(s->domain), out);
+    add_host(interned_str(s->way->key.domain), out);
 }
 
 static void add_display(const struct spec_view *v, struct buf *out)
@@ -96,8 +96,8 @@ void spec_from(const struct spec *s, const struct spec_view *v, struct str local
 void spec_next_hop(const struct spec *s, const struct spec_view *v, struct buf *out)
 {
     struct sip_addr addr;
-    if (s->registrar) {
-        buf_add_str(out, interned_str(s->registrar));
+    if (s->way->key.registrar) {
+        buf_add_str(out, interned_str(s->way->key.registrar));
         return;
     }
     struct str flag;
@@ -271,9 +271,9 @@ void spec_sent(struct spec *s, struct str local, struct registration *ret, struc
     ret->transport = s->transport;
     ret->force_expire = s->force_expire;
     ret->expires = s->expires_s;
-    ret->domain = s->domain ? s->domain->text : NULL;
-    ret->registrar = s->registrar ? s->registrar->text : NULL;
-    ret->interface = s->interface ? s->interface->text : NULL;
+    ret->domain = s->way->key.domain ? s->way->key.domain->text : NULL;
+    ret->registrar = s->way->key.registrar ? s->way->key.registrar->text : NULL;
+    ret->interface = s->way->key.interface ? s->way->key.interface->text : NULL;
     ret->username = keep(v.username);
     ret->display_username = keep(v.display);
     buf_clear(scratch);

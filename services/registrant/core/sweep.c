@@ -116,7 +116,7 @@ static bool is_lost(const struct sweep_set *set, uint32_t flow)
 // alone: there is nowhere to go.
 static bool has_moved(const struct entry *r)
 {
-    const struct sweep_move *move = r->bound ? pacer_target_mark(r->bound->target) : NULL;
+    const struct sweep_move *move = r->bound ? pacer_target_mark(r->bound->way->target) : NULL;
     struct str target = entry_heard(r, HEARD_TARGET);
     if (!move || !move->count || !target.n)
         return false;

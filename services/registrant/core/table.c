@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #define FIRST_SIZE    16
-#define MOVE_PER_STEP 8
+#define MOVE_PER_STEP 16
 
 static size_t home(const struct table_slots *s, uint64_t id)
 {
@@ -87,7 +87,7 @@ uint64_t *table_find(const struct table *t, uint64_t id)
 
 void table_add(struct table *t, uint64_t *item)
 {
-    // At three quarters full a table of twice the size takes over; 8 moves an insertion empty the old one
+    // At three quarters full a table of twice the size takes over; 16 moves an insertion empty the old one
     // long before the new one is three quarters full itself.
     if (!t->old.size && (t->now.count + 1) * 4 > t->now.size * 3) {
         t->old = t->now;

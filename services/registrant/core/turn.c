@@ -105,13 +105,13 @@ static void wait_turn(struct engine *e, struct entry *r, const struct plan *plan
 {
     bool wanted = plan->kind == PLAN_BIND || plan->kind == PLAN_CLEAR || !r->bound;
     const struct spec *s = wanted ? r->want : r->bound;
-    if (pacer_waits_as(s->target, &r->item, plan->class))
+    if (pacer_waits_as(s->way->target, &r->item, plan->class))
         return;
-    if (plan->class != PACE_LIVE && pacer_waits_as(s->target, &r->item, PACE_LIVE))
+    if (plan->class != PACE_LIVE && pacer_waits_as(s->way->target, &r->item, PACE_LIVE))
         observe_lapse(e, r);
     entry_stop_waiting(e, r);
     r->item.aor = s->aor;
-    pacer_wait(e->home.pacer, s->target, &r->item, plan->class, us_of(r->expires_ms), now.us);
+    pacer_wait(e->home.pacer, s->way->target, &r->item, plan->class, us_of(r->expires_ms), now.us);
 }
 
 static void arm(struct engine *e, struct entry *r, int64_t at_ms)

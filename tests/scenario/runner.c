@@ -255,6 +255,7 @@ static void step_local(struct world *w, const struct words *words)
 {
     const char *text = argument(w, words, 1);
     (void)snprintf(w->local, sizeof(w->local), "%s", strcmp(text, "none") == 0 ? "" : text);
+    (void)snprintf(w->local6, sizeof(w->local6), "%s", words->count > 2 ? words->items[2] : "");
 }
 
 // sending fails with that errno, or "works"

@@ -107,6 +107,8 @@ static void set_header(struct world *w, struct draft *d, const char *key, const 
         a->associated[a->associated_count++] = str_of(value);
     else if (strcmp(key, "target") == 0)
         a->target = str_of(value);
+    else if (strcmp(key, "left_from") == 0)
+        a->local_address = str_of(value);
     else if (strcmp(key, "received") == 0)
         a->received = str_of(value);
     else if (strcmp(key, "flow") == 0)

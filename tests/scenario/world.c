@@ -98,8 +98,7 @@ static struct str on_local(void *arg, enum registration_transport transport, str
     struct world *w = arg;
     (void)transport;
     (void)interface;
-    (void)host;
-    return str_of(w->local);
+    return str_of(*w->local6 && str_has_char(host, ':') ? w->local6 : w->local);
 }
 
 // A flow of UDP gets its number only now.

@@ -46,7 +46,7 @@ struct world {
     struct engine_policy policy;
     struct moment now;
     uint64_t start_us, wake_us, seed;
-    char local[128];
+    char local[128], local6[128];
     int send_rc;
     uint32_t kept_alive, kept_timer_s; // how often a flow was to be kept alive, and at which pace last
     struct key_ring *ring;

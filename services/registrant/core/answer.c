@@ -296,7 +296,16 @@ static void note_received(struct engine *e, const struct flight *f, const struct
         (a->received.n && sip_hostport_parse(a->received, &seen, NULL) != 0))
         return;
     entry_set_heard(e, r, HEARD_RECEIVED, a->received);
-    r->seen_elsewhere = e->policy.nat_contact && f->spec->has_local && !f->spec->local_identity;
+    if (e->policy.nat_contact && f->spec->has_local && !f->spec->local_identity)
+        r->seen_elsewhere = true;
+}
+
+// It left from another family than {local} was taken for. One change is followed by one REGISTER here, too.
+static bool has_other_family(const struct flight *f, struct str left_from)
+{
+    struct str local = interned_str(f->local);
+    return local.n && !f->follows && !f->spec->local_identity &&
+           str_has_char(left_from, '[') != str_has_char(local, '[');
 }
 
 static void note_path(struct engine *e, struct entry *r, const struct flight *f, const struct sip_answer *a,
@@ -304,8 +313,10 @@ static void note_path(struct engine *e, struct entry *r, const struct flight *f,
 {
     if (a->target.n)
         entry_set_heard(e, r, HEARD_TARGET, a->target);
-    if (a->local_address.n)
+    if (a->local_address.n) {
         entry_set_heard(e, r, HEARD_LOCAL, a->local_address);
+        r->seen_elsewhere = r->seen_elsewhere || has_other_family(f, a->local_address);
+    }
     if (a->local)
         return;
     r->rtt_us = (uint32_t)(now.us - f->sent_us);

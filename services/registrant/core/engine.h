@@ -82,7 +82,8 @@ struct engine_ops {
     // A closing partition is drained: nothing in flight, everything reported, its registrations forgotten.
     void (*closed)(void *arg, uint32_t shard);
     // host:port that {local} stands for, given transport and interface; empty when there is none such.
-    // host: of the next hop; a number has the address of its own family.
+    // host: of the next hop, or our own that the last request left from; a number has the address of its own
+    // family.
     struct str (*local_hostport)(void *arg, enum registration_transport transport, struct str interface,
                                  struct str host);
     // The registrar supports RFC 5626 on the flow of this answer: it is to be kept alive at that pace (0: the

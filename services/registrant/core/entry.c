@@ -137,13 +137,21 @@ struct seal_context entry_seal_context(const struct entry *r)
     return (struct seal_context){.account = interned_str(r->account), .id = r->id, .field = "password"};
 }
 
+// What tells the family of our address: where the last request left from, as only that knows a name's; before
+// it the registrar. An identity keeps to what does not change.
+static struct str host_towards(const struct entry *r, const struct spec *s)
+{
+    struct str left_from = s->local_identity ? STR_NONE : entry_heard(r, HEARD_LOCAL);
+    return rules_host_of(left_from.n ? left_from : pacer_target_key(s->way->target));
+}
+
 // An identity does not move with what a NAT makes of our address.
 struct str entry_local(struct engine *e, const struct entry *r, const struct spec *s)
 {
     if (!s || !s->has_local)
         return STR_NONE;
     struct str here = e->ops->local_hostport(e->ops_arg, s->transport, interned_str(s->way->key.interface),
-                                             rules_host_of(pacer_target_key(s->way->target)));
+                                             host_towards(r, s));
     struct str seen =
         here.n && e->policy.nat_contact && !s->local_identity ? entry_heard(r, HEARD_RECEIVED) : STR_NONE;
     return seen.n ? seen : here;

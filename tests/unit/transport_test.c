@@ -1,6 +1,7 @@
 // Datagrams, connections, and addresses of the registrant's transport, against sockets on loopback.
 #include "tests/unit/transport_fixture.h"
 
+#include <netinet/tcp.h>
 #include <sys/resource.h>
 
 // ---- UDP
@@ -579,6 +580,38 @@ static void a_flood_of_pings_is_answered_once_a_read(void **state)
     end(&f);
 }
 
+// Its segments and its window are small, so that the system takes little of what it does not read.
+static int connect_narrowly(struct fixture *f)
+{
+    struct address there = local_address(f, AF_INET);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), segment = 536, window = 4096;
+    assert_int_equal(setsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &segment, sizeof(segment)), 0);
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &window, sizeof(window)), 0);
+    assert_int_equal(connect(fd, &there.any, address_bytes(&there)), 0);
+    return fd;
+}
+
+static void little_is_kept_for_a_stranger_who_does_not_read(void **state)
+{
+    enum { ASKED = 200, MOST = 100 }; // the latter times the answer: no megabyte
+    static char answer[8001];
+    struct fixture f;
+    memset(answer, 'x', sizeof(answer) - 1);
+    memcpy(answer, "SIP/2.0 200 ", 12);
+    begin(&f);
+    f.answer = answer;
+    start(&f);
+    int fd = connect_narrowly(&f);
+    for (unsigned i = 0; i < ASKED; i++) {
+        put(fd, STR_LIT(REQUEST));
+        UNTIL(&f, f.messages > i);
+        transport_flush(f.t);
+    }
+    assert_in_range(transport_stats(f.t).sent, 1, MOST);
+    (void)close(fd);
+    end(&f);
+}
+
 static void so_many_connections_of_others_at_most(void **state)
 {
     enum { MOST = 1024, MORE = 20 };
@@ -761,6 +794,7 @@ int main(void)
         cmocka_unit_test(listens_on_the_same_port_for_tcp),
         cmocka_unit_test(silence_ends_anothers_connection),
         cmocka_unit_test(a_flood_of_pings_is_answered_once_a_read),
+        cmocka_unit_test(little_is_kept_for_a_stranger_who_does_not_read),
         cmocka_unit_test(so_many_connections_of_others_at_most),
         cmocka_unit_test(without_descriptors_it_accepts_later),
         cmocka_unit_test(each_interface_has_its_own_address),

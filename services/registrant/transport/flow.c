@@ -10,9 +10,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#define MAX_WAITING_BYTES (1 << 20) // of one connection
-#define WRITE_AT_BYTES    65536     // enough waits to be written before the flush
-#define MAX_NAME_BYTES    255
+#define MAX_WAITING_BYTES  (1 << 20) // of one connection
+#define MAX_STRANGER_BYTES (1 << 16) // of one that another made: there may be many, and they may not read
+#define WRITE_AT_BYTES     65536     // enough waits to be written before the flush
+#define MAX_NAME_BYTES     255
 
 // ---- finding
 
@@ -157,7 +158,8 @@ void flow_accepted(struct transport *t, struct local *local, int take_fd, const 
 int flow_send(struct flow *f, struct str message)
 {
     struct transport *t = f->t;
-    if (f->out.n - f->out_taken + message.n > MAX_WAITING_BYTES)
+    size_t most = f->incoming ? MAX_STRANGER_BYTES : MAX_WAITING_BYTES;
+    if (f->out.n - f->out_taken + message.n > most)
         return -ENOBUFS;
     buf_add_str(&f->out, message);
     if (f->state == FLOW_UP && !f->is_unsent) {

@@ -143,7 +143,8 @@ static void came(struct flow *f, struct str bytes)
 static void read_up(struct flow *f)
 {
     struct buf cause cleanup(buf_done) = BUF_INIT;
-    for (unsigned i = 0; i < READS_TURN && f->state == FLOW_UP; i++) {
+    unsigned turn = f->incoming ? 1 : READS_TURN; // of strangers there may be many
+    for (unsigned i = 0; i < turn && f->state == FLOW_UP; i++) {
         ssize_t n = wire_read(&f->wire, f->t->read, sizeof(f->t->read), &cause);
         if (n > 0) {
             came(f, str_of_bytes(f->t->read, (size_t)n));

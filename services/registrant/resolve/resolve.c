@@ -59,7 +59,8 @@ static bool known(const struct route *route, uint64_t now_us)
     return now_us < route->expires_us && route->generation == route->resolver->generation;
 }
 
-static void run_due(struct route *route, uint64_t now_us)
+// *walks: of this turn, and how many would have been too much for it: those are spread over the next seconds.
+static void run_due(struct route *route, uint64_t now_us, size_t *walks)
 {
     bool unused = route->transient || now_us - route->used_us > ROUTE_IN_USE_US;
     if (!route->walking && unused)
@@ -68,33 +69,29 @@ static void run_due(struct route *route, uint64_t now_us)
         resolver_schedule(route, route->expires_us);
     else if (!route->count) // whoever wants it asks; there is nothing that could change
         resolver_schedule(route, UINT64_MAX);
-    else
+    else if (++*walks <= WALKS_PER_TICK)
         route_walk(route, now_us);
+    else
+        resolver_schedule(route, now_us + *walks / WALKS_PER_TICK * WHOLE_SECOND_US);
 }
 
-// What is not of this round of the wheel stays; what is too much for one turn comes in the next second.
-static size_t run_slot(struct resolver *r, uint64_t second, uint64_t now_us, size_t room)
+// What is not of this round of the wheel stays.
+static void run_slot(struct resolver *r, uint64_t second, uint64_t now_us, size_t *walks)
 {
-    size_t ran = 0;
     struct route_slot slot = {.lh_first = LIST_FIRST(&r->slots[second % ROUTE_SLOTS])};
     if (slot.lh_first)
         slot.lh_first->slot.le_prev = &slot.lh_first;
     LIST_INIT(&r->slots[second % ROUTE_SLOTS]);
     struct route *route;
     while ((route = LIST_FIRST(&slot))) {
-        uint64_t due_us = route->due_us;
-        if (due_us / WHOLE_SECOND_US > second) {
+        if (route->due_us / WHOLE_SECOND_US > second) {
             LIST_REMOVE(route, slot);
             LIST_INSERT_HEAD(&r->slots[second % ROUTE_SLOTS], route, slot);
-        } else if (ran >= room) {
-            resolver_schedule(route, now_us);
         } else {
             unschedule(route);
-            run_due(route, now_us);
-            ran++;
+            run_due(route, now_us, walks);
         }
     }
-    return ran;
 }
 
 static void refresh_hosts(struct resolver *r)
@@ -113,11 +110,9 @@ void resolver_tick(struct resolver *r)
     refresh_hosts(r);
     if (now_s - r->ticked_s > ROUTE_SLOTS)
         r->ticked_s = now_s - ROUTE_SLOTS;
-    size_t ran = 0;
-    while (r->ticked_s < now_s) {
-        uint64_t second = ++r->ticked_s;
-        ran += run_slot(r, second, now_us, ran < WALKS_PER_TICK ? WALKS_PER_TICK - ran : 0);
-    }
+    size_t walks = 0;
+    while (r->ticked_s < now_s)
+        run_slot(r, ++r->ticked_s, now_us, &walks);
     struct route *route, *next;
     for (route = TAILQ_FIRST(&r->walking); route; route = next) {
         next = TAILQ_NEXT(route, walk_link);

@@ -53,8 +53,10 @@ static const struct dns_answer *look(struct walk *w, enum dns_type type, const c
 {
     static const struct dns_answer none = {.outcome = DNS_FAILED};
     struct question *q = ++w->looks <= MAX_LOOKS ? questions_get(w->r->questions, type, name) : NULL;
-    if (!q)
+    if (!q) {
+        failed(w, "there are too many names to ask for", name);
         return &none;
+    }
     uint64_t expires_us;
     const struct dns_answer *a = question_answer(q, w->route->began_us, w->now_us, &expires_us);
     if (!a) {

@@ -49,11 +49,6 @@ void buf_add_str(struct buf *b, struct str s)
     buf_add(b, s.p, s.n);
 }
 
-void buf_add_cstr(struct buf *b, const char *text)
-{
-    buf_add(b, text, strlen(text));
-}
-
 void buf_add_char(struct buf *b, char c)
 {
     reserve(b, 1);

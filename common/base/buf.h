@@ -16,7 +16,10 @@ void buf_done(struct buf *b);  // frees; the buffer is empty and usable again
 void buf_clear(struct buf *b); // keeps the memory
 void buf_add(struct buf *b, const void *bytes, size_t count);
 void buf_add_str(struct buf *b, struct str s);
-void buf_add_cstr(struct buf *b, const char *text);
+static inline void buf_add_cstr(struct buf *b, const char *text)
+{
+    buf_add(b, text, strlen(text));
+}
 void buf_add_char(struct buf *b, char c);
 void buf_add_u64(struct buf *b, uint64_t value); // decimal, without the cost of printf
 void buf_addf(struct buf *b, const char *fmt, ...) printf_like(2, 3);

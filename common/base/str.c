@@ -7,11 +7,6 @@
 #include <string.h>
 #include <strings.h>
 
-struct str str_of(const char *text)
-{
-    return (struct str){.p = text, .n = text ? strlen(text) : 0};
-}
-
 struct str str_of_bytes(const void *bytes, size_t count)
 {
     return (struct str){.p = bytes, .n = count};
@@ -27,19 +22,9 @@ bool str_eq(struct str a, struct str b)
     return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
 }
 
-bool str_eq_cstr(struct str a, const char *b)
-{
-    return str_eq(a, str_of(b));
-}
-
 bool str_ieq(struct str a, struct str b)
 {
     return a.n == b.n && (a.n == 0 || strncasecmp(a.p, b.p, a.n) == 0);
-}
-
-bool str_ieq_cstr(struct str a, const char *b)
-{
-    return str_ieq(a, str_of(b));
 }
 
 bool str_starts(struct str s, struct str prefix)

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 struct str {
     const char *p; // may be NULL only when n is 0
@@ -18,14 +19,26 @@ struct str {
 #define STR_FMT       "%.*s" // with STR_ARG, for printf
 #define STR_ARG(s)    (int)(s).n, ((s).p ? (s).p : "")
 
-struct str str_of(const char *text); // NULL gives the empty string
 struct str str_of_bytes(const void *bytes, size_t count);
 char *str_dup(struct str s); // caller frees
 
 bool str_eq(struct str a, struct str b);
-bool str_eq_cstr(struct str a, const char *b);
 bool str_ieq(struct str a, struct str b); // ASCII case folded
-bool str_ieq_cstr(struct str a, const char *b);
+// With a literal: its length is known when this is compiled, and most comparisons end with that.
+static inline struct str str_of(const char *text) // NULL gives the empty string
+{
+    return (struct str){.p = text, .n = text ? strlen(text) : 0};
+}
+static inline bool str_eq_cstr(struct str a, const char *b)
+{
+    struct str other = str_of(b);
+    return a.n == other.n && str_eq(a, other);
+}
+static inline bool str_ieq_cstr(struct str a, const char *b)
+{
+    struct str other = str_of(b);
+    return a.n == other.n && str_ieq(a, other);
+}
 bool str_starts(struct str s, struct str prefix);
 bool str_istarts(struct str s, struct str prefix);
 bool str_ends(struct str s, struct str suffix);

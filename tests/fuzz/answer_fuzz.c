@@ -70,7 +70,7 @@ static void on_answered(void *arg, uint64_t token, const struct sip_answer *a)
     check_texts(a->service_routes, a->service_route_count, STATUS_MAX_LIST);
     check_texts(a->paths, a->path_count, STATUS_MAX_LIST);
     check_texts(a->associated, a->associated_count, STATUS_MAX_LIST);
-    HOLDS(a->contact_count <= STATUS_MAX_LIST);
+    HOLDS(a->contact_count <= ARRAY_LEN(a->contacts));
     for (size_t i = 0; i < a->contact_count; i++)
         HOLDS(sip_text_is_safe(a->contacts[i].text) && a->contacts[i].expires <= UINT32_MAX);
     HOLDS(a->retry_after_s >= -1 && a->min_expires_s >= -1 && a->expires_s >= -1);

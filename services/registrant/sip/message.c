@@ -91,20 +91,13 @@ bool message_header_next(struct str *rest, struct str *ret_name, struct str *ret
     return true;
 }
 
-struct str message_branch(struct str message, bool *ret_has_via)
+bool message_has_via(struct str message)
 {
-    struct str rest = message_headers(message), name, value, via, branch;
-    *ret_has_via = false;
-    while (message_header_next(&rest, &name, &value)) {
-        if (!str_ieq_cstr(name, "Via") && !str_ieq_cstr(name, "v"))
-            continue;
-        *ret_has_via = true;
-        if (!sip_list_next(&value, &via) ||
-            !sip_param_get(str_slice(via, str_find(via, ';', 0), via.n), "branch", &branch))
-            return STR_NONE;
-        return branch;
-    }
-    return STR_NONE;
+    struct str rest = message_headers(message), name, value;
+    while (message_header_next(&rest, &name, &value))
+        if (str_ieq_cstr(name, "Via") || str_ieq_cstr(name, "v"))
+            return true;
+    return false;
 }
 
 void message_add_unfolded(struct buf *out, struct str value)

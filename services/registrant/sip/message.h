@@ -18,8 +18,7 @@ msg_t *message_parse(struct str text);
 bool message_header_next(struct str *rest, struct str *ret_name, struct str *ret_value);
 struct str message_headers(struct str message); // what is after the start line
 
-// The branch of the topmost Via, or empty; *ret_has_via: there is one.
-struct str message_branch(struct str message, bool *ret_has_via);
+bool message_has_via(struct str message);
 
 // Appends a value on one line.
 void message_add_unfolded(struct buf *out, struct str value);

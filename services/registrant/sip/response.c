@@ -31,7 +31,8 @@ static bool is_for(const struct transaction *t, const sip_t *sip)
     struct sip_uri sent, back;
     if (sip->sip_status->st_status < 100 || sip->sip_status->st_status > 699)
         return false;
-    if (via->v_next || !via->v_branch || sip->sip_cseq->cs_method != sip_method_register)
+    if (via->v_next || !via->v_branch || transaction_find(&t->agent->all, str_of(via->v_branch)) != t ||
+        sip->sip_cseq->cs_method != sip_method_register)
         return false;
     struct buf text cleanup(buf_done) = BUF_INIT;
     buf_add_cstr(&text, via->v_host);
@@ -58,12 +59,23 @@ static void deliver_final(struct agent *a, struct transaction *t, msg_t *respons
     response_deliver(a, t, &answer);
 }
 
+// Who has a branch that stands anywhere in it; whether that is its Via's is seen when it is read.
+static struct transaction *candidate(const struct agent *a, struct str message)
+{
+    struct transaction *t = NULL;
+    for (size_t at; !t && (at = str_find_str(message, STR_LIT(BRANCH_MAGIC))) < message.n;) {
+        message = str_slice(message, at, message.n);
+        t = transaction_find(&a->all, str_slice(message, 0, BRANCH_BYTES));
+        message = str_slice(message, 1, message.n);
+    }
+    return t;
+}
+
 void response_received(struct agent *a, const struct transport_path *path, struct str message)
 {
-    bool has_via;
-    struct transaction *t = transaction_find(&a->all, message_branch(message, &has_via));
+    struct transaction *t = candidate(a, message);
     if (!t) { // unread: a flood of forged answers costs next to nothing
-        has_via ? a->stats.stray++ : a->stats.malformed++;
+        message_has_via(message) ? a->stats.stray++ : a->stats.malformed++;
         return;
     }
     msg_t *response = message_parse(message);

@@ -10,8 +10,7 @@
 
 #define T1_US         500000u
 #define T2_US         4000000u
-#define MAGIC         "z9hG4bK" // RFC 3261 8.1.1.7
-#define MAGIC_BYTES   7
+#define MAGIC_BYTES   (sizeof(BRANCH_MAGIC) - 1)
 #define SLOT_DIGITS   8
 #define SECRET_DIGITS 16
 _Static_assert(BRANCH_BYTES == MAGIC_BYTES + SLOT_DIGITS + SECRET_DIGITS, "a branch is these three");
@@ -114,7 +113,7 @@ static bool read_hex(struct str text, uint64_t *ret)
 void transaction_branch(const struct transaction *t, char ret[BRANCH_BYTES])
 {
     char *at = ret;
-    memcpy(at, MAGIC, MAGIC_BYTES);
+    memcpy(at, BRANCH_MAGIC, MAGIC_BYTES);
     at += MAGIC_BYTES;
     add_hex(&at, t->slot, SLOT_DIGITS);
     add_hex(&at, t->secret, SECRET_DIGITS);
@@ -123,7 +122,7 @@ void transaction_branch(const struct transaction *t, char ret[BRANCH_BYTES])
 struct transaction *transaction_find(const struct transactions *all, struct str branch)
 {
     uint64_t slot, told;
-    if (branch.n != BRANCH_BYTES || memcmp(branch.p, MAGIC, MAGIC_BYTES) != 0 ||
+    if (branch.n != BRANCH_BYTES || memcmp(branch.p, BRANCH_MAGIC, MAGIC_BYTES) != 0 ||
         !read_hex(str_slice(branch, MAGIC_BYTES, MAGIC_BYTES + SLOT_DIGITS), &slot) ||
         !read_hex(str_slice(branch, MAGIC_BYTES + SLOT_DIGITS, branch.n), &told) || slot >= all->slot_count)
         return NULL;

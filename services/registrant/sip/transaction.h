@@ -70,7 +70,8 @@ void transactions_done(struct transactions *all); // cancels what is being resol
 struct transaction *transaction_new(struct transactions *all, uint64_t give_up_us);
 void transaction_free(struct transactions *all, struct transaction *t);
 
-// "z9hG4bK", its slot and its secret.
+// The RFC's cookie (8.1.1.7), its slot and its secret.
+#define BRANCH_MAGIC "z9hG4bK"
 #define BRANCH_BYTES 31
 void transaction_branch(const struct transaction *t, char ret[BRANCH_BYTES]); // no NUL
 // Who waits for an answer with that branch, or NULL: what was not told cannot be guessed.

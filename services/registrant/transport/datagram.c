@@ -1,6 +1,8 @@
 // See datagram.h.
 #include "services/registrant/transport/datagram.h"
 
+#include "services/registrant/transport/datagram_out.h"
+
 #include "common/base/mem.h"
 
 #include <errno.h>
@@ -12,15 +14,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define MAX_BYTES   65507 // of a datagram: what IPv4's length field leaves
-#define SEND_COUNT  64
-#define ARENA_BYTES 131072 // of the datagrams that wait; room for any single one
-#define READ_COUNT  32
+#define READ_COUNT 32
 // Each begins elsewhere in its page than its neighbours, or the few lines of cache that one offset of a page
 // maps to would have to hold all of them.
 #define READ_STRIDE  (65536 + 17 * 64)
 #define READ_BATCHES 8   // a turn: others want theirs, too
-#define SEND_TRIES   8   // of one datagram, while what is told is another's error
 #define ERRORS_TURN  64  // read from the error queue before datagrams have their turn again
 #define MAX_REFUSED  256 // that wait to be told of
 
@@ -37,14 +35,9 @@ struct datagram {
     struct event *readable, *writable;
     const struct datagram_ops *ops;
     void *arg;
-    unsigned waiting;
-    size_t arena_used;
-    struct mmsghdr out[SEND_COUNT];
-    struct iovec out_bytes[SEND_COUNT];
-    struct address out_to[SEND_COUNT];
+    struct datagram_out out;
     unsigned refused_count;
     struct refused refused[MAX_REFUSED];
-    char arena[ARENA_BYTES];
 };
 
 struct datagram_batch {
@@ -58,7 +51,7 @@ struct datagram_batch *datagram_batch_new(void)
 {
     struct datagram_batch *b = mem_alloc(sizeof(*b));
     for (unsigned i = 0; i < READ_COUNT; i++) {
-        b->bytes[i] = (struct iovec){.iov_base = b->buffers[i], .iov_len = MAX_BYTES};
+        b->bytes[i] = (struct iovec){.iov_base = b->buffers[i], .iov_len = DATAGRAM_MAX_BYTES};
         b->in[i].msg_hdr = (struct msghdr){.msg_name = &b->from[i], .msg_iov = &b->bytes[i], .msg_iovlen = 1};
     }
     return b;
@@ -146,66 +139,18 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 
 // ---- sending
 
-static void drop_first(struct datagram *d, unsigned *at)
+static void on_refused(void *arg, const struct address *to, int error)
 {
+    struct datagram *d = arg;
     if (d->refused_count < MAX_REFUSED)
-        d->refused[d->refused_count++] = (struct refused){.to = d->out_to[*at], .error = errno};
+        d->refused[d->refused_count++] = (struct refused){.to = *to, .error = error};
     event_active(d->readable, EV_READ, 0);
-    (*at)++;
-}
-
-// Sends from *at on; false: the socket takes no more now.
-static bool send_some(struct datagram *d, unsigned *at)
-{
-    for (unsigned tries = 0; tries < SEND_TRIES; tries++) {
-        int sent = sendmmsg(d->fd, d->out + *at, d->waiting - *at, MSG_DONTWAIT);
-        if (sent > 0) {
-            *at += (unsigned)sent;
-            return true;
-        }
-        if (errno == EAGAIN || errno == ENOBUFS)
-            return false;
-    }
-    drop_first(d, at);
-    return true;
-}
-
-static void set_waiting(struct datagram *d, unsigned i, size_t offset, size_t bytes)
-{
-    d->out_bytes[i] = (struct iovec){.iov_base = d->arena + offset, .iov_len = bytes};
-    d->out[i].msg_hdr = (struct msghdr){.msg_name = &d->out_to[i],
-                                        .msg_namelen = address_bytes(&d->out_to[i]),
-                                        .msg_iov = &d->out_bytes[i],
-                                        .msg_iovlen = 1};
-}
-
-// What was sent makes room.
-static void keep_from(struct datagram *d, unsigned first)
-{
-    size_t start = (size_t)((char *)d->out_bytes[first].iov_base - d->arena);
-    memmove(d->arena, d->arena + start, d->arena_used - start);
-    d->arena_used -= start;
-    d->waiting -= first;
-    for (unsigned i = 0; i < d->waiting; i++) {
-        const struct iovec was = d->out_bytes[first + i];
-        d->out_to[i] = d->out_to[first + i];
-        set_waiting(d, i, (size_t)((char *)was.iov_base - d->arena) - start, was.iov_len);
-    }
 }
 
 void datagram_flush(struct datagram *d)
 {
-    unsigned at = 0;
-    while (at < d->waiting && send_some(d, &at))
-        ;
-    if (at == d->waiting) {
-        d->waiting = 0;
-        d->arena_used = 0;
-        return;
-    }
-    if (at)
-        keep_from(d, at);
-    (void)event_add(d->writable, NULL);
+    if (d->out.count && !datagram_out_send(&d->out, on_refused, d))
+        (void)event_add(d->writable, NULL);
 }
 
 static void on_writable(evutil_socket_t fd, short what, void *arg)
@@ -215,18 +160,12 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
 
 int datagram_send(struct datagram *d, const struct address *to, struct str bytes)
 {
-    if (bytes.n > MAX_BYTES)
+    if (bytes.n > DATAGRAM_MAX_BYTES)
         return -EMSGSIZE;
-    if (d->waiting == SEND_COUNT || d->arena_used + bytes.n > ARENA_BYTES)
-        datagram_flush(d);
-    if (d->waiting == SEND_COUNT || d->arena_used + bytes.n > ARENA_BYTES)
+    if (datagram_out_add(&d->out, to, bytes))
         return 0;
-    if (bytes.n)
-        memcpy(d->arena + d->arena_used, bytes.p, bytes.n);
-    d->out_to[d->waiting] = *to;
-    set_waiting(d, d->waiting, d->arena_used, bytes.n);
-    d->arena_used += bytes.n;
-    d->waiting++;
+    datagram_flush(d);
+    (void)!datagram_out_add(&d->out, to, bytes);
     return 0;
 }
 
@@ -236,7 +175,7 @@ struct datagram *datagram_new(struct event_base *base, struct local *local, stru
                               const struct datagram_ops *ops, void *arg)
 {
     struct datagram *d = mem_alloc(sizeof(*d));
-    d->fd = local->udp;
+    d->fd = d->out.fd = local->udp;
     local->udp = -1;
     d->local = local;
     d->batch = batch;

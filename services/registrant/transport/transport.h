@@ -32,8 +32,8 @@ struct transport_ops {
     // A datagram, or one message of a stream from its start line to the end of its body, without the line
     // ends of keep-alives. Borrowed during the call. Sending from inside is allowed.
     void (*message)(void *arg, const struct transport_path *path, struct str message);
-    // ICMP said that datagrams to that address do not arrive. cause: "connection refused"
-    // Called from the event loop only.
+    // ICMP said that datagrams to that address do not arrive; not of each of them. cause: "connection
+    // refused" Called from the event loop only.
     void (*unreachable)(void *arg, const struct address *to, const char *cause);
     // A connection could not be made, or is gone, or (keep-alive) has failed: nothing more comes by it and
     // what waits for it was not sent. was_up: it had been connected (and had passed its handshake; a server

@@ -194,6 +194,13 @@ class Registrant:
                 return stats
             assert time.monotonic() < until, stats
 
+    def see_lost(self, close):
+        """Calls close(), which ends the only connection there is, and waits until the registrant has seen it. Those of tests
+        before this one may still be on their way out."""
+        before = self.wait_stats(lambda s: s["connections"] == 1)["lost"]
+        close()
+        self.wait_stats(lambda s: s["lost"] > before)
+
     # ---- registrations
 
     def spec(self, registrar, /, **members):

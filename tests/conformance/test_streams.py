@@ -74,11 +74,9 @@ def test_a_connection_closed_in_place_of_an_answer_is_a_transport_error(registra
 @pytest.mark.parametrize("how", ["fin", "rst"])
 def test_an_idle_connection_that_was_closed_is_no_failure(registrant, registrar, how):
     """RFC 3261 18.1.1: the next request opens another; no transaction was lost."""
-    r = registrant.prepare(registrar, transport="tcp")
-    registrar.script(r.aor, [{"close": how}])
-    r.send()
+    r = registrant.want(registrar, transport="tcp")
     r.registered()
-    registrar.wait(lambda: registrar.connections[0].ended)
+    registrant.see_lost(lambda: registrar.connections[0].close(how))
     r.command("refresh")
     r.wait("registered", revision=2)
     assert len(registrar.connections) == 2 and all(x["state"] == "registered" for x in r.reports)

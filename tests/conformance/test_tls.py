@@ -202,7 +202,7 @@ def test_a_session_that_ended_idle_is_made_again(registrant, good, how):
     """RFC 8446 6.1: close_notify or the end of the stream; the next request makes another session."""
     r = over_tls(registrant, good)
     r.registered()
-    good.connections[0].close(how)
+    registrant.see_lost(lambda: good.connections[0].close(how))
     r.command("refresh")
     r.wait("registered", revision=2)
     assert len(good.connections) == 2 and all(x["state"] == "registered" for x in r.reports)
@@ -252,7 +252,7 @@ def test_trust_is_read_again_when_it_is_told_to(registrant, new_registrar, certi
         r.registered()
         trusted.write_bytes(b"no certificate")  # a bad file changes nothing
         registrant.send({"reload": True})
-        registrar.connections[-1].close("fin")
+        registrant.see_lost(lambda: registrar.connections[-1].close("fin"))
         r.command("refresh")
         r.wait("registered", revision=2)
     finally:

@@ -197,10 +197,7 @@ static void asks_the_second_server_where_the_first_is_closed(void **state)
 {
     struct world *w = *state;
     SERVE(w, {"r.test", "A", 60, "192.0.2.1"}, );
-    FILE *f = fopen(w->server.resolv_conf, "we");
-    assert_non_null(f);
-    assert_true(fprintf(f, "nameserver 127.0.0.2\nnameserver 127.0.0.1\nport %u\n", w->server.port) > 0);
-    assert_int_equal(fclose(f), 0);
+    world_servers(w, "127.0.0.2", "127.0.0.1");
     resolver_reload(w->resolver);
     assert_string_equal(world_host(w, "r.test"), "udp:192.0.2.1:5060");
 }
@@ -213,10 +210,7 @@ static void asks_the_second_server_where_the_first_fails(void **state)
     struct name_server broken;
     name_server_open(&broken, w->base, NULL, 0);
     broken.code = 2;
-    FILE *f = fopen(w->server.resolv_conf, "we");
-    assert_non_null(f);
-    assert_true(fprintf(f, "nameserver 127.0.0.3\nnameserver 127.0.0.1\nport %u\n", w->server.port) > 0);
-    assert_int_equal(fclose(f), 0);
+    world_servers(w, "127.0.0.3", "127.0.0.1");
     name_server_move(&broken, "127.0.0.3", w->server.port);
     resolver_reload(w->resolver);
     struct resolve_query q = world_query("r.test", TRANSPORT_UDP);
@@ -236,6 +230,28 @@ static void asks_the_second_server_where_the_first_fails(void **state)
         assert_int_not_equal(event_base_loop(w->base, EVLOOP_ONCE), -1);
     assert_true(w->server.asked + broken.asked <= asked + 12);
     name_server_close(&broken);
+}
+
+static void survives_fewer_servers_while_a_question_is_repeated(void **state)
+{
+    struct world *w = *state;
+    SERVE(w, {"r.test", "A", 60, "192.0.2.1"}, {"other.test", "A", 60, "192.0.2.2"}, );
+    world_servers(w, "127.0.0.1", "127.0.0.1");
+    w->server.silent = true;
+    struct resolve_query q = world_query("r.test", TRANSPORT_UDP),
+                         other = world_query("other.test", TRANSPORT_UDP);
+    q.port = other.port = 5060;
+    assert_non_null(resolver_find(w->resolver, &q, world_answer, w));
+    world_settle(w, 4); // A and AAAA, and once more by the second server
+    world_servers(w, "127.0.0.1", NULL);
+    w->server.silent = false;
+    world_pass(3000000);
+    assert_non_null(resolver_find(w->resolver, &other, world_answer, w)); // with it the file is looked at
+    world_wait(w, 2);
+    world_find(w, &other);
+    assert_string_equal(w->text, "udp:192.0.2.2:5060");
+    world_find(w, &q);
+    assert_string_equal(w->text, "udp:192.0.2.1:5060");
 }
 
 static void keeps_a_question_over_a_reload(void **state)
@@ -415,6 +431,7 @@ int main(void)
         T(says_at_once_that_no_server_listens),
         T(asks_the_second_server_where_the_first_is_closed),
         T(asks_the_second_server_where_the_first_fails),
+        T(survives_fewer_servers_while_a_question_is_repeated),
         T(keeps_a_question_over_a_reload),
         T(never_answers_what_was_cancelled),
         T(fetches_by_tcp_what_was_cut),

@@ -78,6 +78,16 @@ void world_hosts(struct world *w, const char *text)
     assert_int_equal(fclose(f), 0);
 }
 
+void world_servers(struct world *w, const char *first, const char *second)
+{
+    FILE *f = fopen(w->server.resolv_conf, "we");
+    assert_non_null(f);
+    assert_true(fprintf(f, "nameserver %s\n", first) > 0);
+    assert_true(!second || fprintf(f, "nameserver %s\n", second) > 0);
+    assert_true(fprintf(f, "port %u\n", w->server.port) > 0);
+    assert_int_equal(fclose(f), 0);
+}
+
 int world_open(void **state)
 {
     struct world *w = mem_alloc(sizeof(*w));

@@ -31,6 +31,7 @@ void world_settle(struct world *w,
                   unsigned asked); // until so many questions have come, and what they lead to
 
 void world_hosts(struct world *w, const char *text);
+void world_servers(struct world *w, const char *first, const char *second); // in resolv.conf; NULL: one
 void world_serve(struct world *w, const struct name_record *records, size_t count);
 #define SERVE(w, ...)                                                                                        \
     static const struct name_record served[] = {__VA_ARGS__};                                                \

@@ -20,10 +20,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #define MAX_IN_FLIGHT  256u
 #define TICK_US        250000
@@ -63,6 +65,7 @@ struct dns {
     size_t in_flight;
     struct stat seen;    // of resolv.conf
     unsigned servers;    // in it
+    int copy;            // of it, for sresolv
     unsigned let_go;     // questions that are over, but not for sresolv
     uint64_t looked_us;  // at resolv.conf
     uint64_t renewed_us; // the resolver
@@ -307,20 +310,39 @@ static void close_resolver(struct dns *d)
         return;
     sres_resolver_unref(d->sres); // its questions go with it, unanswered
     sres_cache_unref(d->cache);
+    if (d->copy >= 0)
+        (void)close(d->copy);
     d->sres = NULL;
     d->cache = NULL;
+    d->copy = -1;
 }
 
-static unsigned count_servers(const struct dns *d)
+// sresolv looks at its file before questions and swaps its name servers under those that are under way, which
+// crashes it when there are fewer than before. So it gets a copy that never changes.
+static void copy_conf(struct dns *d)
 {
-    FILE *f = fopen(conf_path(d), "re");
-    unsigned count = 0;
+    FILE *from = fopen(conf_path(d), "re");
     char line[1025];
-    while (f && fgets(line, sizeof(line), f))
-        count += str_starts(str_trim(str_of(line)), STR_LIT("nameserver"));
-    if (f)
-        (void)fclose(f);
-    return count < SRES_MAX_NAMESERVERS ? count : SRES_MAX_NAMESERVERS;
+    d->servers = 0;
+    d->copy = memfd_create("resolv.conf", MFD_CLOEXEC);
+    while (from && fgets(line, sizeof(line), from)) {
+        d->servers += str_starts(str_trim(str_of(line)), STR_LIT("nameserver"));
+        if (d->copy >= 0)
+            (void)!write(d->copy, line, strlen(line));
+    }
+    if (from)
+        (void)fclose(from);
+    if (d->servers > SRES_MAX_NAMESERVERS)
+        d->servers = SRES_MAX_NAMESERVERS;
+}
+
+static sres_resolver_t *open_resolver(const struct dns *d)
+{
+    char path[32];
+    (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", d->copy);
+    bool usable = d->copy >= 0 && access(path, R_OK) == 0;
+    // Options can only be given by the file: as arguments they end in an assertion of the library.
+    return sres_resolver_new_with_cache(usable ? path : conf_path(d), d->cache, NULL);
 }
 
 // Questions of the old resolver are asked anew, before those that wait.
@@ -340,11 +362,10 @@ static void renew(struct dns *d, uint64_t now)
     d->renew = d->used = d->slow = false;
     memset(&d->seen, 0, sizeof(d->seen));
     (void)stat(conf_path(d), &d->seen);
-    d->servers = count_servers(d);
+    copy_conf(d);
     d->let_go = 0;
     d->cache = sres_cache_new(0);
-    // Options can only be given by the file: as arguments they end in an assertion of the library.
-    d->sres = d->cache ? sres_resolver_new_with_cache(conf_path(d), d->cache, NULL) : NULL;
+    d->sres = d->cache ? open_resolver(d) : NULL;
     if (!d->sres)
         abort(); // out of memory: a file that is absent or senseless is no error
     (void)sres_resolver_set_async(d->sres, update_sockets, (sres_async_t *)(void *)d, 0);

@@ -300,6 +300,10 @@ static void answer_one(struct soak *s, size_t index)
         a.status = codes[rng_below(&s->rng, ARRAY_LEN(codes))];
         a.retry_after_s = dice & 1 ? (int64_t)rng_below(&s->rng, 100) : -1;
         a.min_expires_s = (int64_t)rng_below(&s->rng, 4000);
+        if (a.status == 302) { // to others before the same bindings
+            a.contacts[a.contact_count++] = (struct sip_answer_contact){STR_LIT("<sip:c.example>;q=0.1"), -1};
+            a.contacts[a.contact_count++] = (struct sip_answer_contact){STR_LIT("<sip:d.example>"), -1};
+        }
         if (a.status == 200) { // it binds nothing and says so
             for (size_t i = 0; i < MAX_BOUND; i++)
                 if (strcmp(one_of(s, o.id)->bound[i].aor, o.aor) == 0)

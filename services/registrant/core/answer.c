@@ -70,7 +70,7 @@ static bool may_go_on(struct engine *e, struct flight *f, struct moment now)
 static void learn_nonce_age(struct flight *f, size_t i, struct moment now)
 {
     int64_t age = ms_of(now) - f->entry->nonces->items[i].since_ms;
-    if (f->entry->attempts || f->targets) // it may be the credentials, or a target that does not know it
+    if (f->entry->attempts || f->targets || f->redirects) // it may be the credentials, or another registrar
         return;
     if (f->preemptive & 1u << i && age > 0)
         learned_nonce_refused(pacer_learned(f->ticket.target), (uint64_t)age, now.us);
@@ -155,42 +155,82 @@ static void on_challenge(struct engine *e, struct flight *f, const struct sip_an
 
 // ---- redirection, extensions, brevity, other targets
 
+// Sends to the first of `uris` and keeps the others for the case that it fails; false: there is none.
+static bool go_on_to(struct engine *e, struct flight *f, struct str uris)
+{
+    struct str first;
+    if (!str_split(&uris, '\n', &first) || !first.n)
+        return false;
+    intern_set(e->home.texts, &f->redirect, first);
+    intern_set(e->home.texts, &f->others, uris);
+    f->redirects++;
+    f->fresh = 0; // this one has challenged nobody yet
+    return true;
+}
+
 static void on_redirect(struct engine *e, struct flight *f, const struct sip_answer *a, struct moment now)
 {
-    struct buf *uri = &e->scratch[1];
+    struct buf *uris = &e->scratch[1];
     struct str asked = interned_str(f->redirect);
     if (!asked.n) {
         buf_clear(&e->scratch[2]);
         spec_request_uri(f->spec, &e->scratch[2]);
         asked = buf_str(&e->scratch[2]);
     }
-    if (!redirect_choose(a, f->spec->scheme == SCHEME_SIPS, asked, uri)) {
-        fail(e, f, a, STR_NONE, false, now);
-        return;
-    }
-    if (++f->redirects > e->policy.max_redirects) {
+    redirect_list(a, f->spec->scheme == SCHEME_SIPS, asked, uris);
+    if (uris->n && f->redirects == e->policy.max_redirects) {
         fail(e, f, a, STR_LIT("redirected too often"), false, now);
         return;
     }
-    intern_set(e->home.texts, &f->redirect, buf_str(uri));
+    if (!go_on_to(e, f, buf_str(uris))) {
+        fail(e, f, a, STR_NONE, false, now);
+        return;
+    }
     if (may_go_on(e, f, now))
         flight_send(e, f, true, now);
 }
 
-// The next target of the same registrar, where there is one that is not set aside (RFC 3263 4.3).
-static void on_next_target(struct engine *e, struct flight *f, const struct sip_answer *a, struct moment now)
+// Something failed that is no matter of this one request: another host is asked in its place.
+static void ask_another(struct engine *e, struct flight *f, const struct sip_answer *a, struct moment now)
 {
-    if (!a->another_target || f->targets == MAX_TARGETS || !is_allowed(e, f)) {
-        fail(e, f, a, STR_NONE, false, now);
-        return;
-    }
     if (a->local) {
         flight_may_have_bound(e, f);
         f->entry->doubted = true;
     }
-    f->targets++;
-    f->fresh = 0; // this one has challenged nobody yet
     flight_send(e, f, true, now);
+}
+
+// The next Contact of a redirection, where one failed (RFC 3261 8.1.3.4).
+static bool has_next_contact(struct engine *e, struct flight *f)
+{
+    struct buf *uris = &e->scratch[1];
+    if (!f->others || f->redirects >= e->policy.max_redirects || !is_allowed(e, f))
+        return false;
+    buf_clear(uris);
+    buf_add_str(uris, interned_str(f->others));
+    return go_on_to(e, f, buf_str(uris));
+}
+
+static void fail_or_next(struct engine *e, struct flight *f, const struct sip_answer *a,
+                         const struct outcome_row *row, struct moment now)
+{
+    if (has_next_contact(e, f))
+        ask_another(e, f, a, now);
+    else
+        fail_told(e, f, a, row->reason, row->delay == DELAY_SLOW, now);
+}
+
+// The next target of the same registrar, where there is one that is not set aside (RFC 3263 4.3).
+static void on_next_target(struct engine *e, struct flight *f, const struct sip_answer *a,
+                           const struct outcome_row *row, struct moment now)
+{
+    if (!a->another_target || f->targets == MAX_TARGETS || !is_allowed(e, f)) {
+        fail_or_next(e, f, a, row, now);
+        return;
+    }
+    f->targets++;
+    f->fresh = 0;
+    ask_another(e, f, a, now);
 }
 
 static bool names_option(struct str list, const char *tag)
@@ -254,7 +294,6 @@ static void on_too_brief(struct engine *e, struct flight *f, const struct sip_an
 static void on_final(struct engine *e, struct flight *f, const struct sip_answer *a, struct moment now)
 {
     const struct outcome_row *row = outcome_of(a->status, a->local);
-    bool slow = row->delay == DELAY_SLOW;
     if (outcome_is_cseq_too_low(a->status, a->reason, a->warning))
         f->entry->cseq_low = true;
     switch (row->outcome) {
@@ -271,7 +310,7 @@ static void on_final(struct engine *e, struct flight *f, const struct sip_answer
         on_too_brief(e, f, a, now);
         break;
     case OUTCOME_NEXT_TARGET:
-        on_next_target(e, f, a, now);
+        on_next_target(e, f, a, row, now);
         break;
     case OUTCOME_BAD_EXTENSION:
         on_bad_extension(e, f, a, now);
@@ -281,7 +320,7 @@ static void on_final(struct engine *e, struct flight *f, const struct sip_answer
         break;
     case OUTCOME_REJECTED:
     case OUTCOME_RETRY:
-        fail_told(e, f, a, row->reason, slow, now);
+        fail_or_next(e, f, a, row, now);
         break;
     }
 }

@@ -140,6 +140,7 @@ void flight_end(struct engine *e, struct flight *f, enum pacer_result result, in
     spec_put(&e->home, &f->spec);
     intern_put(e->home.texts, &f->local);
     intern_put(e->home.texts, &f->redirect);
+    intern_put(e->home.texts, &f->others);
     f->entry = NULL;
     f->waits = false;
     f->generation++;

@@ -115,6 +115,7 @@ struct flight {
     struct spec *spec;
     struct interned *local;
     struct interned *redirect; // Request-URI after a 3xx
+    struct interned *others;   // those to ask after it, if it fails: each ended by a line feed
     struct pacer_ticket ticket;
     uint64_t sent_us; // the request that waits for its answer
     uint64_t revision, refresh_wanted, flush_wanted, audit_wanted;

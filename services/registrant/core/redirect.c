@@ -36,26 +36,45 @@ static unsigned quality_of(const struct sip_addr *addr)
     return value;
 }
 
-bool redirect_choose(const struct sip_answer *a, bool sips, struct str asked, struct buf *ret)
+struct candidate {
+    struct sip_uri uri;
+    unsigned q;
+};
+
+// Keeps them in order; of equals the one that came first stays before.
+static size_t insert(struct candidate *list, size_t count, const struct candidate *c)
 {
-    unsigned best = 0;
-    bool found = false;
+    size_t at = count;
+    while (at && list[at - 1].q < c->q)
+        at--;
+    if (at == REDIRECT_MAX)
+        return count;
+    size_t kept = count < REDIRECT_MAX ? count : REDIRECT_MAX - 1;
+    for (size_t i = kept; i > at; i--)
+        list[i] = list[i - 1];
+    list[at] = *c;
+    return kept + 1;
+}
+
+void redirect_list(const struct sip_answer *a, bool sips, struct str asked, struct buf *ret)
+{
+    struct candidate list[REDIRECT_MAX];
+    size_t count = 0;
     struct sip_uri from;
     bool known = sip_uri_parse(asked, &from, NULL) == 0;
     buf_clear(ret);
     for (size_t i = 0; i < a->contact_count; i++) {
         struct sip_addr addr;
         if (sip_addr_parse(a->contacts[i].text, &addr, NULL) != 0 || (sips && !addr.uri.sips) ||
-            addr.uri_text.n > STATUS_MAX_TEXT_BYTES)
+            addr.uri_text.n > STATUS_MAX_TEXT_BYTES || !sip_text_is_safe(addr.uri_text))
             continue;
         addr.uri.user = addr.uri.password = addr.uri.headers = STR_NONE;
-        unsigned q = quality_of(&addr);
-        if ((found && q <= best) || (known && sip_uri_equal(&from, &addr.uri)))
+        if (known && sip_uri_equal(&from, &addr.uri))
             continue;
-        found = true;
-        best = q;
-        buf_clear(ret);
-        add_request_uri(&addr.uri, ret);
+        count = insert(list, count, &(struct candidate){.uri = addr.uri, .q = quality_of(&addr)});
     }
-    return found;
+    for (size_t i = 0; i < count; i++) {
+        add_request_uri(&list[i].uri, ret);
+        buf_add_char(ret, '\n');
+    }
 }

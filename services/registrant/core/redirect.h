@@ -4,9 +4,11 @@
 
 #include "services/registrant/core/engine.h"
 
-// The Request-URI that the most preferred usable Contact makes (cleared here first): without a user part
-// (RFC 3261 10.2) and without what is of a request (19.1.5). Not usable are `asked`, which has just
-// redirected us, and what leads from sips down to sip. False: there is none.
-bool redirect_choose(const struct sip_answer *a, bool sips, struct str asked, struct buf *ret);
+#define REDIRECT_MAX 8 // more are left out
+
+// The Request-URIs that its usable Contacts make, the most preferred first, each ended by a line feed
+// (cleared here first): without a user part (RFC 3261 10.2) and without what is of a request (19.1.5). Not
+// usable are `asked`, which has just redirected us, and what leads from sips down to sip.
+void redirect_list(const struct sip_answer *a, bool sips, struct str asked, struct buf *ret);
 
 #endif

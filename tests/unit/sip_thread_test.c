@@ -218,18 +218,19 @@ static void waiting_costs_next_to_nothing(void **state)
     static struct sip_message m;
     // Sparse traffic is where a loop that spins to its next timer shows.
     struct fake_seen seen, before;
-    fake_seen(&before);
     for (size_t i = 1; i <= 20; i++) {
         fixture_wish_sent(f, (struct wish){0}, &m);
         sip_peer_answer(&f->peer, &m, "200 OK", "");
         (void)fixture_answers(i);
         struct timespec pause = {.tv_nsec = 50000000};
         (void)nanosleep(&pause, NULL);
+        if (i == 1) // what its start costs is no matter
+            fake_seen(&before);
     }
     fake_seen(&seen);
     double used = seen.cpu_s - before.cpu_s;
-    print_message("20 registrations in a second: %.1f ms of CPU\n", used * 1e3);
-    assert_true(used < 0.1);
+    print_message("19 registrations in a second: %.1f ms of CPU\n", used * 1e3);
+    assert_true(used < 0.05);
     fixture_finish(f);
 }
 

@@ -497,13 +497,16 @@ static void check_registrar(struct world *w, const struct registrar_view *v, con
 // expect registrar udp:example.com:0 registrations=1 bound=1 200=2 granted=60 …
 static void expect_registrar(struct world *w, const struct words *words)
 {
-    struct registrar_view views[16], rest;
-    size_t count = engine_registrars(w->engine, w->now, views, ARRAY_LEN(views), &rest), at = 0;
+    struct registrar_view views[16];
+    struct registrar_ranking ranking = {.items = views, .max = ARRAY_LEN(views)};
+    size_t at = 0;
+    while (!engine_registrars(w->engine, w->now, &ranking))
+        ;
     if (words->count < 3)
         world_fail(w, "which registrar?");
-    while (at < count && strcmp(views[at].name, words->items[2]) != 0)
+    while (at < ranking.count && strcmp(views[at].name, words->items[2]) != 0)
         at++;
-    if (at == count)
+    if (at == ranking.count)
         world_fail(w, "there is no registrar %s", words->items[2]);
     for (size_t i = 3; i < words->count; i++) {
         struct check c;

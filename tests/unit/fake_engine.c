@@ -311,15 +311,12 @@ void engine_stop(struct engine *e, struct moment now)
         engine_shard_close(e, e->shards[i], now);
 }
 
-size_t engine_registrars(const struct engine *e, struct moment now, struct registrar_view *ret, size_t max,
-                         struct registrar_view *ret_rest)
+bool engine_registrars(struct engine *e, struct moment now, struct registrar_ranking *r)
 {
     (void)e;
     (void)now;
-    (void)ret;
-    (void)max;
-    *ret_rest = (struct registrar_view){0};
-    return 0;
+    r->count = 0;
+    return true;
 }
 
 void registrar_view_merge(struct registrar_view *sum, const struct registrar_view *more)

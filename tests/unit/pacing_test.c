@@ -271,11 +271,58 @@ static void a_registrar_that_dies_costs_each_binding_its_end_and_comes_back_by_i
     end(b);
 }
 
+static void the_largest_of_many_registrars_are_found_a_few_at_a_time(void **state)
+{
+    (void)state;
+    enum { REGISTRARS = 1300, SHOWN = 3 };
+    struct bench *b = begin();
+    struct registrar_view items[SHOWN];
+    struct registrar_ranking ranking = {.items = items, .max = SHOWN};
+    uint64_t id = 0;
+    for (unsigned k = 1; k <= REGISTRARS; k++) {
+        char domain[32];
+        (void)snprintf(domain, sizeof(domain), "r%u.dead", k);
+        // Three are large, wherever they stand; a few of the others have two.
+        unsigned count = k == 700 ? 9 : k == 20 ? 8 : k == 1290 ? 7 : k % 100 ? 1 : 2;
+        for (; count; count--)
+            want(b, ++id, domain);
+    }
+    engine_shard_open(b->engine, 1, 1, 1, b->now);
+    unsigned calls = 1;
+    while (!engine_registrars(b->engine, b->now, &ranking))
+        calls++;
+    assert_in_range(calls, 2, 10);
+    assert_int_equal(ranking.count, SHOWN);
+    assert_string_equal(items[0].name, "udp:r700.dead:0");
+    assert_string_equal(items[1].name, "udp:r20.dead:0");
+    assert_string_equal(items[2].name, "udp:r1290.dead:0");
+    assert_int_equal(items[0].registrations, 9);
+    assert_int_equal(ranking.rest.registrars, REGISTRARS - SHOWN);
+    assert_int_equal(ranking.rest.registrations, id - 9 - 8 - 7);
+    // Registrars that come and go between two steps do not disturb it.
+    assert_false(engine_registrars(b->engine, b->now, &ranking));
+    for (uint64_t gone = 1; gone <= id; gone++) {
+        const struct desired d = {.op = DESIRED_MOVED, .id = gone, .revision = 2};
+        engine_desired(b->engine, 1, &d, b->now);
+    }
+    want(b, id + 1, "last.dead");
+    run(b, 2); // what was sent within a second is remembered
+    while (!engine_registrars(b->engine, b->now, &ranking))
+        ;
+    while (!engine_registrars(b->engine, b->now, &ranking))
+        ;
+    assert_int_equal(ranking.count, 1);
+    assert_string_equal(items[0].name, "udp:last.dead:0");
+    assert_int_equal(ranking.rest.registrars, 0);
+    end(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_dead_registrar_costs_next_to_nothing_and_delays_nobody),
         cmocka_unit_test(a_registrar_that_dies_costs_each_binding_its_end_and_comes_back_by_itself),
+        cmocka_unit_test(the_largest_of_many_registrars_are_found_a_few_at_a_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

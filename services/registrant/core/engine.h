@@ -205,10 +205,14 @@ struct engine_stats {
 };
 struct engine_stats engine_stats(const struct engine *e);
 void engine_stats_merge(struct engine_stats *sum, const struct engine_stats *more);
-// The registrars with the most registrations, at most max, largest first; ret_rest sums up the others.
-// Returns how many it gave. Looks at every registrar: not for every turn.
-size_t engine_registrars(const struct engine *e, struct moment now, struct registrar_view *ret, size_t max,
-                         struct registrar_view *ret_rest);
+// The registrars with the most registrations, in a pass over all of them: each call looks at some more, so
+// that no turn of the loop pays for a million. True: the pass is over, items are largest first, and the next
+// call begins another. The caller owns items (max of them) and leaves the ranking alone meanwhile.
+struct registrar_ranking {
+    struct registrar_view *items, rest; // rest: the others, summed up
+    size_t max, count;
+};
+bool engine_registrars(struct engine *e, struct moment now, struct registrar_ranking *r);
 // Bytes held for registrations now (what malloc was asked for).
 size_t engine_bytes(const struct engine *e);
 // Where they are. Looks at every registration: for the benchmark.

@@ -6,6 +6,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#define RANKED_AT_ONCE 500 // registrars: a fraction of a millisecond
+
 static_assert(STATE_UNREGISTERED + 1 == OBSERVE_STATES, "a place for each state");
 
 // ---- counting
@@ -112,48 +114,60 @@ void engine_stats_merge(struct engine_stats *sum, const struct engine_stats *mor
     histogram_merge(&sum->lateness, &more->lateness);
 }
 
-struct ranked {
-    const struct pacer_target *target;
-    uint64_t registrations;
-};
-
 static int more_first(const void *left, const void *right)
 {
-    const struct ranked *a = left, *b = right;
-    if (a->registrations != b->registrations)
-        return a->registrations < b->registrations ? 1 : -1;
-    return 0;
+    const struct registrar_view *a = left, *b = right;
+    return (a->registrations < b->registrations) - (a->registrations > b->registrations);
 }
 
-static size_t rank_all(const struct pacer *pacer, struct ranked **ret)
+static struct registrar_view *smallest_of(const struct registrar_ranking *r)
 {
-    size_t count = 0;
-    for (struct pacer_target *t = pacer_target_next(pacer, NULL); t; t = pacer_target_next(pacer, t))
-        count++;
-    struct ranked *all = mem_array(count ? count : 1, sizeof(*all));
-    size_t at = 0;
-    for (struct pacer_target *t = pacer_target_next(pacer, NULL); t; t = pacer_target_next(pacer, t))
-        all[at++] = (struct ranked){.target = t, .registrations = pacer_target_registrations(t)};
-    qsort(all, count, sizeof(*all), more_first);
-    *ret = all;
-    return count;
+    struct registrar_view *smallest = &r->items[0];
+    for (size_t i = 1; i < r->count; i++)
+        if (r->items[i].registrations < smallest->registrations)
+            smallest = &r->items[i];
+    return smallest;
 }
 
-size_t engine_registrars(const struct engine *e, struct moment now, struct registrar_view *ret, size_t max,
-                         struct registrar_view *ret_rest)
+// least: the smallest of those that are in, or 0 where that is not known. Returns the same.
+static uint64_t rank(struct registrar_ranking *r, const struct registrar_view *one, uint64_t least)
 {
-    struct ranked *all;
-    size_t count = rank_all(e->home.pacer, &all);
-    *ret_rest = (struct registrar_view){0};
-    for (size_t i = 0; i < count; i++) {
-        struct registrar_view one;
-        pacer_target_view(all[i].target, now.us, &one);
-        one.registrations -= one.states[STATE_UNREGISTERED]; // it is gone, and only its report is awaited
-        if (i < max)
-            ret[i] = one;
-        else
-            registrar_view_merge(ret_rest, &one);
+    if (r->count < r->max) {
+        r->items[r->count++] = *one;
+        return 0;
     }
-    free(all);
-    return count < max ? count : max;
+    if (one->registrations <= least) {
+        registrar_view_merge(&r->rest, one);
+        return least;
+    }
+    struct registrar_view *smallest = smallest_of(r);
+    if (one->registrations > smallest->registrations) {
+        registrar_view_merge(&r->rest, smallest);
+        *smallest = *one;
+        smallest = smallest_of(r);
+    } else
+        registrar_view_merge(&r->rest, one);
+    return smallest->registrations;
+}
+
+bool engine_registrars(struct engine *e, struct moment now, struct registrar_ranking *r)
+{
+    struct pacer *pacer = e->home.pacer;
+    uint64_t least = r->max ? 0 : UINT64_MAX;
+    if (pacer_walk_begins(pacer)) {
+        r->count = 0;
+        r->rest = (struct registrar_view){0};
+    }
+    for (unsigned i = 0; i < RANKED_AT_ONCE; i++) {
+        struct registrar_view one;
+        const struct pacer_target *t = pacer_walk(pacer);
+        if (!t) {
+            qsort(r->items, r->count, sizeof(*r->items), more_first);
+            return true;
+        }
+        pacer_target_view(t, now.us, &one);
+        one.registrations -= one.states[STATE_UNREGISTERED]; // it is gone, and only its report is awaited
+        least = rank(r, &one, least);
+    }
+    return false;
 }

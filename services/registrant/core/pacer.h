@@ -77,8 +77,10 @@ struct pacer_target *pacer_target_find(const struct pacer *p, struct str key); /
 struct str pacer_target_key(const struct pacer_target *t);                     // as long as the target
 struct pacer_target *pacer_target_ref(struct pacer_target *t);
 void pacer_target_put(struct pacer *p, struct pacer_target **t);
-// Walks all targets, in no order: NULL gives the first, and the last gives NULL.
-struct pacer_target *pacer_target_next(const struct pacer *p, const struct pacer_target *t);
+// Walks all targets that are there from begin to end, while others come and go; one walk at a time. NULL:
+// that was all, and the next call begins anew.
+struct pacer_target *pacer_walk(struct pacer *p);
+bool pacer_walk_begins(const struct pacer *p); // is the next call the first of a walk?
 // limits_of says other things than before.
 void pacer_limits_changed(struct pacer *p);
 

@@ -46,6 +46,8 @@ struct aor_send {
 struct pacer {
     struct pacer_params params;
     struct pacer_target *targets;
+    struct pacer_target *walk; // the next of pacer_walk
+    bool walks;
     TAILQ_HEAD(, pacer_target) ring;
     TAILQ_HEAD(, pacer_target) blocked;
     double share;

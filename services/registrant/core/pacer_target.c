@@ -55,9 +55,18 @@ struct pacer_target *pacer_target_ref(struct pacer_target *t)
     return t;
 }
 
-struct pacer_target *pacer_target_next(const struct pacer *p, const struct pacer_target *t)
+bool pacer_walk_begins(const struct pacer *p)
 {
-    return t ? t->hh.next : p->targets;
+    return !p->walks;
+}
+
+// New ones come to the end of uthash's list.
+struct pacer_target *pacer_walk(struct pacer *p)
+{
+    struct pacer_target *t = p->walks ? p->walk : p->targets;
+    p->walks = t != NULL;
+    p->walk = t ? t->hh.next : NULL;
+    return t;
 }
 
 void pacer_target_put(struct pacer *p, struct pacer_target **t)
@@ -71,6 +80,8 @@ void pacer_target_put(struct pacer *p, struct pacer_target **t)
     target_leave_blocked(it);
     wheel_clear(p->params.wheel, &it->timer);
     p->bytes -= sizeof(*it) + it->key_bytes + 1 + heap_bytes(&it->heap) + heap_bytes(&it->staggered);
+    if (p->walk == it)
+        p->walk = it->hh.next;
     HASH_DEL(p->targets, it);
     heap_done(&it->heap);
     heap_done(&it->staggered);

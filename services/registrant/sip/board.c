@@ -9,11 +9,11 @@
 #include <string.h>
 
 #define PERIOD_US 1000000u
-#define PART      100 // of the thread's time
+#define STEP_US   10000u // between two calls of one pass
 
 struct sheet {
-    struct registrar_view items[BOARD_REGISTRARS], rest;
-    size_t count;
+    struct registrar_view items[BOARD_REGISTRARS];
+    struct registrar_ranking ranking;
 };
 
 struct board {
@@ -43,29 +43,32 @@ void board_free(struct board *b)
     free(b);
 }
 
-void board_update(struct board *b, const struct engine *e)
+void board_update(struct board *b, struct engine *e)
 {
     const struct moment now = {.us = clock_monotonic_us(), .wall_ms = clock_wall_ms()};
     if (now.us < b->due_us)
         return;
     struct sheet *sheet = b->drafted;
-    sheet->count = engine_registrars(e, now, sheet->items, BOARD_REGISTRARS, &sheet->rest);
+    sheet->ranking.items = sheet->items;
+    sheet->ranking.max = BOARD_REGISTRARS;
+    bool whole = engine_registrars(e, now, &sheet->ranking);
+    b->due_us = now.us + (whole ? PERIOD_US : STEP_US);
+    if (!whole)
+        return;
     (void)pthread_mutex_lock(&b->lock);
     b->drafted = b->shown;
     b->shown = sheet;
     (void)pthread_mutex_unlock(&b->lock);
-    uint64_t end_us = clock_monotonic_us(), pause_us = (end_us - now.us) * PART;
-    b->due_us = end_us + (pause_us > PERIOD_US ? pause_us : PERIOD_US);
 }
 
 size_t board_read(struct board *b, struct registrar_view *ret, size_t max, struct registrar_view *ret_rest)
 {
     (void)pthread_mutex_lock(&b->lock);
     const struct sheet *sheet = b->shown;
-    size_t count = sheet->count < max ? sheet->count : max;
+    size_t count = sheet->ranking.count < max ? sheet->ranking.count : max;
     memcpy(ret, sheet->items, count * sizeof(*ret));
-    *ret_rest = sheet->rest;
-    for (size_t i = count; i < sheet->count; i++)
+    *ret_rest = sheet->ranking.rest;
+    for (size_t i = count; i < sheet->ranking.count; i++)
         registrar_view_merge(ret_rest, &sheet->items[i]);
     (void)pthread_mutex_unlock(&b->lock);
     return count;

@@ -461,7 +461,7 @@ struct engine_stats driver_stats(const struct driver *d)
     return engine_stats(d->engine);
 }
 
-const struct engine *driver_engine(const struct driver *d)
+struct engine *driver_engine(struct driver *d)
 {
     return d->engine;
 }

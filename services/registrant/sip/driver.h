@@ -22,7 +22,7 @@ void driver_free(struct driver *d); // NULL is allowed
 int driver_turn(struct driver *d);
 
 struct engine_stats driver_stats(const struct driver *d);
-const struct engine *driver_engine(const struct driver *d);
+struct engine *driver_engine(struct driver *d);
 size_t driver_engine_bytes(const struct driver *d);
 struct sip_stats driver_sip_stats(const struct driver *d);
 struct str driver_listens_on(const struct driver *d); // host:port, as long as the driver

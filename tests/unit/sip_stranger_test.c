@@ -99,7 +99,7 @@ static void an_extension_that_is_required_is_unsupported(void **state)
     static struct sip_message m;
     ask(f, "OPTIONS", "", "Require: path, 100rel\r\n", &m);
     assert_memory_equal(m.text, "SIP/2.0 420 ", 12);
-    assert_string_equal(sip_header(&m, "Unsupported"), "path, 100rel");
+    assert_string_equal(sip_header(&m, "Unsupported"), "100rel");
     ask(f, "OPTIONS", "", "Require: path\r\n", &m);
     assert_memory_equal(m.text, "SIP/2.0 200 ", 12);
     fixture_finish(f);

@@ -29,18 +29,23 @@ static const char *const allow = "Allow: OPTIONS\r\n";
 struct verdict {
     const char *line; // status and phrase
     const char *headers;
+    struct str unsupported; // of a 420
 };
 
-static bool asks_for_an_extension(const sip_t *sip)
+// Extensions that it requires and we do not have (8.2.2.3), as a list.
+static void unsupported_of(const sip_t *sip, struct buf *ret)
 {
-    for (size_t i = 0;
-         sip->sip_require && msg_params_length((char const *const *)sip->sip_require->k_items) > i; i++)
-        if (!str_ieq_cstr(str_of(sip->sip_require->k_items[i]), "path"))
-            return true;
-    return false;
+    buf_clear(ret);
+    const msg_param_t *tags = sip->sip_require ? sip->sip_require->k_items : NULL;
+    for (size_t i = 0; tags && tags[i]; i++) {
+        if (str_ieq_cstr(str_of(tags[i]), "path") || !sip_text_is_safe(str_of(tags[i])))
+            continue;
+        buf_add_cstr(ret, ret->n ? ", " : "");
+        buf_add_cstr(ret, tags[i]);
+    }
 }
 
-static struct verdict judge(const sip_t *sip)
+static struct verdict judge(const sip_t *sip, struct str unsupported)
 {
     static const char *const all =
         "Allow: OPTIONS\r\nAccept: application/sdp\r\nAccept-Encoding: identity\r\n"
@@ -49,17 +54,17 @@ static struct verdict judge(const sip_t *sip)
     case sip_method_ack:
         return (struct verdict){0};
     case sip_method_options:
-        if (asks_for_an_extension(sip))
-            return (struct verdict){"420 Bad Extension", ""};
-        return (struct verdict){"200 OK", all};
+        if (unsupported.n)
+            return (struct verdict){.line = "420 Bad Extension", .headers = "", .unsupported = unsupported};
+        return (struct verdict){.line = "200 OK", .headers = all};
     case sip_method_cancel:
-        return (struct verdict){"481 Call/Transaction Does Not Exist", ""};
+        return (struct verdict){.line = "481 Call/Transaction Does Not Exist", .headers = ""};
     case sip_method_unknown:
-        return (struct verdict){"501 Not Implemented", allow};
+        return (struct verdict){.line = "501 Not Implemented", .headers = allow};
     default:
         if (sip->sip_to->a_tag) // a dialog that we never had (12.2.2)
-            return (struct verdict){"481 Call/Transaction Does Not Exist", ""};
-        return (struct verdict){"405 Method Not Allowed", allow};
+            return (struct verdict){.line = "481 Call/Transaction Does Not Exist", .headers = ""};
+        return (struct verdict){.line = "405 Method Not Allowed", .headers = allow};
     }
 }
 
@@ -70,7 +75,7 @@ static void add_top_via(struct buf *out, struct str via, const struct address *f
 {
     struct str params = str_slice(via, str_find(via, ';', 0), via.n), one;
     struct buf address cleanup(buf_done) = BUF_INIT;
-    buf_add_str(out, str_slice(via, 0, via.n - params.n));
+    message_add_unfolded(out, str_slice(via, 0, via.n - params.n));
     while (str_split(&params, ';', &one)) {
         struct str name = str_trim(str_slice(one, 0, str_find(one, '=', 0)));
         if (!str_trim(one).n || str_ieq_cstr(name, "received") || str_ieq_cstr(name, "rport"))
@@ -142,12 +147,10 @@ static void write_reply(struct agent *a, const sip_t *sip, struct str message, c
     while (message_header_next(&rest, &name, &value))
         if (str_ieq_cstr(name, "Via") || str_ieq_cstr(name, "v"))
             add_via(out, value, from, &top, rport);
-        else if (str_ieq_cstr(name, "Require") && v->line[0] == '4' && v->line[1] == '2') {
-            buf_add_cstr(out, "Unsupported: ");
-            message_add_unfolded(out, value);
-            buf_add(out, "\r\n", 2);
-        } else
+        else
             add_copied(a, out, sip, name, value);
+    if (v->unsupported.n)
+        buf_addf(out, "Unsupported: " STR_FMT "\r\n", STR_ARG(v->unsupported));
     buf_add_cstr(out, v->headers);
     if (a->user_agent)
         buf_addf(out, "Server: %s\r\n", a->user_agent);
@@ -184,7 +187,9 @@ void incoming_request(struct agent *a, const struct transport_path *path, struct
         return;
     }
     a->stats.incoming++;
-    struct verdict v = judge(sip);
+    struct buf unsupported cleanup(buf_done) = BUF_INIT;
+    unsupported_of(sip, &unsupported);
+    struct verdict v = judge(sip, buf_str(&unsupported));
     if (v.line) {
         struct transport_path back = way_back(path, sip->sip_via);
         write_reply(a, sip, message, &path->from, &v);

@@ -1,5 +1,7 @@
-// The pure parts of the registrant's transport: where messages end in a stream, STUN, addresses.
+// The pure parts of the registrant's transport: where messages end in a stream, STUN, addresses, the pace of
+// pings.
 #include "services/registrant/transport/frame.h"
+#include "services/registrant/transport/private.h"
 #include "services/registrant/transport/stun.h"
 
 #include <arpa/inet.h>
@@ -205,6 +207,36 @@ static void addresses_are_numbers_in_and_text_out(void **state)
     assert_false(address_equal(&a, &b));
 }
 
+// ---- the pace of keep-alives
+
+static void expect_pace(uint32_t flow_timer_s, uint64_t least_ms, uint64_t most_ms)
+{
+    static struct transport t; // its random numbers are all that is used
+    const struct transport_times times = transport_times_default();
+    uint64_t lowest = UINT64_MAX, highest = 0, spread = most_ms - least_ms;
+    for (int i = 0; i < 1000; i++) {
+        uint64_t ms = transport_interval_ms(&t, times.ping_min_ms, times.ping_max_ms, flow_timer_s);
+        lowest = ms < lowest ? ms : lowest;
+        highest = ms > highest ? ms : highest;
+    }
+    assert_true(lowest >= least_ms && highest <= most_ms);
+    assert_true(lowest < least_ms + spread / 10 && highest > most_ms - spread / 10); // spread over all of it
+}
+
+static void pings_at_the_pace_of_rfc_5626(void **state)
+{
+    const struct transport_times times = transport_times_default();
+    expect_pace(0, 95000, 120000);
+    expect_pace(120, 94400, 118000); // 80 to 100 %, less the time that a ping takes
+    expect_pace(10, 7200, 9000);
+    expect_pace(1, 3600, 4500);                // nobody makes us ping every second
+    expect_pace(UINT32_MAX, 2878400, 3598000); // nor believe that a router remembers for ever
+    assert_int_equal(times.stun_min_ms, 24000);
+    assert_int_equal(times.stun_max_ms, 29000);
+    assert_int_equal(times.pong_ms, 10000);
+    assert_int_equal(times.stun_rto_ms, 500);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -214,6 +246,7 @@ int main(void)
         cmocka_unit_test(reads_the_mapped_address),
         cmocka_unit_test(refuses_what_is_no_stun_answer),
         cmocka_unit_test(addresses_are_numbers_in_and_text_out),
+        cmocka_unit_test(pings_at_the_pace_of_rfc_5626),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

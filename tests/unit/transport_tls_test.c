@@ -1,5 +1,6 @@
 // TLS of connections to registrars: who is believed, what is said of those who are not, and the client's own
 // certificate, against OpenSSL's server.
+#include "services/registrant/transport/tls_private.h"
 #include "tests/unit/transport_tls_peer.h"
 
 #define NAME "registrar.example"
@@ -502,6 +503,37 @@ static void matches_names_as_rfc_5922_says(void **state)
     }
 }
 
+static void expect_no_name(struct pair *p)
+{
+    struct buf names cleanup(buf_done) = BUF_INIT;
+    assert_int_equal(X509_sign(p->cert, p->key, EVP_sha256()) > 0, 1);
+    assert_false(tls_name_matches(p->cert, STR_LIT(NAME)));
+    tls_add_names(&names, p->cert);
+    assert_int_equal(names.n, 0);
+    free_pair(p);
+}
+
+static void the_cn_counts_only_where_there_is_no_other_name_at_all(void **state)
+{
+    struct pair p = make_pair(NULL, &(struct wish){.cn = NAME});
+    GENERAL_NAMES *none = GENERAL_NAMES_new();
+    assert_true(tls_name_matches(p.cert, STR_LIT(NAME)));
+    assert_int_equal(X509_add1_ext_i2d(p.cert, NID_subject_alt_name, none, 0, 0), 1);
+    GENERAL_NAMES_free(none);
+    expect_no_name(&p); // an empty list
+    p = make_pair(NULL, &(struct wish){.cn = NAME});
+    ASN1_OCTET_STRING *broken = ASN1_OCTET_STRING_new();
+    (void)ASN1_OCTET_STRING_set(broken, (const unsigned char *)"\x30\x05nonsense", 10);
+    X509_EXTENSION *e = X509_EXTENSION_create_by_NID(NULL, NID_subject_alt_name, 0, broken);
+    assert_int_equal(X509_add_ext(p.cert, e, -1), 1);
+    X509_EXTENSION_free(e);
+    ASN1_OCTET_STRING_free(broken);
+    expect_no_name(&p); // one that cannot be read
+    p = make_pair(NULL, &(struct wish){.cn = NAME, .san = "DNS:" NAME});
+    add_extension(p.cert, NID_subject_alt_name, "DNS:" NAME);
+    expect_no_name(&p); // two of them
+}
+
 int main(void)
 {
     (void)signal(SIGPIPE, SIG_IGN);
@@ -532,6 +564,7 @@ int main(void)
         cmocka_unit_test(a_handshake_has_its_time),
         cmocka_unit_test(another_name_is_another_connection),
         cmocka_unit_test(matches_names_as_rfc_5922_says),
+        cmocka_unit_test(the_cn_counts_only_where_there_is_no_other_name_at_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,8 +7,9 @@
 #include <event2/event.h>
 #include <string.h>
 
-#define READS_TURN 8      // of one connection before others have theirs
-#define TRIM_BYTES 262144 // written, at the front of what waits
+#define READS_TURN          8      // of one connection before others have theirs
+#define STRANGER_TURN_BYTES 4096   // of one that another made: there may be a thousand that never pause
+#define TRIM_BYTES          262144 // written, at the front of what waits
 
 // ---- writing
 
@@ -143,12 +144,13 @@ static void came(struct flow *f, struct str bytes)
 static void read_up(struct flow *f)
 {
     struct buf cause cleanup(buf_done) = BUF_INIT;
-    unsigned turn = f->incoming ? 1 : READS_TURN; // of strangers there may be many
+    unsigned turn = f->incoming ? 1 : READS_TURN;
+    size_t size = f->incoming ? STRANGER_TURN_BYTES : sizeof(f->t->read);
     for (unsigned i = 0; i < turn && f->state == FLOW_UP; i++) {
-        ssize_t n = wire_read(&f->wire, f->t->read, sizeof(f->t->read), &cause);
+        ssize_t n = wire_read(&f->wire, f->t->read, size, &cause);
         if (n > 0) {
             came(f, str_of_bytes(f->t->read, (size_t)n));
-            if (!f->wire.ssl && n < (ssize_t)sizeof(f->t->read) && !f->broken)
+            if (!f->wire.ssl && n < (ssize_t)size && !f->broken)
                 return; // the loop calls again if more came meanwhile
             continue;
         }

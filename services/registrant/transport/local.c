@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #define UDP_BUFFER_BYTES (8 << 20) // a storm's answers wait here while this thread does something else
+#define STREAM_BYTES     65536 // of each connection that others make, which the system keeps in either way
 #define LISTEN_BACKLOG   64
 #define PORT_TRIES       64 // of free UDP ports until one is free for TCP, too
 
@@ -75,6 +76,8 @@ static int open_tcp(struct local *l)
     l->tcp = bound_socket(&l->address, SOCK_STREAM);
     if (l->tcp < 0)
         return l->tcp;
+    set_option(l->tcp, SOL_SOCKET, SO_RCVBUF, STREAM_BYTES); // before listen(): what is accepted inherits it
+    set_option(l->tcp, SOL_SOCKET, SO_SNDBUF, STREAM_BYTES);
     if (listen(l->tcp, LISTEN_BACKLOG) == 0)
         return 0;
     int rc = -errno; // another listens there, with SO_REUSEADDR like us

@@ -75,12 +75,23 @@ static bool number_matches(const GENERAL_NAMES *names, const struct address *wan
     return false;
 }
 
-static bool name_matches(const GENERAL_NAMES *names, X509 *certificate, struct str name)
+// One that is there and cannot be read is not none: it names nobody.
+static GENERAL_NAMES *alternative_names(X509 *certificate, bool *ret_none)
 {
-    if (!names) {
-        const ASN1_STRING *cn = common_name(certificate);
-        return cn && str_ieq(text_of(cn), name);
-    }
+    int critical = 0;
+    GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, &critical, NULL);
+    *ret_none = critical == -1;
+    return names;
+}
+
+static bool common_name_is(X509 *certificate, struct str name)
+{
+    const ASN1_STRING *cn = common_name(certificate);
+    return cn && str_ieq(text_of(cn), name);
+}
+
+static bool name_matches(const GENERAL_NAMES *names, struct str name)
+{
     struct identities uris = look_for(names, GEN_URI, name);
     return uris.any ? uris.found : look_for(names, GEN_DNS, name).found;
 }
@@ -88,11 +99,14 @@ static bool name_matches(const GENERAL_NAMES *names, X509 *certificate, struct s
 bool tls_name_matches(X509 *certificate, struct str name)
 {
     struct address number;
-    GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
+    bool none, matches;
+    GENERAL_NAMES *names = alternative_names(certificate, &none);
     if (name.n > 1 && name.p[name.n - 1] == '.') // a root's dot is no part of the name
         name.n--;
-    bool matches = address_parse(name, 0, &number) ? number_matches(names, &number)
-                                                   : name_matches(names, certificate, name);
+    if (address_parse(name, 0, &number))
+        matches = number_matches(names, &number);
+    else
+        matches = none ? common_name_is(certificate, name) : name_matches(names, name);
     GENERAL_NAMES_free(names);
     return matches;
 }
@@ -114,7 +128,8 @@ void tls_add_common_name(struct buf *out, X509 *certificate)
 
 void tls_add_names(struct buf *out, X509 *certificate)
 {
-    GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
+    bool none;
+    GENERAL_NAMES *names = alternative_names(certificate, &none);
     int type = look_for(names, GEN_URI, STR_NONE).any ? GEN_URI : GEN_DNS;
     struct str identity;
     int shown = 0;
@@ -124,7 +139,7 @@ void tls_add_names(struct buf *out, X509 *certificate)
         buf_add_cstr(out, shown++ ? ", " : "");
         add_plain(out, identity);
     }
-    if (!names)
+    if (none)
         tls_add_common_name(out, certificate);
     GENERAL_NAMES_free(names);
 }

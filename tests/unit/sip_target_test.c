@@ -80,6 +80,34 @@ static void a_name_that_does_not_exist_is_a_503_of_our_own(void **state)
     dns_peer_close(&dns);
 }
 
+static void another_target_of_one_request_is_none_of_the_next(void **state)
+{
+    struct sip_peer second;
+    sip_peer_open(&second, false);
+    struct dns_record records[] = {
+        {.name = "_sip._udp.reg.test", .target = "a.reg.test", .port = 1, .priority = 1}, // refuses
+        {.name = "_sip._udp.reg.test", .target = "a.reg.test", .port = second.port, .priority = 2},
+        {.name = "a.reg.test", .address = "127.0.0.1"},
+    };
+    struct dns_peer dns;
+    dns_peer_open(&dns, records, ARRAY_LEN(records));
+    struct fixture *f = fixture_start(true, (struct sip_thread_params){.resolv_conf = dns.resolv_conf});
+    static struct sip_message m;
+    fixture_wish(f, (struct wish){.registrar = "sip:user@reg.test"});
+    assert_true(sip_peer_receive(&second, &m, PEER_DEADLINE_MS));
+    sip_peer_answer(&second, &m, "200 OK", "");
+    struct fake_seen seen = fixture_answers(2);
+    assert_true(seen.answers[0].another_target);
+    // as many at once as there were requests, so that the memory of each of them is used again
+    fixture_wish(f, (struct wish){.registrar = "sip:nowhere.test"});
+    fixture_wish(f, (struct wish){.registrar = "sip:nor.here.test"});
+    seen = fixture_answers(4);
+    assert_false(seen.answers[2].another_target || seen.answers[3].another_target);
+    fixture_finish(f);
+    dns_peer_close(&dns);
+    sip_peer_close(&second);
+}
+
 // ---- two registrars behind one name, the first preferred
 
 struct pair {
@@ -209,6 +237,7 @@ int main(void)
         cmocka_unit_test(names_of_the_hosts_file_need_no_dns),
         cmocka_unit_test(a_name_is_resolved_by_srv_and_the_next_target_is_tried),
         cmocka_unit_test(a_name_that_does_not_exist_is_a_503_of_our_own),
+        cmocka_unit_test(another_target_of_one_request_is_none_of_the_next),
         cmocka_unit_test(a_silent_target_is_set_aside),
         cmocka_unit_test(a_503_leads_to_the_next_target_and_no_other_status_does),
         cmocka_unit_test(one_that_is_working_on_it_is_not_left),

@@ -241,6 +241,23 @@ static void and_by_datagram_all_the_same_where_tcp_is_refused(void **state)
     fixture_finish(f);
 }
 
+// Whoever is behind a registrar sees the branch of what it passes on, but has not its connection.
+static void an_answer_by_another_way_than_the_requests_is_for_nobody(void **state)
+{
+    struct fixture *f = fixture_start(true, (struct sip_thread_params){0});
+    static struct sip_message m;
+    fixture_wish_sent(f, (struct wish){.transport = TRANSPORT_TCP}, &m);
+    f->peer.from = (struct sockaddr_in){
+        .sin_family = AF_INET, .sin_port = htons(f->port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    m.over_tcp = false;
+    sip_peer_answer(&f->peer, &m, "200 OK", "");
+    fixture_counted(f, offsetof(struct sip_stats, stray), 1);
+    m.over_tcp = true;
+    sip_peer_answer(&f->peer, &m, "404 Not Found", "");
+    assert_int_equal(fixture_answer(1).status, 404);
+    fixture_finish(f);
+}
+
 static bool five_sent(const struct fake_seen *s)
 {
     return s->sent_count == 5;
@@ -505,6 +522,7 @@ int main(void)
         cmocka_unit_test(a_closed_port_is_a_503_of_our_own_at_once),
         cmocka_unit_test(a_request_too_large_for_a_datagram_goes_over_tcp),
         cmocka_unit_test(and_by_datagram_all_the_same_where_tcp_is_refused),
+        cmocka_unit_test(an_answer_by_another_way_than_the_requests_is_for_nobody),
         cmocka_unit_test(a_reset_connection_answers_all_that_wait_on_it),
         cmocka_unit_test(a_closed_connection_answers_all_that_wait_on_it),
         cmocka_unit_test(a_connection_that_the_registrar_closed_is_opened_again),

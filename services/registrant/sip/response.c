@@ -71,10 +71,17 @@ static struct transaction *candidate(const struct agent *a, struct str message)
     return t;
 }
 
+// By the connection that the request went by (18.2.2), or as a datagram like it: who is behind the registrar
+// has seen its branch, too, but has not its connection.
+static bool came_by_its_way(const struct transaction *t, const struct transport_path *path)
+{
+    return path->flow == t->flow;
+}
+
 void response_received(struct agent *a, const struct transport_path *path, struct str message)
 {
     struct transaction *t = candidate(a, message);
-    if (!t) { // unread: a flood of forged answers costs next to nothing
+    if (!t || !came_by_its_way(t, path)) { // unread: a flood of forged answers costs next to nothing
         message_has_via(message) ? a->stats.stray++ : a->stats.malformed++;
         return;
     }

@@ -631,6 +631,27 @@ static void little_is_kept_for_a_stranger_who_does_not_read(void **state)
     end(&f);
 }
 
+static void a_stranger_who_never_pauses_has_a_little_of_each_turn(void **state)
+{
+    enum { SENT = 20000, MOST = 200 };
+    struct fixture f;
+    int small = 4096;
+    size_t taken = 0;
+    begin(&f);
+    start(&f);
+    int fd = connect_to(&f);
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small)), 0);
+    UNTIL(&f, transport_stats(f.t).accepted == 1);
+    while (taken < SENT && send(fd, REQUEST, sizeof(REQUEST) - 1, MSG_NOSIGNAL) == sizeof(REQUEST) - 1)
+        taken++;
+    assert_in_range(taken, MOST + 1, SENT - 1); // the system keeps some, and not a megabyte
+    UNTIL(&f, f.messages > 0);
+    assert_in_range(f.messages, 1, MOST);
+    UNTIL(&f, f.messages >= taken);
+    (void)close(fd);
+    end(&f);
+}
+
 static void so_many_connections_of_others_at_most(void **state)
 {
     enum { MOST = 1024, MORE = 20 };
@@ -815,6 +836,7 @@ int main(void)
         cmocka_unit_test(silence_ends_anothers_connection),
         cmocka_unit_test(a_flood_of_pings_is_answered_once_a_read),
         cmocka_unit_test(little_is_kept_for_a_stranger_who_does_not_read),
+        cmocka_unit_test(a_stranger_who_never_pauses_has_a_little_of_each_turn),
         cmocka_unit_test(so_many_connections_of_others_at_most),
         cmocka_unit_test(without_descriptors_it_accepts_later),
         cmocka_unit_test(each_interface_has_its_own_address),

@@ -48,7 +48,7 @@ struct resolver_params {
     // change). Borrowed. Called from the loop, never from inside a function of this header.
     void (*changed)(void *arg, struct str registrar, const struct resolve_target *targets, size_t count);
     void *arg;
-    uint64_t seed;            // of the affinity's hash: none of the caller's is needed
+    uint64_t seed;            // of the affinity's hash: with the same all choose alike, also after a restart
     uint64_t (*now_us)(void); // NULL: clock_monotonic_us; a test brings its own
 };
 must_use int resolver_new(const struct resolver_params *p, struct resolver **ret, struct error *err);

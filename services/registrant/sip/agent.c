@@ -94,7 +94,7 @@ static int open_resolver(struct agent *a, const struct agent_params *p, struct e
                                      .tls = a->has_tls,
                                      .changed = on_targets_changed,
                                      .arg = a};
-    random_bytes(&params.seed, sizeof(params.seed));
+    // No seed: after a restart or a take-over a registration goes where it is bound.
     return resolver_new(&params, &a->resolver, err);
 }
 

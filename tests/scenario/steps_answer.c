@@ -99,6 +99,8 @@ static void set_header(struct world *w, struct draft *d, const char *key, const 
         add_challenge(w, d, value, true);
     else if (strcmp(key, "nextnonce") == 0)
         a->nextnonce = str_of(value);
+    else if (strcmp(key, "proxy_nextnonce") == 0)
+        a->proxy_nextnonce = str_of(value);
     else if (strcmp(key, "service_route") == 0)
         a->service_routes[a->service_route_count++] = str_of(value);
     else if (strcmp(key, "path") == 0)

@@ -25,7 +25,9 @@ static void note_nonces(struct engine *e, const struct flight *f, const struct s
             learned_nonce_accepted(pacer_learned(f->ticket.target), (uint64_t)age);
     }
     if (a->nextnonce.n)
-        nonces_next(e->home.texts, &r->nonces, a->nextnonce, ms_of(now));
+        nonces_next(e->home.texts, &r->nonces, a->nextnonce, false, ms_of(now));
+    if (a->proxy_nextnonce.n)
+        nonces_next(e->home.texts, &r->nonces, a->proxy_nextnonce, true, ms_of(now));
     e->bytes += (r->nonces ? r->nonces->bytes : 0) - before;
     r->cseq_low = false;
 }

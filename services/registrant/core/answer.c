@@ -155,12 +155,30 @@ static void on_challenge(struct engine *e, struct flight *f, const struct sip_an
 
 // ---- redirection, extensions, brevity, other targets
 
+// The Request-URIs of this attempt, each ended by a line feed; in scratch[2].
+static struct str asked_before(struct engine *e, const struct flight *f)
+{
+    struct buf *asked = &e->scratch[2];
+    buf_clear(asked);
+    buf_add_str(asked, interned_str(f->asked));
+    if (!f->asked) {
+        spec_request_uri(f->spec, asked);
+        buf_add_char(asked, '\n');
+    }
+    return buf_str(asked);
+}
+
 // Sends to the first of `uris` and keeps the others for the case that it fails; false: there is none.
 static bool go_on_to(struct engine *e, struct flight *f, struct str uris)
 {
-    struct str first;
-    if (!str_split(&uris, '\n', &first) || !first.n)
-        return false;
+    struct str first, asked = asked_before(e, f);
+    do {
+        if (!str_split(&uris, '\n', &first) || !first.n)
+            return false;
+    } while (redirect_was_asked(asked, first));
+    buf_add_str(&e->scratch[2], first);
+    buf_add_char(&e->scratch[2], '\n');
+    intern_set(e->home.texts, &f->asked, buf_str(&e->scratch[2]));
     intern_set(e->home.texts, &f->redirect, first);
     intern_set(e->home.texts, &f->others, uris);
     f->redirects++;
@@ -171,13 +189,7 @@ static bool go_on_to(struct engine *e, struct flight *f, struct str uris)
 static void on_redirect(struct engine *e, struct flight *f, const struct sip_answer *a, struct moment now)
 {
     struct buf *uris = &e->scratch[1];
-    struct str asked = interned_str(f->redirect);
-    if (!asked.n) {
-        buf_clear(&e->scratch[2]);
-        spec_request_uri(f->spec, &e->scratch[2]);
-        asked = buf_str(&e->scratch[2]);
-    }
-    redirect_list(a, f->spec->scheme == SCHEME_SIPS, asked, uris);
+    redirect_list(a, f->spec->scheme == SCHEME_SIPS, asked_before(e, f), uris);
     if (uris->n && f->redirects == e->policy.max_redirects) {
         fail(e, f, a, STR_LIT("redirected too often"), false, now);
         return;

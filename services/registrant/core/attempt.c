@@ -141,6 +141,7 @@ void flight_end(struct engine *e, struct flight *f, enum pacer_result result, in
     intern_put(e->home.texts, &f->local);
     intern_put(e->home.texts, &f->redirect);
     intern_put(e->home.texts, &f->others);
+    intern_put(e->home.texts, &f->asked);
     f->entry = NULL;
     f->waits = false;
     f->generation++;

@@ -62,7 +62,7 @@ struct sip_answer {
     struct str challenges[16]; // header values: "Digest realm=…"
     bool challenge_is_proxy[16];
     size_t challenge_count;
-    struct str nextnonce; // Authentication-Info, unquoted
+    struct str nextnonce, proxy_nextnonce; // Authentication-Info and Proxy-Authentication-Info, unquoted
     struct str service_routes[STATUS_MAX_LIST], paths[STATUS_MAX_LIST], associated[STATUS_MAX_LIST];
     size_t service_route_count, path_count, associated_count;
     struct str target, local_address; // "udp:192.0.2.1:5060"; empty when unknown

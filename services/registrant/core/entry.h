@@ -116,6 +116,7 @@ struct flight {
     struct interned *local;
     struct interned *redirect; // Request-URI after a 3xx
     struct interned *others;   // those to ask after it, if it fails: each ended by a line feed
+    struct interned *asked;    // those that were asked: likewise; NULL before a 3xx
     struct pacer_ticket ticket;
     uint64_t sent_us; // the request that waits for its answer
     uint64_t revision, refresh_wanted, flush_wanted, audit_wanted;

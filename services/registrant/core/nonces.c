@@ -99,11 +99,11 @@ int nonces_put(struct intern *texts, struct nonces **n, const struct digest_chal
     return (int)at;
 }
 
-void nonces_next(struct intern *texts, struct nonces **n, struct str nextnonce, int64_t now_ms)
+void nonces_next(struct intern *texts, struct nonces **n, struct str nextnonce, bool proxy, int64_t now_ms)
 {
     for (size_t i = 0; *n && i < (*n)->count; i++) {
         const struct nonce *held = &(*n)->items[i];
-        if (held->proxy)
+        if (held->proxy != proxy)
             continue;
         if (str_eq(nonce_text(*n, i), nextnonce))
             return;
@@ -113,6 +113,7 @@ void nonces_next(struct intern *texts, struct nonces **n, struct str nextnonce, 
                                            .algorithm = held->algorithm,
                                            .algorithm_given = held->algorithm_given,
                                            .userhash = held->userhash,
+                                           .proxy = proxy,
                                            .qop = held->qop};
         (void)nonces_put(texts, n, &c, 0, now_ms);
         return;

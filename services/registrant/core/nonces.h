@@ -31,8 +31,9 @@ struct str nonce_opaque(const struct nonces *n, size_t i); // p NULL: none
 // STATUS_MAX_NONCES are taken). Returns its index, or -1 when it is too long to keep.
 int nonces_put(struct intern *texts, struct nonces **n, const struct digest_challenge *c, uint32_t nc,
                int64_t now_ms);
-// Authentication-Info nextnonce (RFC 7616 3.5) for the first realm that is not a proxy's.
-void nonces_next(struct intern *texts, struct nonces **n, struct str nextnonce, int64_t now_ms);
+// nextnonce of Authentication-Info (RFC 7616 3.5) for the first realm that is not a proxy's; of
+// Proxy-Authentication-Info (3.8) for the first that is.
+void nonces_next(struct intern *texts, struct nonces **n, struct str nextnonce, bool proxy, int64_t now_ms);
 void nonces_free(struct intern *texts, struct nonces **n);
 
 #endif

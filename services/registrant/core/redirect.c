@@ -56,12 +56,26 @@ static size_t insert(struct candidate *list, size_t count, const struct candidat
     return kept + 1;
 }
 
+static bool is_among(struct str asked, const struct sip_uri *uri)
+{
+    struct str one;
+    struct sip_uri other;
+    while (str_split(&asked, '\n', &one))
+        if (sip_uri_parse(one, &other, NULL) == 0 && sip_uri_equal(&other, uri))
+            return true;
+    return false;
+}
+
+bool redirect_was_asked(struct str asked, struct str uri)
+{
+    struct sip_uri parsed;
+    return sip_uri_parse(uri, &parsed, NULL) == 0 && is_among(asked, &parsed);
+}
+
 void redirect_list(const struct sip_answer *a, bool sips, struct str asked, struct buf *ret)
 {
     struct candidate list[REDIRECT_MAX];
     size_t count = 0;
-    struct sip_uri from;
-    bool known = sip_uri_parse(asked, &from, NULL) == 0;
     buf_clear(ret);
     for (size_t i = 0; i < a->contact_count; i++) {
         struct sip_addr addr;
@@ -69,7 +83,7 @@ void redirect_list(const struct sip_answer *a, bool sips, struct str asked, stru
             addr.uri_text.n > STATUS_MAX_TEXT_BYTES || !sip_text_is_safe(addr.uri_text))
             continue;
         addr.uri.user = addr.uri.password = addr.uri.headers = STR_NONE;
-        if (known && sip_uri_equal(&from, &addr.uri))
+        if (is_among(asked, &addr.uri))
             continue;
         count = insert(list, count, &(struct candidate){.uri = addr.uri, .q = quality_of(&addr)});
     }

@@ -79,7 +79,7 @@ static void add_challenge(struct sip_answer *a, struct str value, bool proxy)
     a->challenges[a->challenge_count++] = value;
 }
 
-// nextnonce of Authentication-Info (RFC 7616 3.5), without its quotes.
+// nextnonce of Authentication-Info (RFC 7616 3.5, 3.8), without its quotes.
 static struct str nextnonce_of(struct str value)
 {
     for (struct str one; sip_list_next(&value, &one);) {
@@ -108,6 +108,7 @@ enum wanted {
     WANT_WWW_AUTHENTICATE,
     WANT_PROXY_AUTHENTICATE,
     WANT_AUTHENTICATION_INFO,
+    WANT_PROXY_AUTHENTICATION_INFO,
     WANT_EXPIRES,
     WANT_MIN_EXPIRES,
     WANT_RETRY_AFTER,
@@ -128,6 +129,7 @@ static const struct {
     {{"WWW-Authenticate", 16}, WANT_WWW_AUTHENTICATE},
     {{"Proxy-Authenticate", 18}, WANT_PROXY_AUTHENTICATE},
     {{"Authentication-Info", 19}, WANT_AUTHENTICATION_INFO},
+    {{"Proxy-Authentication-Info", 25}, WANT_PROXY_AUTHENTICATION_INFO},
     {{"Expires", 7}, WANT_EXPIRES},
     {{"Min-Expires", 11}, WANT_MIN_EXPIRES},
     {{"Retry-After", 11}, WANT_RETRY_AFTER},
@@ -154,6 +156,9 @@ static void take(struct sip_answer *a, enum wanted wanted, struct str value)
         break;
     case WANT_AUTHENTICATION_INFO:
         a->nextnonce = nextnonce_of(value);
+        break;
+    case WANT_PROXY_AUTHENTICATION_INFO:
+        a->proxy_nextnonce = nextnonce_of(value);
         break;
     case WANT_EXPIRES:
         a->expires_s = seconds_of(value);

@@ -72,14 +72,16 @@ void buf_addf(struct buf *b, const char *fmt, ...)
     va_list args, again;
     va_start(args, fmt);
     va_copy(again, args);
-    int count = vsnprintf(NULL, 0, fmt, args);
+    reserve(b, 0);
+    int count = vsnprintf(b->p + b->n, b->size - b->n, fmt, args);
     va_end(args);
-    if (count > 0) {
+    if (count > 0 && (size_t)count >= b->size - b->n) { // it did not fit
         reserve(b, (size_t)count);
         (void)vsnprintf(b->p + b->n, (size_t)count + 1, fmt, again);
-        b->n += (size_t)count;
     }
     va_end(again);
+    b->n += count > 0 ? (size_t)count : 0;
+    b->p[b->n] = '\0';
 }
 
 struct str buf_str(const struct buf *b)

@@ -184,6 +184,13 @@ bool request_is_outbound(const struct flight *f)
     return f->spec->outbound && !f->entry->no_outbound;
 }
 
+static void add_listed(struct buf *out, const char *tag)
+{
+    if (out->n)
+        buf_add(out, ", ", 2);
+    buf_add_cstr(out, tag);
+}
+
 // RFC 3327 5.1, RFC 5626 4.2.1, RFC 5627 4.1; RFC 6140 5.1 wants path too.
 static struct str supported_of(const struct flight *f, const struct pieces *contacts, struct buf *out)
 {
@@ -200,7 +207,7 @@ static struct str supported_of(const struct flight *f, const struct pieces *cont
     buf_clear(out);
     for (size_t i = 0; i < ARRAY_LEN(options); i++)
         if (options[i].sent)
-            buf_addf(out, "%s%s", out->n ? ", " : "", options[i].tag);
+            add_listed(out, options[i].tag);
     return buf_str(out);
 }
 

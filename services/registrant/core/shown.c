@@ -3,7 +3,6 @@
 
 #include "common/base/mem.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -82,17 +81,24 @@ static bool are_lines(const struct sip_answer *a, const struct contact_lines *ow
     return same;
 }
 
+static void add_lifetime(struct buf *out, uint32_t granted_s)
+{
+    buf_add_cstr(out, ";expires=");
+    buf_add_u64(out, granted_s);
+}
+
 // What lists our contacts as we sent them need not be kept: it is made again of what is bound.
 static void note_as_sent(struct engine *e, struct entry *r, const struct sip_answer *a)
 {
     struct contact_lines own = {.text = &e->scratch[2]};
-    char lifetime[32];
+    struct buf *lifetime = &e->scratch[3];
     r->as_sent = r->as_sent_expires = false;
     if (!r->bound)
         return;
     contacts_of(r->bound, interned_str(r->bound_local), &own);
-    (void)snprintf(lifetime, sizeof(lifetime), ";expires=%u", r->granted_s);
-    r->as_sent_expires = are_lines(a, &own, str_of(lifetime));
+    buf_clear(lifetime);
+    add_lifetime(lifetime, r->granted_s);
+    r->as_sent_expires = are_lines(a, &own, buf_str(lifetime));
     r->as_sent = r->as_sent_expires || are_lines(a, &own, STR_NONE);
 }
 
@@ -106,7 +112,7 @@ size_t entry_as_sent(struct engine *e, const struct entry *r, struct buf *out)
     for (size_t i = 0; i < own.count; i++) {
         buf_add_str(out, own.items[i]);
         if (r->as_sent_expires)
-            buf_addf(out, ";expires=%u", r->granted_s);
+            add_lifetime(out, r->granted_s);
         buf_add(out, "", 1);
     }
     return own.count;

@@ -94,8 +94,8 @@ static char *next_text(bool there, char **at)
     return there ? text : NULL;
 }
 
-// Lists are of a binding that lives: a Service-Route ends with it (RFC 3608 6.1). What an audit found is of
-// the address of record.
+// Lists are of a binding that lives: a Service-Route ends with it, or when it is refused to be refreshed (RFC
+// 3608 6.1). What an audit found is of the address of record.
 static void fill_kept(struct status *s, struct shown *shown, bool lives)
 {
     char *at = shown->text;
@@ -109,6 +109,8 @@ static void fill_kept(struct status *s, struct shown *shown, bool lives)
     s->outbound = shown->outbound;
     s->flow_timer_s = shown->flow_timer_s;
     s->foreign = shown->foreign;
+    if (s->state == STATE_REJECTED)
+        s->service_route.count = 0;
     if (lives)
         return;
     s->service_route.count = s->path.count = s->associated.count = 0;

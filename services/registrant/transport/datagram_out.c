@@ -49,6 +49,7 @@ struct control {
 static void cut_at(struct msghdr *m, struct control *control, size_t size)
 {
     const uint16_t segment = (uint16_t)size;
+    *control = (struct control){0}; // its padding goes to the kernel, too
     m->msg_control = control->bytes;
     m->msg_controllen = sizeof(control->bytes);
     struct cmsghdr *c = CMSG_FIRSTHDR(m);

@@ -172,6 +172,7 @@ static size_t answer(struct name_server *s, const unsigned char *in, size_t byte
         return 0;
     struct writer w = {out, question};
     memcpy(out, in, question);
+    out[HEADER + 1] = s->other_name ? 'x' : out[HEADER + 1]; // its first letter
     bool cut = s->truncate && !by_tcp;
     if (s->no_edns && in[11])
         code = 1;

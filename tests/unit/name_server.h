@@ -33,6 +33,7 @@ struct name_server {
     unsigned code;      // RCODE in place of an answer; 0: none
     bool truncate;      // UDP: the header with TC, and nothing else
     bool no_edns;       // FORMERR to a question with an additional record
+    bool other_name;    // answers as if another name had been asked for
     const uint8_t *raw; // in place of everything after the question; the answer count is raw_answers
     size_t raw_bytes;
     unsigned raw_answers;

@@ -390,6 +390,46 @@ static void believes_only_what_is_of_the_name_it_asked_for(void **state)
     assert_string_equal(w->text, "udp:192.0.2.1:5060");
 }
 
+static void an_answer_to_another_question_is_none(void **state)
+{
+    struct world *w = *state;
+    SERVE(w, {"r.test", "A", 60, "192.0.2.1"}, );
+    struct resolve_query q = world_query("r.test", TRANSPORT_UDP);
+    q.port = 5060;
+    w->server.other_name = true;
+    world_find(w, &q);
+    assert_int_equal(w->count, 0);
+    assert_string_equal(w->cause, "the DNS servers do not answer for r.test");
+    w->server.other_name = false;
+    world_pass(400000000);
+    world_find(w, &q);
+    assert_string_equal(w->text, "udp:192.0.2.1:5060");
+}
+
+// A server that knows no SRV has no SRV records, whatever it adds.
+static void a_refusal_brings_no_records(void **state)
+{
+    struct world *w = *state;
+    static const char raw[] = "\xc0\x0c\0\x21\0\1\0\0\0\x3c\0\x12\0\1\0\1\x13\xc4"
+                              "\3"
+                              "192"
+                              "\1"
+                              "0"
+                              "\1"
+                              "2"
+                              "\2"
+                              "66\0";
+    w->server.raw = (const uint8_t *)raw;
+    w->server.raw_bytes = sizeof(raw) - 1;
+    w->server.raw_answers = 1;
+    (void)world_host(w, "r.test");
+    assert_string_equal(w->text, "udp:192.0.2.66:5060"); // as an answer it is one
+    world_pass(400000000);
+    w->server.code = 4; // NOTIMP
+    (void)world_host(w, "s.test");
+    assert_int_equal(w->count, 0);
+}
+
 static void refuses_what_is_no_name(void **state)
 {
     static const char *const names[] = {
@@ -439,6 +479,8 @@ int main(void)
         T(asks_without_edns_where_it_is_not_known),
         T(is_not_harmed_by_malformed_answers),
         T(believes_only_what_is_of_the_name_it_asked_for),
+        T(an_answer_to_another_question_is_none),
+        T(a_refusal_brings_no_records),
         T(refuses_what_is_no_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

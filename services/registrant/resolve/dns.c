@@ -207,6 +207,16 @@ static void empty_cache(struct dns *d)
     sres_cache_clean(d->cache, CACHE_FAR_WALL + (time_t)(++d->cleanings) * 2 * SRES_CACHE_TIMER_INTERVAL);
 }
 
+// sresolv compares the id and no more. An error may come without the question.
+static bool is_about(const struct dns *d, const struct dns_query *q)
+{
+    enum dns_type type;
+    char name[DNS_NAME_BYTES];
+    if (!dns_message_question(d->datagram, d->datagram_bytes, &type, name))
+        return q->answer.outcome == DNS_FAILED;
+    return type == q->type && strcmp(name, q->name) == 0;
+}
+
 static void answered(sres_context_t *context, sres_query_t *query, sres_record_t **answers)
 {
     struct dns_query *q = (struct dns_query *)(void *)context;
@@ -223,6 +233,10 @@ static void answered(sres_context_t *context, sres_query_t *query, sres_record_t
     } else {
         d->heard_us = now;
         d->slow = d->slow || now - q->sent_us > SLOW_US;
+    }
+    if (d->datagram && !is_about(d, q)) {
+        dns_answer_done(&q->answer);
+        truncated = false;
     }
     if (truncated && fetch_whole(d, q))
         return;

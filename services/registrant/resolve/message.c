@@ -336,7 +336,7 @@ bool dns_message_read(const uint8_t *bytes, size_t count, enum dns_type type, st
     ret->ttl_s = UINT32_MAX;
     for (int i = 0; i < MAX_ALIASES && follow_alias(&m, name, ret); i++)
         ;
-    if (take_records(&m, name, type, ret)) {
+    if (!unknown_type && take_records(&m, name, type, ret)) {
         ret->outcome = DNS_FOUND;
         return true;
     }

@@ -165,6 +165,16 @@ def test_service_routes_are_those_of_the_latest_answer(registrant, new_registrar
     assert "service_route" not in r.wait("registered", revision=2)
 
 
+def test_service_routes_go_when_a_refresh_is_refused(registrant, new_registrar):
+    """RFC 3608 6.1: then they should be discarded."""
+    registrar = new_registrar(service_route=["<sip:one.example.net;lr>"])
+    r = registrant.want(registrar)
+    assert r.registered()["service_route"]
+    registrar.script(r.aor, [403])
+    r.command("refresh")
+    assert "service_route" not in r.wait("rejected")
+
+
 def test_record_route_is_ignored(registrant, registrar):
     """RFC 3261 10.2: a UA must ignore Record-Route in an answer to REGISTER."""
     r = registrant.prepare(registrar)

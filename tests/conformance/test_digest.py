@@ -190,6 +190,25 @@ def test_the_next_nonce_is_used(registrant, new_registrar):
     assert one["nonce"] != two["nonce"] and two["nc"] == "00000001"
 
 
+def test_the_next_nonce_of_a_proxy_is_its_own(registrant, new_registrar):
+    """RFC 7616 3.8: Proxy-Authentication-Info is to a proxy's challenge what Authentication-Info is to a registrar's."""
+    digest = new_digest(max_uses=1)
+    registrar = new_registrar(digest=digest, proxy=True)
+    r = registrant.prepare(registrar)
+    told = []
+
+    def tell(_request):
+        told.append(digest.new_nonce())
+        return {"headers": {"Proxy-Authentication-Info": 'nextnonce="%s"' % told[-1]}}
+
+    registrar.script(r.aor, [tell], repeat=True)
+    r.send()
+    r.registered()
+    r.command("refresh")
+    r.wait("registered", revision=2)
+    assert answers(registrar, r) == [407, 200, 200] and auth(registrar, r)["nonce"] == told[1]
+
+
 def test_a_flood_of_stale_is_no_loop(registrant, new_registrar):
     """RFC 7616 3.3 knows no bound; a client must have one (RFC 3261 22.1)."""
     registrar = new_registrar(digest=new_digest(max_uses=0))

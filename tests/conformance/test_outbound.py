@@ -196,6 +196,13 @@ def test_a_bulk_contact_asks_for_gin(registrant, new_registrar):
     assert registrar.bindings(r.aor) == []
 
 
+def test_the_gruu_of_a_bulk_contact_is_reported_as_it_came(registrant, new_registrar):
+    """RFC 6140 7.1.1: without a user part and with bnc."""
+    registrar = keeping(new_registrar)
+    r = registrant.want(registrar, contacts=[{"uri": "<sip:{local};bnc>;" + INSTANCE % next(_numbers)}])
+    assert r.registered()["pub_gruu"].startswith("sip:example.com;bnc;gr=urn:uuid:")
+
+
 def test_a_registrar_without_gin_is_told_as_that(registrant, registrar):
     """RFC 3261 8.1.3.5, RFC 6140 5.1: 420 with Unsupported: gin; without the option it would mean something else, so it is
     not sent."""

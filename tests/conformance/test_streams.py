@@ -82,6 +82,16 @@ def test_an_idle_connection_that_was_closed_is_no_failure(registrant, registrar,
     assert len(registrar.connections) == 2 and all(x["state"] == "registered" for x in r.reports)
 
 
+def test_a_refusal_leaves_the_connection_open(registrant, registrar):
+    """RFC 5626 4.2.2: a failure that can be recovered from, as a 503 with Retry-After, should not close the flow."""
+    r = registrant.prepare(registrar, transport="tcp")
+    registrar.script(r.aor, [{"status": 503, "headers": {"Retry-After": "1"}}])
+    r.send()
+    r.wait("retrying")
+    r.registered()
+    assert len(registrar.connections) == 1 and registrar.connections[0].is_open
+
+
 def test_a_refused_connection_is_known_at_once(registrant, new_registrar):
     """RFC 3261 8.1.3.1: 503 of our own, no timer F."""
     registrar = new_registrar()

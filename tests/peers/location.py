@@ -13,6 +13,10 @@ from sip_message import aor_of
 TOO_BRIEF_BELOW_S = 3600  # 423 is for less than an hour only (RFC 3261 10.3 step 7)
 
 
+def is_bulk(uri):
+    return re.search(r";bnc(?=;|$)", uri) is not None
+
+
 @dataclasses.dataclass
 class Binding:
     uri: str
@@ -84,7 +88,7 @@ class Location:
     def _refuse_bulk(self, request):
         """RFC 6140 5.1: bnc asks for the option tag, and has no user part."""
         for contact in request.contacts:
-            if re.search(r";bnc(?=;|$)", contact.uri):
+            if is_bulk(contact.uri):
                 if "gin" not in request.message.tags("require") or "@" in contact.uri:
                     return Reply(400, reason="Bad Bulk Contact")
         return None
@@ -149,6 +153,8 @@ class Location:
         if not instance:
             return {}
         host = request.aor.partition("@")[2]
+        if is_bulk(binding.uri):  # RFC 6140 7.1.1: temporary ones are the PBX's to make
+            return {"pub-gruu": '"sip:%s;bnc;gr=%s"' % (host, instance)}
         return {"pub-gruu": '"%s;gr=%s"' % (request.aor, instance),
                 "temp-gruu": '"sip:tgruu.%s@%s;gr"' % (secrets.token_hex(6), host)}
 

@@ -251,6 +251,13 @@ static void step_restart(struct world *w, const struct words *words)
     world_start(w);
 }
 
+// the name of the node, from the next restart on
+static void step_node(struct world *w, const struct words *words)
+{
+    (void)snprintf(w->node, sizeof(w->node), "%s", argument(w, words, 1));
+    w->policy.node = w->node;
+}
+
 static void step_local(struct world *w, const struct words *words)
 {
     const char *text = argument(w, words, 1);
@@ -298,6 +305,7 @@ static const struct {
     {"drop", step_drop},
     {"stop", step_stop},
     {"restart", step_restart},
+    {"node", step_node},
     {"lease", step_lease},
     {"credit", step_credit},
     {"report_failed", step_report_failed},

@@ -47,6 +47,7 @@ struct world {
     struct moment now;
     uint64_t start_us, wake_us, seed;
     char local[128], local6[128];
+    char node[32];
     int send_rc;
     uint32_t kept_alive, kept_timer_s; // how often a flow was to be kept alive, and at which pace last
     struct key_ring *ring;

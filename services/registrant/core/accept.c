@@ -92,6 +92,23 @@ static void forget_binding(struct engine *e, struct entry *r)
     r->differs = SPEC_SAME;
 }
 
+// None of what was looked for is listed. What else of ours is stays known: it is still to be removed.
+static void note_missing(struct engine *e, struct entry *r, const struct sip_answer *a)
+{
+    struct contact_lines all = {.text = &e->scratch[2]}, bound = {.text = &e->scratch[3]};
+    uint32_t shortest;
+    contacts_to_drop(e, r, NULL, &all);
+    if (!binding_count(all.items, all.count, a, 1, &shortest)) {
+        forget_binding(e, r);
+        return;
+    }
+    contacts_of(r->bound, interned_str(r->bound_local), &bound);
+    if (binding_count(bound.items, bound.count, a, 1, &shortest))
+        return;
+    entry_uncount_need(e, r);
+    r->expires_ms = 0;
+}
+
 // Another identity may be bound too, by an owner that died before it could say so: it is removed as well.
 static bool goes_on_with_wanted(struct engine *e, struct flight *f, struct moment now)
 {
@@ -226,7 +243,7 @@ static void accept_bind(struct engine *e, struct flight *f, const struct sip_ans
     contacts_of(f->spec, interned_str(f->local), &own);
     if (!binding_count(own.items, own.count, a, f->asked_s, &granted_s)) {
         if (r->differs != SPEC_ADDRESS || f->kind == FLIGHT_REFRESH)
-            forget_binding(e, r);
+            note_missing(e, r, a);
         fail_told(e, f, a, STR_LIT("not registered: the answer holds none of our contacts"), now);
         return;
     }
@@ -279,13 +296,28 @@ static void judge_binding(struct engine *e, const struct flight *f, const struct
     uint32_t left_s = (uint32_t)((r->expires_ms - ms_of(now)) / 1000 + 1);
     size_t found = binding_count(own->items, own->count, a, left_s, &left_s);
     if (!found) {
-        forget_binding(e, r);
+        note_missing(e, r, a);
         note_cause(e, r, a, STR_LIT("the registrar no longer held the binding"));
         return;
     }
     follow_lifetime(e, f, left_s);
     if (found < own->count)
         r->refresh_ms = ms_of(now);
+}
+
+// What we did not know of: it is to be removed when the registration goes.
+static void note_found(struct engine *e, const struct flight *f, const struct contact_lines *own,
+                       const struct sip_answer *a, struct moment now)
+{
+    struct entry *r = f->entry;
+    uint32_t left_s = 0;
+    if (f->spec != r->want || !binding_count(own->items, own->count, a, r->want->expires_s, &left_s))
+        return;
+    entry_assume_bound(e, r, now);
+    if (left_s > e->policy.granted_cap_s)
+        left_s = e->policy.granted_cap_s;
+    if (left_s > r->asked_s)
+        r->asked_s = left_s;
 }
 
 static void accept_fetch(struct engine *e, struct flight *f, const struct sip_answer *a, struct moment now)
@@ -304,6 +336,8 @@ static void accept_fetch(struct engine *e, struct flight *f, const struct sip_an
         note_cause(e, r, a, a->reason);
     if (machine_is_live(r, ms_of(now)) && r->bound == f->spec)
         judge_binding(e, f, &own, a, now);
+    else if (!r->bound)
+        note_found(e, f, &own, a, now);
     x->audit_acted = f->audit_wanted;
     x->audited_wall_ms = now.wall_ms;
     flight_end(e, f, PACER_ANSWERED, -1, now);

@@ -49,6 +49,18 @@ static void adopt_nonces(struct engine *e, struct entry *r, const struct status 
     e->bytes += r->nonces ? r->nonces->bytes : 0;
 }
 
+// The longest expiry that was asked for beyond what is asked for by itself is the least that a 423 taught.
+// After a silence it says how long an earlier request may hold instead.
+static uint32_t least_that_was_taught(const struct spec *s, const struct status *last)
+{
+    struct spec_view v;
+    int64_t longest = s->expires_s;
+    spec_open(s, &v);
+    for (size_t i = 0; i < v.contact_count; i++)
+        longest = v.contacts[i].expires > longest ? v.contacts[i].expires : longest;
+    return !last->attempt && last->bound.asked_s > longest ? last->bound.asked_s : 0;
+}
+
 static void adopt_binding(struct engine *e, struct entry *r, const struct status *last, struct moment now)
 {
     const struct status_bound *b = &last->bound;
@@ -66,8 +78,7 @@ static void adopt_binding(struct engine *e, struct entry *r, const struct status
     r->asked_s = b->asked_s;
     r->granted_s = b->granted_s;
     r->bound_revision = b->revision;
-    if (b->asked_s > r->bound->expires_s)
-        r->floor_s = b->asked_s;
+    r->floor_s = least_that_was_taught(r->bound, last);
     if (b->expires_at_wall_ms) {
         r->was_bound = true;
         r->expires_ms = mono_of(b->expires_at_wall_ms, now);
@@ -116,13 +127,20 @@ static void adopt_lists(struct engine *e, struct entry *r, const struct status *
     entry_set_shown(e, r, &shown, &more);
 }
 
+// Another node is seen elsewhere.
+static bool is_seen_alike(const struct engine *e, const struct status *last)
+{
+    return !e->policy.nat_contact || str_eq(str_of(last->node), str_of(e->policy.node));
+}
+
 static void adopt_cause(struct engine *e, struct entry *r, const struct status *last)
 {
     r->code = last->code > 0 && last->code < 1000 ? (uint16_t)last->code : 0;
     entry_set_heard(e, r, HEARD_REASON, str_of(last->reason));
     entry_set_heard(e, r, HEARD_TARGET, str_of(last->target));
     entry_set_heard(e, r, HEARD_LOCAL, str_of(last->local));
-    entry_set_heard(e, r, HEARD_RECEIVED, str_of(last->received));
+    if (is_seen_alike(e, last))
+        entry_set_heard(e, r, HEARD_RECEIVED, str_of(last->received));
     r->by_local = last->by_local;
     r->rtt_us = last->rtt_us;
     r->retry_after_s =

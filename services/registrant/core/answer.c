@@ -41,6 +41,11 @@ static void fail_told(struct engine *e, struct flight *f, const struct sip_answe
     flight_fail(e, f, &why, now);
 }
 
+static bool may_bind_anew(const struct engine *e, const struct flight *f)
+{
+    return e->lease == LEASE_FRESH && e->shards[f->entry->shard]->state != SHARD_PARKED;
+}
+
 // May the attempt go on with another request? Not once the loop stood still, not to bind anew without a
 // lease, not for what is no longer wanted.
 static bool is_allowed(const struct engine *e, const struct flight *f)
@@ -49,7 +54,7 @@ static bool is_allowed(const struct engine *e, const struct flight *f)
     bool allowed = e->lease != LEASE_STALLED && s->state != SHARD_DRAINING && !f->obsolete;
     bool harmless =
         f->kind == FLIGHT_REFRESH || f->kind == FLIGHT_FETCH || (f->kind == FLIGHT_BIND && f->continues);
-    return allowed && (harmless || (e->lease == LEASE_FRESH && s->state != SHARD_PARKED));
+    return allowed && (harmless || may_bind_anew(e, f));
 }
 
 // Else it ends without a verdict and is planned again.
@@ -147,8 +152,9 @@ static void on_challenge(struct engine *e, struct flight *f, const struct sip_an
     f->fresh = fresh;
     if (!may_go_on(e, f, now))
         return;
-    // Nothing was bound by it: what it told of our address holds for the next already.
-    if (f->kind == FLIGHT_BIND || f->kind == FLIGHT_CLEAR)
+    // Nothing was bound by it: what it told of our address holds for the next already. Without a lease
+    // another address would be a binding anew.
+    if ((f->kind == FLIGHT_BIND || f->kind == FLIGHT_CLEAR) && may_bind_anew(e, f))
         intern_set(e->home.texts, &f->local, entry_local(e, r, f->spec));
     flight_send(e, f, true, now);
 }
@@ -205,7 +211,7 @@ static void on_redirect(struct engine *e, struct flight *f, const struct sip_ans
 // Something failed that is no matter of this one request: another host is asked in its place.
 static void ask_another(struct engine *e, struct flight *f, const struct sip_answer *a, struct moment now)
 {
-    if (a->local) {
+    if (a->local && !flight_is_aside(f)) {
         flight_may_have_bound(e, f);
         f->entry->doubted = true;
     }
@@ -290,14 +296,14 @@ static void on_no_outbound(struct engine *e, struct flight *f, const struct sip_
 
 static void on_too_brief(struct engine *e, struct flight *f, const struct sip_answer *a, struct moment now)
 {
-    int64_t least = a->min_expires_s > (int64_t)f->asked_s ? a->min_expires_s : (int64_t)f->asked_s;
     if (f->kind == FLIGHT_UNBIND || flight_is_aside(f) || f->lengthened || a->min_expires_s <= 0 ||
-        least > (int64_t)e->policy.min_expires_cap_s) {
+        a->min_expires_s > (int64_t)e->policy.min_expires_cap_s) {
         fail(e, f, a, STR_NONE, false, now);
         return;
     }
     f->lengthened = true;
-    f->entry->floor_s = (uint32_t)least;
+    if (f->least_s < (uint32_t)a->min_expires_s)
+        f->least_s = f->entry->floor_s = (uint32_t)a->min_expires_s;
     learned_min_expires(pacer_learned(f->ticket.target), (uint32_t)a->min_expires_s, now.us);
     if (may_go_on(e, f, now))
         flight_send(e, f, true, now);

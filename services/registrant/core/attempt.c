@@ -84,8 +84,7 @@ void flight_begin(struct engine *e, struct entry *r, enum flight_kind kind, bool
     e->stats.in_flight++;
     pacer_sent(e->home.pacer, f->spec->way->target, &r->item, r->id, &f->ticket, now.us);
     uint32_t least = pacer_least_expires_s(f->spec->way->target, now.us);
-    if (kind == FLIGHT_BIND && r->floor_s < least) // what it taught others holds from the start
-        r->floor_s = least;
+    f->least_s = r->floor_s > least ? r->floor_s : least; // what it taught others holds from the start
     if (staggered)
         pacer_stagger(e->home.pacer, f->spec->way->target, now.us);
     flight_send(e, f, false, now);

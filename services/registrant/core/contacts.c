@@ -103,7 +103,7 @@ static void add_contact_text(struct str contact, bool with_flow, struct pieces *
 static void add_bound_contacts(const struct flight *f, const struct spec_view *v,
                                const struct contact_lines *own, struct pieces *out)
 {
-    uint32_t floor_s = f->entry->floor_s;
+    uint32_t floor_s = f->least_s;
     for (size_t i = 0; i < own->count; i++) {
         add_contact_text(own->items[i], !f->entry->no_outbound, out);
         if (v->contacts[i].q.n) {

@@ -225,10 +225,12 @@ void entry_set_bound(struct engine *e, struct entry *r, struct spec *take, struc
 
 void entry_share_bound(struct engine *e, struct entry *r, struct str local)
 {
-    bool as_sent = r->as_sent;
+    bool as_sent = r->as_sent, counted = r->need_counted;
     r->as_sent = false;
     entry_set_bound(e, r, spec_ref(r->want), local);
     r->as_sent = as_sent;
+    if (counted)
+        entry_count_need(e, r);
 }
 
 void entry_set_dropped(struct engine *e, struct entry *r, struct str lines)

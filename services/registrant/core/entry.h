@@ -121,7 +121,7 @@ struct flight {
     uint64_t sent_us; // the request that waits for its answer
     uint64_t revision, refresh_wanted, flush_wanted, audit_wanted;
     uint32_t index, generation;
-    uint32_t asked_s;
+    uint32_t asked_s, least_s; // least_s: every expiry asked for is that long at least
     uint8_t kind, challenges, redirects;
     uint8_t targets;    // gone on to, after others had failed
     uint8_t fresh;      // bit i: the request used nonce i, which came from the challenge just before it

@@ -49,7 +49,10 @@ bool machine_is_live(const struct entry *r, int64_t now_ms)
 int64_t machine_lapse_ms(const struct entry *r)
 {
     uint32_t longest = r->asked_s > r->granted_s ? r->asked_s : r->granted_s;
-    return r->last_bind_ms + LAPSE_MARGIN_MS + (int64_t)longest * 1000;
+    int64_t ends_ms = r->last_bind_ms + (int64_t)longest * 1000;
+    if (r->expires_ms > ends_ms) // an audit told of a longer one
+        ends_ms = r->expires_ms;
+    return ends_ms + LAPSE_MARGIN_MS;
 }
 
 // Of what binds anew or removes. Removals are in no hurry: a flush of many must not hold refreshes up.

@@ -228,7 +228,7 @@ static int hand_over(struct engine *e, struct flight *f, const struct spec_view 
 {
     struct str contact_items[REQUEST_MAX_CONTACTS], line_items[STATUS_MAX_NONCES];
     bool removes = f->kind == FLIGHT_UNBIND || flight_is_aside(f); // or only asks
-    uint32_t least = f->entry->floor_s, asked = f->spec->expires_s > least ? f->spec->expires_s : least;
+    uint32_t least = f->least_s, asked = f->spec->expires_s > least ? f->spec->expires_s : least;
     const struct sip_request request = {
         .request_uri = head[0],
         .to = head[1],

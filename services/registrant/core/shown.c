@@ -54,7 +54,7 @@ static void replace_shown(struct engine *e, struct entry *r, const struct shown 
     struct shown now = *head;
     now.bytes = (uint32_t)(sizeof(now) + text->n);
     if (r->shown && memcmp(r->shown, &now, offsetof(struct shown, text)) == 0 &&
-        memcmp(r->shown->text, text->p, text->n) == 0)
+        (!text->n || memcmp(r->shown->text, text->p, text->n) == 0))
         return;
     e->bytes -= r->shown ? r->shown->bytes : 0;
     free(r->shown);
@@ -63,7 +63,8 @@ static void replace_shown(struct engine *e, struct entry *r, const struct shown 
         return;
     r->shown = mem_alloc(now.bytes);
     *r->shown = now;
-    memcpy(r->shown->text, text->p, text->n);
+    if (text->n)
+        memcpy(r->shown->text, text->p, text->n);
     e->bytes += now.bytes;
 }
 
@@ -92,7 +93,6 @@ static void note_as_sent(struct engine *e, struct entry *r, const struct sip_ans
 {
     struct contact_lines own = {.text = &e->scratch[2]};
     struct buf *lifetime = &e->scratch[3];
-    r->as_sent = r->as_sent_expires = false;
     if (!r->bound)
         return;
     contacts_of(r->bound, interned_str(r->bound_local), &own);
@@ -145,7 +145,9 @@ void entry_set_shown(struct engine *e, struct entry *r, const struct sip_answer 
     struct buf *text = &e->scratch[0];
     memset(&head, 0, sizeof(head));
     buf_clear(text);
-    note_as_sent(e, r, a);
+    r->as_sent = r->as_sent_expires = false;
+    if (!more->audited) // what an audit found is shown though nothing that we know of is bound
+        note_as_sent(e, r, a);
     for (size_t i = 0; i < a->contact_count && i < STATUS_MAX_LIST; i++)
         contacts[i] = a->contacts[i].text;
     head.contacts = r->as_sent ? 0 : add_list(text, contacts, a->contact_count);

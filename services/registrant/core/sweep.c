@@ -126,11 +126,13 @@ static bool has_moved(const struct entry *r)
     return true;
 }
 
-// Only what is bound and at rest: what is under way, retried or removed finds its new way by itself.
-static bool is_at_rest(const struct entry *r, int64_t now_ms)
+// Only what is bound and at rest: what is under way, retried or removed finds its new way by itself. An audit
+// leaves the binding where it is.
+static bool is_at_rest(const struct engine *e, const struct entry *r, int64_t now_ms)
 {
-    return !r->flight && !r->attempts && r->enabled && !r->removing && machine_is_live(r, now_ms) &&
-           r->differs == SPEC_SAME;
+    const struct flight *f = flight_of(e, r);
+    return (!f || flight_is_aside(f)) && !r->attempts && r->enabled && !r->removing &&
+           machine_is_live(r, now_ms) && r->differs == SPEC_SAME;
 }
 
 // Refreshed some time within the spread, and within the first half of what is left of its binding.
@@ -154,7 +156,7 @@ static void look_at(struct engine *e, struct entry *r, struct moment now)
     uint64_t spread_ms = (uint64_t)e->policy.move_over_s * 1000;
     if (lost)
         r->flow = 0;
-    if (!is_at_rest(r, ms_of(now)))
+    if (!is_at_rest(e, r, ms_of(now)))
         return;
     if (lost && spread_ms > OUTBOUND_BASE_MS && r->bound->outbound)
         spread_ms = OUTBOUND_BASE_MS;

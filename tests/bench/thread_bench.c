@@ -94,7 +94,7 @@ static void want(struct sip_thread *t, const struct key_ring *ring, const char *
     r->registrar = mem_dup_cstr(text);
     r->contacts[0] = (struct contact){.uri = mem_dup_cstr("<sip:user@{local}>"), .expires = -1};
     r->contact_count = 1;
-    r->refresh_seq = round;
+    r->refresh_seq = round - 1; // a registration that was never told anything else keeps nothing of commands
     struct buf sealed = BUF_INIT;
     struct seal_context context = {.account = STR_LIT("1"), .id = id, .field = "password"};
     seal_text(ring, &context, STR_LIT("secret"), &sealed);

@@ -44,6 +44,7 @@ struct dns_query {
     struct dns_tcp *tcp; // while the whole answer is fetched by TCP
     enum dns_type type;
     char *name;
+    char *alias; // that sresolv follows by itself, with a question of its own; else NULL
     uint64_t asked_us, sent_us;
     unsigned refusals;        // name servers that could not answer
     struct dns_answer answer; // once it is done
@@ -84,6 +85,7 @@ static const char *conf_path(const struct dns *d)
 }
 
 static bool took_refusal(struct dns *d, const uint8_t *bytes, size_t count);
+static void note_alias(struct dns *d, const uint8_t *bytes, size_t count);
 
 // ---- sockets
 
@@ -121,6 +123,7 @@ static void readable(evutil_socket_t fd, short what, void *arg)
         discard(fd);
         return;
     }
+    note_alias(d, bytes, (size_t)got);
     d->datagram = bytes;
     d->datagram_bytes = (size_t)got;
     d->datagram_fd = fd;
@@ -214,7 +217,7 @@ static bool is_about(const struct dns *d, const struct dns_query *q)
     char name[DNS_NAME_BYTES];
     if (!dns_message_question(d->datagram, d->datagram_bytes, &type, name))
         return q->answer.outcome == DNS_FAILED;
-    return type == q->type && strcmp(name, q->name) == 0;
+    return type == q->type && (strcmp(name, q->name) == 0 || (q->alias && strcmp(name, q->alias) == 0));
 }
 
 static void answered(sres_context_t *context, sres_query_t *query, sres_record_t **answers)
@@ -277,6 +280,19 @@ static struct dns_query *find_sent(struct dns *d, enum dns_type type, const char
     return NULL;
 }
 
+static void note_alias(struct dns *d, const uint8_t *bytes, size_t count)
+{
+    enum dns_type type;
+    char name[DNS_NAME_BYTES], alias[DNS_NAME_BYTES];
+    if (!dns_message_alias(bytes, count, alias) || !dns_message_question(bytes, count, &type, name))
+        return;
+    struct dns_query *q = find_sent(d, type, name);
+    if (!q)
+        return;
+    free(q->alias);
+    q->alias = mem_dup_cstr(alias);
+}
+
 // One of several servers fails or refuses: sresolv asks the next one at once, but then the first again,
 // without end and without a pause. So each question gets as many of these answers as there are servers, and
 // is over then. True: sresolv must not see it.
@@ -313,6 +329,7 @@ static void free_query(struct dns_query *q)
     dns_tcp_cancel(q->tcp);
     dns_answer_done(&q->answer);
     free(q->name);
+    free(q->alias);
     free(q);
 }
 

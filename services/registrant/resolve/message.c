@@ -310,6 +310,19 @@ bool dns_message_question(const uint8_t *bytes, size_t count, enum dns_type *ret
     return true;
 }
 
+bool dns_message_alias(const uint8_t *bytes, size_t count, char ret_alias[DNS_NAME_BYTES])
+{
+    ns_msg m;
+    ns_rr rr;
+    char name[NS_MAXDNAME];
+    struct dns_answer unused = {0};
+    if (count > DNS_MESSAGE_BYTES || ns_initparse(bytes, (int)count, &m) != 0 ||
+        ns_msg_count(m, ns_s_qd) != 1 || ns_parserr(&m, ns_s_qd, 0, &rr) != 0)
+        return false;
+    (void)snprintf(name, sizeof(name), "%s", ns_rr_name(rr));
+    return follow_alias(&m, name, &unused) && dns_name(str_of(name), ret_alias);
+}
+
 bool dns_message_read(const uint8_t *bytes, size_t count, enum dns_type type, struct dns_answer *ret,
                       bool *ret_truncated)
 {

@@ -44,6 +44,9 @@ bool dns_name(struct str name, char ret[DNS_NAME_BYTES]);
 must_use bool dns_message_question(const uint8_t *bytes, size_t count, enum dns_type *ret_type,
                                    char ret_name[DNS_NAME_BYTES]);
 
+// The first alias of that name. False: it has none.
+must_use bool dns_message_alias(const uint8_t *bytes, size_t count, char ret_alias[DNS_NAME_BYTES]);
+
 // False: it is no whole, sound answer to one question; nothing is set. *ret_truncated: TC, there was more.
 must_use bool dns_message_read(const uint8_t *bytes, size_t count, enum dns_type type, struct dns_answer *ret,
                                bool *ret_truncated);

@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 enum { MAX_PLACES = 64, RETENTION_DAYS = 7, TOPIC_RETRY_S = 1 };
 // Of ROLLCALL_DRAIN: for leaving the groups, and before that for the last reports.
@@ -455,10 +456,21 @@ static void take_down(struct registrant *r)
     workers_free(r->workers);
 }
 
+// Each connection to a registrar needs one; the soft limit is for programs that use select().
+static void allow_all_descriptors(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int registrant_run(const struct registrant_settings *settings)
 {
     (void)signal(SIGPIPE, SIG_IGN);
     (void)evthread_use_pthreads();
+    allow_all_descriptors();
     struct registrant r = {.settings = settings, .lease_told = LEASE_EXPIRED};
     struct error err = {0};
     r.base = event_base_new();

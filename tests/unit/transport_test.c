@@ -689,6 +689,39 @@ static void so_many_connections_of_others_at_most(void **state)
     end(&f);
 }
 
+static void strangers_leave_the_last_descriptors(void **state)
+{
+    enum { SPARE = 64, TRIED = 30 };
+    int fds[TRIED];
+    struct fixture f;
+    struct address at;
+    struct rlimit before, few;
+    uint32_t flow;
+    begin(&f);
+    start(&f);
+    int listener = peer_socket(AF_INET, SOCK_STREAM, &at), next = dup(listener);
+    (void)close(next);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    few = (struct rlimit){.rlim_cur = (rlim_t)next + SPARE, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    for (size_t i = 0; i < TRIED; i++) {
+        fds[i] = connect_to(&f);
+        (void)event_base_loop(f.base, EVLOOP_NONBLOCK);
+    }
+    UNTIL(&f, can_read(fds[TRIED - 1])); // closed
+    assert_in_range(transport_stats(f.t).accepted, 1, TRIED - 1);
+    struct endpoint to = endpoint_of(TRANSPORT_TCP, &at);
+    assert_int_equal(transport_send(f.t, &to, STR_LIT(REQUEST), &flow), 0);
+    int peer = peer_accept(&f, listener);
+    expect_bytes(&f, peer, REQUEST);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    for (size_t i = 0; i < TRIED; i++)
+        (void)close(fds[i]);
+    (void)close(peer);
+    (void)close(listener);
+    end(&f);
+}
+
 static void without_descriptors_it_accepts_later(void **state)
 {
     struct fixture f;
@@ -838,6 +871,7 @@ int main(void)
         cmocka_unit_test(little_is_kept_for_a_stranger_who_does_not_read),
         cmocka_unit_test(a_stranger_who_never_pauses_has_a_little_of_each_turn),
         cmocka_unit_test(so_many_connections_of_others_at_most),
+        cmocka_unit_test(strangers_leave_the_last_descriptors),
         cmocka_unit_test(without_descriptors_it_accepts_later),
         cmocka_unit_test(each_interface_has_its_own_address),
         cmocka_unit_test(listening_on_all_addresses_gives_a_real_one),

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define ACCEPTS_TURN 32
@@ -18,6 +19,14 @@ struct incoming {
     int fd;
     struct event *readable, *resume;
 };
+
+// Descriptors are given out from the lowest: the last quarter of them is for what we do ourselves.
+static bool has_room(const struct incoming *i, int fd)
+{
+    struct rlimit limit;
+    return i->t->incoming_count < INCOMING_MAX_COUNT &&
+           (getrlimit(RLIMIT_NOFILE, &limit) != 0 || (rlim_t)fd < limit.rlim_cur / 4 * 3);
+}
 
 // False: no more for now.
 static bool accept_one(struct incoming *i)
@@ -33,7 +42,7 @@ static bool accept_one(struct incoming *i)
     }
     if (fd < 0)
         return errno != EAGAIN; // that one was gone before it was accepted
-    if (i->t->incoming_count < INCOMING_MAX_COUNT)
+    if (has_room(i, fd))
         flow_accepted(i->t, i->local, fd, &peer);
     else
         (void)close(fd);

@@ -1,5 +1,5 @@
-// Accepts the TCP connections that others make to one of our addresses, so many at most. Not for anyone
-// outside this folder.
+// Accepts the TCP connections that others make to one of our addresses, so many at most, and never the last
+// descriptors of the process. Not for anyone outside this folder.
 #ifndef ROLLCALL_REGISTRANT_TRANSPORT_INCOMING_H
 #define ROLLCALL_REGISTRANT_TRANSPORT_INCOMING_H
 

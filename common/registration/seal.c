@@ -216,16 +216,26 @@ bool seal_is_sealed(struct str text)
     return str_starts(text, SEALED_PREFIX);
 }
 
+struct seal_opener {
+    const struct key_ring *ring;
+    EVP_CIPHER_CTX *context;
+    const struct ring_key *key; // that the context is set to; NULL: none yet
+    struct buf box, aad, clear;
+};
+
 // Writes as many bytes as the box has between nonce and tag. OpenSSL compares the tag in constant time.
-static bool decrypt(const struct key_ring *ring, const struct ring_key *key, struct str aad, struct buf *box,
-                    unsigned char *clear)
+static bool decrypt(struct seal_opener *o, const struct ring_key *key, unsigned char *clear)
 {
-    EVP_CIPHER_CTX *c cleanup(free_cipher_context) = EVP_CIPHER_CTX_new();
-    unsigned char *nonce = (unsigned char *)box->p, *body = nonce + NONCE_BYTES;
-    size_t count = box->n - NONCE_BYTES - TAG_BYTES;
+    EVP_CIPHER_CTX *c = o->context;
+    unsigned char *nonce = (unsigned char *)o->box.p, *body = nonce + NONCE_BYTES;
+    size_t count = o->box.n - NONCE_BYTES - TAG_BYTES;
     int written;
-    must(c && EVP_DecryptInit_ex2(c, ring->cipher, key->bytes, nonce, NULL) == 1);
-    must(EVP_DecryptUpdate(c, NULL, &written, (const unsigned char *)aad.p, (int)aad.n) == 1);
+    if (o->key == key) // its schedule stands
+        must(EVP_DecryptInit_ex2(c, NULL, NULL, nonce, NULL) == 1);
+    else
+        must(EVP_DecryptInit_ex2(c, o->ring->cipher, key->bytes, nonce, NULL) == 1);
+    o->key = key;
+    must(EVP_DecryptUpdate(c, NULL, &written, (const unsigned char *)o->aad.p, (int)o->aad.n) == 1);
     must(!count || EVP_DecryptUpdate(c, clear, &written, body, (int)count) == 1);
     must(EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_GCM_SET_TAG, TAG_BYTES, body + count) == 1);
     return EVP_DecryptFinal_ex(c, clear + count, &written) == 1;
@@ -268,33 +278,62 @@ void seal_unpack(struct str packed, struct buf *out)
         add_sealed(out, id, box.p, box.n);
 }
 
-static int open_box(const struct key_ring *ring, const struct ring_key *key,
-                    const struct seal_context *context, struct buf *box, struct buf *out, struct error *err)
+static int open_box(struct seal_opener *o, const struct ring_key *key, const struct seal_context *context,
+                    struct buf *out, struct error *err)
 {
-    struct buf aad cleanup(buf_done) = BUF_INIT;
-    size_t count = box->n - NONCE_BYTES - TAG_BYTES;
-    unsigned char *clear = mem_alloc(count);
-    add_context(&aad, context);
-    bool genuine = decrypt(ring, key, buf_str(&aad), box, clear);
+    size_t count = o->box.n - NONCE_BYTES - TAG_BYTES;
+    buf_clear(&o->aad);
+    add_context(&o->aad, context);
+    buf_clear(&o->clear);
+    buf_add(&o->clear, o->box.p, count); // room for as many
+    bool genuine = decrypt(o, key, (unsigned char *)o->clear.p);
     if (genuine)
-        buf_add(out, clear, count);
-    mem_wipe(clear, count);
-    free(clear);
+        buf_add(out, o->clear.p, count);
+    mem_wipe(o->clear.p, count);
     return genuine ? 0
                    : error_set(err, -EBADMSG, "a sealed secret is damaged, or was sealed for something else");
+}
+
+struct seal_opener *seal_opener_new(const struct key_ring *ring)
+{
+    struct seal_opener *o = mem_alloc(sizeof(*o));
+    *o = (struct seal_opener){
+        .ring = ring, .context = EVP_CIPHER_CTX_new(), .box = BUF_INIT, .aad = BUF_INIT, .clear = BUF_INIT};
+    must(o->context != NULL);
+    return o;
+}
+
+void seal_opener_free(struct seal_opener *o)
+{
+    if (!o)
+        return;
+    EVP_CIPHER_CTX_free(o->context); // wipes the key's schedule
+    buf_done(&o->box);
+    buf_done(&o->aad);
+    buf_done(&o->clear);
+    free(o);
+}
+
+int seal_opener_open(struct seal_opener *o, const struct seal_context *context, struct str sealed,
+                     struct buf *out, struct error *err)
+{
+    struct str id;
+    buf_clear(&o->box);
+    if (!take_apart(sealed, &id, &o->box))
+        return error_set(err, -EBADMSG, "a secret is not in sealed form");
+    const struct ring_key *key = find_key(o->ring, id);
+    if (!key)
+        return error_set(err, -ENOKEY, "key %.*s missing", (int)id.n, id.p);
+    if (o->box.n < NONCE_BYTES + TAG_BYTES)
+        return error_set(err, -EBADMSG, "a sealed secret is damaged");
+    return open_box(o, key, context, out, err);
 }
 
 int seal_open(const struct key_ring *ring, const struct seal_context *context, struct str sealed,
               struct buf *out, struct error *err)
 {
-    struct buf box cleanup(buf_done) = BUF_INIT;
-    struct str id;
-    if (!take_apart(sealed, &id, &box))
-        return error_set(err, -EBADMSG, "a secret is not in sealed form");
-    const struct ring_key *key = find_key(ring, id);
-    if (!key)
-        return error_set(err, -ENOKEY, "key %.*s missing", (int)id.n, id.p);
-    if (box.n < NONCE_BYTES + TAG_BYTES)
-        return error_set(err, -EBADMSG, "a sealed secret is damaged");
-    return open_box(ring, key, context, &box, out, err);
+    struct seal_opener *o = seal_opener_new(ring);
+    int rc = seal_opener_open(o, context, sealed, out, err);
+    seal_opener_free(o);
+    return rc;
 }

@@ -37,4 +37,12 @@ void seal_unpack(struct str packed, struct buf *out);
 must_use int seal_open(const struct key_ring *ring, const struct seal_context *context, struct str sealed,
                        struct buf *out, struct error *err);
 
+// Opens many: what one opening needs is kept for the next (never a clear text). One thread; the ring outlives
+// it.
+struct seal_opener;
+struct seal_opener *seal_opener_new(const struct key_ring *ring);
+void seal_opener_free(struct seal_opener *o); // NULL is allowed
+must_use int seal_opener_open(struct seal_opener *o, const struct seal_context *context, struct str sealed,
+                              struct buf *out, struct error *err); // as seal_open
+
 #endif

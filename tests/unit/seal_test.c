@@ -217,6 +217,43 @@ static void the_first_key_seals_and_all_open(void **state)
     key_ring_free(both);
 }
 
+static void one_opener_opens_many_whatever_came_between(void **state)
+{
+    (void)state;
+    struct key_ring *a = ring_of("a " KEY_A), *b = ring_of("b " KEY_B),
+                    *both = ring_of("a " KEY_A "\nb " KEY_B);
+    struct seal_opener *opener = seal_opener_new(both);
+    struct seal_context c = context(), other = context();
+    struct buf by_a cleanup(buf_done) = BUF_INIT, by_b cleanup(buf_done) = BUF_INIT;
+    seal_text(a, &c, STR_LIT("open sesame"), &by_a);
+    seal_text(b, &c, STR_LIT(""), &by_b);
+    other.id++;
+    for (int round = 0; round < 50; round++) {
+        struct buf clear cleanup(buf_done) = BUF_INIT;
+        switch (round * 7 % 5) {
+        case 0:
+        case 1:
+            assert_int_equal(seal_opener_open(opener, &c, buf_str(&by_a), &clear, NULL), 0);
+            assert_true(str_eq_cstr(buf_str(&clear), "open sesame"));
+            break;
+        case 2:
+            assert_int_equal(seal_opener_open(opener, &c, buf_str(&by_b), &clear, NULL), 0);
+            assert_int_equal(clear.n, 0);
+            break;
+        case 3:
+            assert_int_equal(seal_opener_open(opener, &other, buf_str(&by_a), &clear, NULL), -EBADMSG);
+            assert_int_equal(clear.n, 0);
+            break;
+        default:
+            assert_int_equal(seal_opener_open(opener, &c, STR_LIT("sealed:c:AAAA"), &clear, NULL), -ENOKEY);
+        }
+    }
+    seal_opener_free(opener);
+    key_ring_free(a);
+    key_ring_free(b);
+    key_ring_free(both);
+}
+
 static void another_key_of_the_same_name_does_not_open(void **state)
 {
     (void)state;
@@ -296,6 +333,7 @@ int main(void)
         cmocka_unit_test(any_flipped_bit_is_noticed),
         cmocka_unit_test(what_is_not_sealed_does_not_open),
         cmocka_unit_test(the_first_key_seals_and_all_open),
+        cmocka_unit_test(one_opener_opens_many_whatever_came_between),
         cmocka_unit_test(another_key_of_the_same_name_does_not_open),
         cmocka_unit_test(a_bad_key_ring_names_the_line_and_not_the_key),
         cmocka_unit_test(loads_a_file_or_says_which_it_could_not),

@@ -58,6 +58,7 @@ struct engine *engine_new(const struct engine_params *p, struct moment now)
     e->ops_arg = p->ops_arg;
     e->policy = p->policy;
     e->ring = p->ring;
+    e->opener = seal_opener_new(p->ring);
     e->rng.state = p->seed;
     e->secret = hash_u64(p->seed ^ UINT64_C(0x636e6f6e6365));
     e->lease = LEASE_FRESH;
@@ -104,6 +105,7 @@ void engine_free(struct engine *e)
     pacer_free(e->home.pacer);
     intern_free(e->home.texts);
     digest_free(e->digest);
+    seal_opener_free(e->opener);
     free(e);
 }
 

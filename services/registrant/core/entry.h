@@ -163,6 +163,7 @@ struct engine {
     void *ops_arg;
     struct engine_policy policy;
     const struct key_ring *ring;
+    struct seal_opener *opener; // with that ring
     struct rng rng;
     uint64_t secret;
     struct wheel wheel;

@@ -93,7 +93,8 @@ static int add_authorization(struct engine *e, struct flight *f, const struct sp
     if (hashed)
         context.field = credential_ha1_field(digest_ha1_of(held->algorithm));
     buf_clear(secret);
-    int rc = seal_open(e->ring, &context, secret_for(v, (size_t)chosen, held->algorithm), secret, err);
+    int rc =
+        seal_opener_open(e->opener, &context, secret_for(v, (size_t)chosen, held->algorithm), secret, err);
     if (rc)
         return rc;
     char cnonce[16];

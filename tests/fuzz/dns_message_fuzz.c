@@ -25,6 +25,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!size)
         return 0;
     enum dns_type type = types[data[0] % 4];
+    char name[DNS_NAME_BYTES], again[DNS_NAME_BYTES];
+    enum dns_type asked;
+    if (dns_message_question(data + 1, size - 1, &asked, name))
+        HOLDS(dns_name(str_of(name), again) && !strcmp(name, again));
+    if (dns_message_alias(data + 1, size - 1, name))
+        HOLDS(dns_name(str_of(name), again) && !strcmp(name, again));
     struct dns_answer a;
     bool truncated;
     if (!dns_message_read(data + 1, size - 1, type, &a, &truncated))

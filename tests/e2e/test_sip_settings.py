@@ -3,6 +3,7 @@ at the start; on SIGHUP what was read before stays, and that is logged.
 """
 import os
 import pathlib
+import resource
 import signal
 import subprocess
 
@@ -85,6 +86,17 @@ class running:
 
     def __exit__(self, *_):
         assert self.process.stop() == 0
+
+
+def test_it_has_as_many_descriptors_as_the_system_allows(settings, tmp_path):
+    """A connection to each of many registrars takes more than the soft limit's."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (512, hard))
+    try:
+        with running(settings, tmp_path) as registrant:
+            assert resource.prlimit(registrant.pid, resource.RLIMIT_NOFILE) == (hard, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_a_bad_file_leaves_what_was_read_before(settings, tmp_path):

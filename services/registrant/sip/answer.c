@@ -2,6 +2,7 @@
 #include "services/registrant/sip/answer.h"
 
 #include "common/sip/uri.h"
+#include "services/registrant/sip/message.h"
 #include "services/registrant/transport/address.h"
 
 #include <stdlib.h>
@@ -259,11 +260,13 @@ static bool address_of(const char *host, const char *port, uint16_t else_port, s
 void answer_received(const msg_t *response, struct str local, bool stream, struct buf *out)
 {
     const sip_via_t *via = sip_object(response)->sip_via;
+    const char *host = via->v_received ? via->v_received : via->v_host;
     struct sip_uri sent;
     struct address ours, seen;
-    if ((!via->v_received && !via->v_rport) || sip_hostport_parse(local, &sent, NULL) != 0 ||
-        !address_parse(sent.host, sent.port, &ours) ||
-        !address_of(via->v_received ? via->v_received : via->v_host, via->v_rport, sent.port, &seen))
+    if ((!via->v_received && !via->v_rport) || message_is_hostport(local, host, via->v_rport))
+        return;
+    if (sip_hostport_parse(local, &sent, NULL) != 0 || !address_parse(sent.host, sent.port, &ours) ||
+        !address_of(host, via->v_rport, sent.port, &seen))
         return;
     struct address moved = ours;
     if (stream) // compare without the port

@@ -100,6 +100,12 @@ bool message_has_via(struct str message)
     return false;
 }
 
+bool message_is_hostport(struct str text, const char *host, const char *port)
+{
+    struct str h = str_of(host), p = str_of(port);
+    return text.n == h.n + 1 + p.n && text.p[h.n] == ':' && str_starts(text, h) && str_ends(text, p);
+}
+
 void message_add_unfolded(struct buf *out, struct str value)
 {
     size_t from = out->n;

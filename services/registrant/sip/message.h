@@ -20,6 +20,9 @@ struct str message_headers(struct str message); // what is after the start line
 
 bool message_has_via(struct str message);
 
+// Is `text` host:port, to the letter? NULL counts as empty.
+bool message_is_hostport(struct str text, const char *host, const char *port);
+
 // Appends a value on one line.
 void message_add_unfolded(struct buf *out, struct str value);
 

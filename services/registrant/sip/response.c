@@ -24,25 +24,32 @@ void response_deliver(struct agent *a, struct transaction *t, struct sip_answer 
     transaction_free(&a->all, t);
 }
 
+// However it is written: an IPv6 address has many ways, and a port may be left out that is the default.
+static bool is_same_hostport(struct str local, const sip_via_t *via, enum registration_transport kind)
+{
+    struct sip_uri sent, back;
+    if (sip_hostport_parse(local, &sent, NULL) != 0 ||
+        sip_hostport_parse(str_of(via->v_host), &back, NULL) != 0)
+        return false;
+    uint64_t port = kind == TRANSPORT_TLS ? 5061 : 5060;
+    if (via->v_port && str_to_u64(str_of(via->v_port), &port) != 0)
+        return false;
+    struct address ours, theirs;
+    bool numbers = address_parse(sent.host, 0, &ours) && address_parse(back.host, 0, &theirs);
+    return sent.port == port && (numbers ? address_equal(&ours, &theirs) : str_ieq(sent.host, back.host));
+}
+
 // The Via must be the one that we sent, and alone (RFC 3261 8.1.3.3, 18.1.2): else it is for somebody else.
 static bool is_for(const struct transaction *t, const sip_t *sip)
 {
     const sip_via_t *via = sip->sip_via;
-    struct sip_uri sent, back;
     if (sip->sip_status->st_status < 100 || sip->sip_status->st_status > 699)
         return false;
     if (via->v_next || !via->v_branch || transaction_find(&t->agent->all, str_of(via->v_branch)) != t ||
         sip->sip_cseq->cs_method != sip_method_register)
         return false;
-    struct buf text cleanup(buf_done) = BUF_INIT;
-    buf_add_cstr(&text, via->v_host);
-    if (via->v_port) {
-        buf_add_char(&text, ':');
-        buf_add_cstr(&text, via->v_port);
-    }
-    return sip_hostport_parse(str_of(t->local), &sent, NULL) == 0 &&
-           sip_hostport_parse(buf_str(&text), &back, NULL) == 0 && str_ieq(sent.host, back.host) &&
-           sent.port == back.port;
+    struct str local = str_of(t->local);
+    return message_is_hostport(local, via->v_host, via->v_port) || is_same_hostport(local, via, t->to.kind);
 }
 
 static void deliver_final(struct agent *a, struct transaction *t, msg_t *response)

@@ -311,7 +311,7 @@ static void note_found(struct engine *e, const struct flight *f, const struct co
 {
     struct entry *r = f->entry;
     uint32_t left_s = 0;
-    if (f->spec != r->want || !binding_count(own->items, own->count, a, r->want->expires_s, &left_s))
+    if (f->obsolete || !binding_count(own->items, own->count, a, r->want->expires_s, &left_s))
         return;
     entry_assume_bound(e, r, now);
     if (left_s > e->policy.granted_cap_s)
@@ -334,7 +334,7 @@ static void accept_fetch(struct engine *e, struct flight *f, const struct sip_an
     entry_set_shown(e, r, a, &more);
     if (!r->attempts)
         note_cause(e, r, a, a->reason);
-    if (machine_is_live(r, ms_of(now)) && r->bound == f->spec)
+    if (machine_is_live(r, ms_of(now)))
         judge_binding(e, f, &own, a, now);
     else if (!r->bound)
         note_found(e, f, &own, a, now);

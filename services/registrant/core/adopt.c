@@ -61,6 +61,17 @@ static uint32_t least_that_was_taught(const struct spec *s, const struct status 
     return !last->attempt && last->bound.asked_s > longest ? last->bound.asked_s : 0;
 }
 
+// The flow of RFC 5626 that it was bound over died with its owner, or stayed with it: another is made soon.
+static void replace_flow(struct engine *e, struct entry *r, struct moment now)
+{
+    int64_t left_ms = r->expires_ms - ms_of(now), spread_ms = (int64_t)FLOW_BASE_S * 1000;
+    if (left_ms / 2 < spread_ms)
+        spread_ms = left_ms > 0 ? left_ms / 2 : 0;
+    int64_t soon_ms = ms_of(now) + (int64_t)rng_below(&e->rng, (uint64_t)spread_ms + 1);
+    if (soon_ms < r->refresh_ms)
+        r->refresh_ms = soon_ms;
+}
+
 static void adopt_binding(struct engine *e, struct entry *r, const struct status *last, struct moment now)
 {
     const struct status_bound *b = &last->bound;
@@ -86,6 +97,8 @@ static void adopt_binding(struct engine *e, struct entry *r, const struct status
         int64_t latest = sent + (int64_t)schedule_latest_ms(b->granted_s);
         int64_t told = last->next_at_wall_ms ? mono_of(last->next_at_wall_ms, now) : latest;
         r->refresh_ms = told < latest ? told : latest;
+        if (last->outbound)
+            replace_flow(e, r, now);
     }
     // A flush that was not acted on may be half done: its removal came first.
     bool flushing = r->extra && r->extra->flush_wanted > r->extra->flush_acted;

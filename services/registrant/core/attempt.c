@@ -10,8 +10,7 @@
 #include <stdlib.h>
 
 #define SUSPECT_AFTER_US UINT64_C(4000000)
-#define LOST_AFTER_S     8  // beyond the transaction's time-out: its end was never told
-#define FLOW_BASE_S      30 // RFC 5626 4.5
+#define LOST_AFTER_S     8 // beyond the transaction's time-out: its end was never told
 
 struct flight *flight_of(const struct engine *e, const struct entry *r)
 {

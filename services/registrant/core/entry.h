@@ -21,6 +21,7 @@ enum timer_kind { TIMER_ENTRY, TIMER_FLIGHT, TIMER_TARGET, TIMER_SHARD, TIMER_SW
 #define PROVED_KEPT_MS       30000 // a proved removal is kept so long in case its report is lost
 #define REQUEST_MAX_CONTACTS 32
 #define CSEQ_EPOCH_S         1577836800u // 2020-01-01
+#define FLOW_BASE_S          30          // RFC 5626 4.5: of a user agent all of whose flows failed
 
 // What most registrations never have.
 struct extra {

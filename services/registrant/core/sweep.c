@@ -6,8 +6,7 @@
 
 #include <stdlib.h>
 
-#define SLICE_SLOTS      2000  // of the table, looked at in one tick
-#define OUTBOUND_BASE_MS 30000 // RFC 5626 4.5: the base time of a user agent all of whose flows failed
+#define SLICE_SLOTS 2000 // of the table, looked at in one tick
 
 // ---- what is looked for
 
@@ -158,8 +157,8 @@ static void look_at(struct engine *e, struct entry *r, struct moment now)
         r->flow = 0;
     if (!is_at_rest(e, r, ms_of(now)))
         return;
-    if (lost && spread_ms > OUTBOUND_BASE_MS && r->bound->outbound)
-        spread_ms = OUTBOUND_BASE_MS;
+    if (lost && spread_ms > FLOW_BASE_S * 1000 && r->bound->outbound)
+        spread_ms = FLOW_BASE_S * 1000;
     pull_in(e, r, spread_ms, now);
 }
 

@@ -10,13 +10,14 @@ import pytest
 def test_a_request_is_repeated_until_it_is_answered(registrant, registrar):
     """RFC 3261 17.1.2.2: timer E sends it again after 0.5 s, then 1 s; the same branch and CSeq."""
     r = registrant.prepare(registrar)
-    kept = []
     registrar.script(r.aor, [{"hold": True}])
+    before = registrant.stats()["retransmissions"]
     r.send()
     registrar.wait(lambda: len(registrar.requests(r.aor, repeated=True)) == 3)
     registrar.release()
     r.registered()
     kept = registrar.requests(r.aor, repeated=True)
+    registrant.wait_stats(lambda s: s["retransmissions"] == before + 2)
     assert [q.repeated for q in kept] == [False, True, True] and len({q.message.text for q in kept}) == 1
     assert 0.35 < kept[1].time - kept[0].time < 0.9 and 0.8 < kept[2].time - kept[1].time < 1.5
 

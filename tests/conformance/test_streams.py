@@ -138,7 +138,11 @@ def test_pings_of_the_other_end_are_answered(registrant, registrar):
     """RFC 5626 4.4.1, RFC 3261 7.5: a double CRLF between messages asks for one; it disturbs nothing."""
     r = registrant.want(registrar, transport="tcp")
     r.registered()
-    registrar.connections[0].send(b"\r\n\r\n")
+    [connection] = registrar.connections
+    before = connection.bytes_in
+    connection.send(b"\r\n\r\n")
+    registrar.wait(lambda: connection.bytes_in >= before + 2)
+    assert connection.bytes_in == before + 2
     r.command("refresh")
     r.wait("registered", revision=2)
-    assert len(registrar.connections) == 1
+    assert len(registrar.connections) == 1 and connection.pings == 0

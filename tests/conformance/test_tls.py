@@ -155,6 +155,26 @@ def test_an_old_version_is_refused(registrant, new_registrar, certificates):
     assert time.monotonic() - began < 1 and re.search("version|protocol", report["cause"]["reason"], re.I), report["cause"]
 
 
+def test_a_least_version_of_our_own_is_kept_to(registrant, new_registrant, new_registrar, certificates):
+    """A setting: 1.3 refuses what is as old as 1.2 (RFC 8446 4.2.1: the versions that are offered)."""
+    strict = new_registrant(**{**{k: v for k, v in registrant.settings.items() if k != "policy"}, "tls_min_version": "1.3"})
+    old = new_registrar(tls=certificates.server(NAME).context(most="1.2"))
+    report = over_tls(strict, old).wait("retrying")
+    assert re.search("version|protocol", report["cause"]["reason"], re.I), report["cause"]
+    over_tls(strict, new_registrar(tls=certificates.server(NAME).context())).registered()
+
+
+def test_tls_over_ipv6(new_registrant, registrant, new_registrar, certificates, tmp_path):
+    """RFC 3261 19.1.1, RFC 5922: the family is none of the certificate's business."""
+    hosts = tmp_path / "hosts"
+    hosts.write_text("::1 good.test\n")
+    settings = {k: v for k, v in registrant.settings.items() if k != "policy"}
+    six = new_registrant(**{**settings, "listen": "[::1]", "hosts_file": str(hosts)})
+    registrar = new_registrar(host="::1", tls=certificates.server(NAME).context())
+    assert over_tls(six, registrar).registered()["target"] == "tls:" + registrar.tls_address
+    assert "SIP/2.0/TLS [::1]:" in registrar.journal[0].header("via")
+
+
 def test_a_server_that_speaks_no_tls_is_told_at_once(registrant, new_registrar):
     """RFC 8446 5.1: what is no record is no TLS."""
     listener = socket.create_server(("127.0.0.1", 0))

@@ -36,6 +36,29 @@ static void a_via_is_found_by_either_name_and_not_in_the_body(void **state)
     assert_false(has_via(""));
 }
 
+static bool parses_with(const char *line, size_t times)
+{
+    struct buf text cleanup(buf_done) = BUF_INIT;
+    buf_add_cstr(&text, "SIP/2.0 200 OK\r\n" VIA BASICS);
+    for (size_t i = 0; i < times; i++)
+        buf_add_cstr(&text, line);
+    buf_add_cstr(&text, "\r\n");
+    msg_t *msg = message_parse(buf_str(&text));
+    msg_destroy(msg);
+    return msg != NULL;
+}
+
+// Of these the library would take a second for one datagram.
+static void thousands_of_headers_or_elements_are_no_message(void **state)
+{
+    assert_true(parses_with("Contact: <sip:a@h>\r\n", 500));
+    assert_true(parses_with("k: a,b\r\n", 500));
+    assert_false(parses_with("k: a\r\n", 2000));
+    assert_false(parses_with("k:a\r", 4000));
+    assert_false(parses_with("k:a\n", 4000));
+    assert_false(parses_with("m: <sip:a>,<sip:a>,<sip:a>,<sip:a>,<sip:a>,<sip:a>,<sip:a>,<sip:a>\r\n", 500));
+}
+
 static void half_a_message_is_none(void **state)
 {
     static const char *const bad[] = {
@@ -182,6 +205,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_via_is_found_by_either_name_and_not_in_the_body),
+        cmocka_unit_test(thousands_of_headers_or_elements_are_no_message),
         cmocka_unit_test(half_a_message_is_none),
         cmocka_unit_test(an_unreadable_header_costs_only_itself),
         cmocka_unit_test(numbers_are_clamped_and_never_wrap),

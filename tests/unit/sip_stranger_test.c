@@ -148,6 +148,23 @@ static void a_flood_of_requests_starves_no_answer(void **state)
     fixture_finish(f);
 }
 
+static void a_request_of_hundreds_of_headers_is_not_read(void **state)
+{
+    struct fixture *f = fixture_start(true, (struct sip_thread_params){0});
+    static struct sip_message m;
+    struct buf text cleanup(buf_done) = BUF_INIT;
+    buf_add_cstr(&text, "OPTIONS sip:a@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bKlong;rport\r\n"
+                        "f: <sip:x@y>;tag=1\r\nt: <sip:a@b>\r\ni: c\r\nCSeq: 1 OPTIONS\r\n");
+    for (int i = 0; i < 200; i++)
+        buf_add_cstr(&text, "k:a\r\n");
+    buf_add_cstr(&text, "\r\n");
+    sip_peer_send(&f->peer, f->port, text.p);
+    ask(f, "OPTIONS", "", "", &m);
+    assert_non_null(strstr(sip_header(&m, "Via"), "z9hG4bKOPTIONS")); // that one has no answer
+    fixture_counted(f, offsetof(struct sip_stats, malformed), 1);
+    fixture_finish(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -156,6 +173,7 @@ int main(void)
         cmocka_unit_test(a_repeated_request_gets_the_same_tag),
         cmocka_unit_test(an_extension_that_is_required_is_unsupported),
         cmocka_unit_test(the_answer_goes_where_the_via_wants_it),
+        cmocka_unit_test(a_request_of_hundreds_of_headers_is_not_read),
         cmocka_unit_test(a_flood_of_requests_starves_no_answer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,6 +10,9 @@
 #define STRANGERS       100     // requests that are read at most …
 #define STRANGERS_IN_US 100000u // … in so long
 #define DEFAULT_PORT    5060
+// What is larger is not read: nothing that is asked of us needs more.
+#define MAX_BYTES    8192
+#define MAX_ELEMENTS 320
 
 static bool may_be_read(struct stranger_budget *b)
 {
@@ -179,7 +182,8 @@ void incoming_request(struct agent *a, const struct transport_path *path, struct
 {
     if (!may_be_read(&a->strangers))
         return;
-    msg_t *msg = message_parse(message);
+    bool modest = message.n <= MAX_BYTES && message_elements(message) <= MAX_ELEMENTS;
+    msg_t *msg = modest ? message_parse(message) : NULL;
     const sip_t *sip = msg ? sip_object(msg) : NULL;
     if (!sip || !sip->sip_request) {
         a->stats.malformed++;

@@ -5,6 +5,8 @@
 
 #include <pthread.h>
 
+#define MAX_ELEMENTS 2048 // a registrar that lists five hundred contacts stays below
+
 static void discard_log(void *stream, char const *fmt, va_list ap)
 {
     (void)stream, (void)fmt, (void)ap;
@@ -57,8 +59,22 @@ static bool is_whole(const sip_t *sip, struct str text)
     return sip_sanity_check(sip) == 0 && !(sip->sip_error && repeats_a_single(text));
 }
 
+size_t message_elements(struct str text)
+{
+    size_t count = 0, from = 0;
+    while (from < text.n && (text.p[from] == '\r' || text.p[from] == '\n')) // sofia skips them, too
+        from++;
+    text = str_slice(text, from, text.n);
+    text = str_slice(text, 0, str_find_str(text, STR_LIT("\r\n\r\n")));
+    for (size_t i = 0; i < text.n; i++)
+        count += text.p[i] == '\r' || text.p[i] == '\n' || text.p[i] == ',';
+    return count;
+}
+
 msg_t *message_parse(struct str text)
 {
+    if (message_elements(text) > MAX_ELEMENTS)
+        return NULL;
     msg_t *msg = msg_make(sip_default_mclass(), MSG_DO_EXTRACT_COPY, text.p, (ssize_t)text.n);
     if (msg && is_whole(sip_object(msg), text))
         return msg;

@@ -82,6 +82,17 @@ static bool is_named(const struct contact_lines *ours, struct str contact)
     return false;
 }
 
+// What is listed of these is not gone before its own end, whatever was asked for since.
+static void note_held(struct engine *e, struct entry *r, const struct contact_lines *ours,
+                      const struct sip_answer *a, struct moment now)
+{
+    uint32_t longest_s = binding_longest(ours->items, ours->count, a);
+    if (longest_s > e->policy.granted_cap_s)
+        longest_s = e->policy.granted_cap_s;
+    if (longest_s)
+        entry_extra(e, r)->held_until_ms = ms_of(now) + (int64_t)longest_s * 1000;
+}
+
 // The registrar's own word that nothing of ours is bound.
 static void forget_binding(struct engine *e, struct entry *r)
 {
@@ -93,7 +104,7 @@ static void forget_binding(struct engine *e, struct entry *r)
 }
 
 // None of what was looked for is listed. What else of ours is stays known: it is still to be removed.
-static void note_missing(struct engine *e, struct entry *r, const struct sip_answer *a)
+static void note_missing(struct engine *e, struct entry *r, const struct sip_answer *a, struct moment now)
 {
     struct contact_lines all = {.text = &e->scratch[2]}, bound = {.text = &e->scratch[3]};
     uint32_t shortest;
@@ -102,6 +113,7 @@ static void note_missing(struct engine *e, struct entry *r, const struct sip_ans
         forget_binding(e, r);
         return;
     }
+    note_held(e, r, &all, a, now);
     contacts_of(r->bound, interned_str(r->bound_local), &bound);
     if (binding_count(bound.items, bound.count, a, 1, &shortest))
         return;
@@ -126,21 +138,29 @@ static bool goes_on_with_wanted(struct engine *e, struct flight *f, struct momen
 }
 
 // What the registrar lists as ours under another URI than we named (a NAT's, of an owner that died) is named
-// as listed at the next try.
-static void drop_listed(struct engine *e, struct entry *r, const struct contact_lines *ours,
-                        const struct sip_answer *a)
+// as listed at the next try. keep: stays, with whatever could be it.
+static void add_listed(const struct contact_lines *ours, const struct contact_lines *keep,
+                       const struct sip_answer *a, struct buf *lines)
 {
-    struct buf *lines = &e->scratch[2];
-    buf_clear(lines);
-    buf_add_cstr(lines, r->extra && r->extra->dropped ? r->extra->dropped : "");
     for (size_t i = 0; i < a->contact_count && lines->n < SHOWN_MAX_BYTES; i++) {
         struct str listed = a->contacts[i].text;
         if (!binding_is_bound(a, i) || !binding_is_ours(ours->items, ours->count, a, i) ||
-            is_named(ours, listed) || !sip_text_is_safe(listed) || listed.n > STATUS_MAX_TEXT_BYTES)
+            binding_is_ours(keep->items, keep->count, a, i) || is_named(ours, listed) ||
+            !sip_text_is_safe(listed) || listed.n > STATUS_MAX_TEXT_BYTES)
             continue;
         spec_key_text(listed, lines);
         buf_add_char(lines, '\n');
     }
+}
+
+static void drop_listed(struct engine *e, struct entry *r, const struct contact_lines *ours,
+                        const struct sip_answer *a)
+{
+    static const struct contact_lines none;
+    struct buf *lines = &e->scratch[2];
+    buf_clear(lines);
+    buf_add_cstr(lines, r->extra && r->extra->dropped ? r->extra->dropped : "");
+    add_listed(ours, &none, a, lines);
     entry_set_dropped(e, r, buf_str(lines));
 }
 
@@ -152,6 +172,7 @@ static void accept_unbind(struct engine *e, struct flight *f, const struct sip_a
     contacts_to_drop(e, r, NULL, &ours);
     if (binding_count(ours.items, ours.count, a, 0, &shortest)) {
         drop_listed(e, r, &ours, a);
+        note_held(e, r, &ours, a, now);
         fail_told(e, f, a, STR_LIT("the registrar still holds a contact that was to be removed"), now);
         return;
     }
@@ -195,7 +216,7 @@ static bool drops_nothing(const struct entry *r, const struct flight *f)
 
 // Contacts dropped by this request that the answer still lists stay to be dropped.
 static void settle_dropped(struct engine *e, const struct flight *f, const struct contact_lines *own,
-                           const struct sip_answer *a)
+                           const struct sip_answer *a, struct moment now)
 {
     struct entry *r = f->entry;
     struct contact_lines drop = {.text = &e->scratch[2]};
@@ -210,7 +231,10 @@ static void settle_dropped(struct engine *e, const struct flight *f, const struc
         buf_add_str(left, drop.items[i]);
         buf_add_char(left, '\n');
     }
+    add_listed(&drop, own, a, left);
     entry_set_dropped(e, r, buf_str(left));
+    if (left->n)
+        note_held(e, r, &drop, a, now);
 }
 
 static void bind(struct engine *e, struct flight *f, uint32_t granted_s)
@@ -243,13 +267,15 @@ static void accept_bind(struct engine *e, struct flight *f, const struct sip_ans
     contacts_of(f->spec, interned_str(f->local), &own);
     if (!binding_count(own.items, own.count, a, f->asked_s, &granted_s)) {
         if (r->differs != SPEC_ADDRESS || f->kind == FLIGHT_REFRESH)
-            note_missing(e, r, a);
+            note_missing(e, r, a, now);
         fail_told(e, f, a, STR_LIT("not registered: the answer holds none of our contacts"), now);
         return;
     }
     flight_leave_address(e, f);
+    if (r->extra)
+        r->extra->held_until_ms = 0;
     if (r->bound)
-        settle_dropped(e, f, &own, a);
+        settle_dropped(e, f, &own, a, now);
     r->unsure = false;
     struct shown_more more = look_around(e, f, &own, a);
     more.outbound = a->outbound && request_is_outbound(f);
@@ -296,7 +322,7 @@ static void judge_binding(struct engine *e, const struct flight *f, const struct
     uint32_t left_s = (uint32_t)((r->expires_ms - ms_of(now)) / 1000 + 1);
     size_t found = binding_count(own->items, own->count, a, left_s, &left_s);
     if (!found) {
-        note_missing(e, r, a);
+        note_missing(e, r, a, now);
         note_cause(e, r, a, STR_LIT("the registrar no longer held the binding"));
         return;
     }
@@ -314,10 +340,7 @@ static void note_found(struct engine *e, const struct flight *f, const struct co
     if (f->obsolete || !binding_count(own->items, own->count, a, r->want->expires_s, &left_s))
         return;
     entry_assume_bound(e, r, now);
-    if (left_s > e->policy.granted_cap_s)
-        left_s = e->policy.granted_cap_s;
-    if (left_s > r->asked_s)
-        r->asked_s = left_s;
+    note_held(e, r, own, a, now);
 }
 
 static void accept_fetch(struct engine *e, struct flight *f, const struct sip_answer *a, struct moment now)
@@ -336,7 +359,9 @@ static void accept_fetch(struct engine *e, struct flight *f, const struct sip_an
         note_cause(e, r, a, a->reason);
     if (machine_is_live(r, ms_of(now)))
         judge_binding(e, f, &own, a, now);
-    else if (!r->bound)
+    else if (r->bound)
+        note_held(e, r, &own, a, now);
+    else
         note_found(e, f, &own, a, now);
     x->audit_acted = f->audit_wanted;
     x->audited_wall_ms = now.wall_ms;

@@ -78,8 +78,10 @@ static void adopt_binding(struct engine *e, struct entry *r, const struct status
     if (!b->last_sent_wall_ms) // nothing may be bound
         return;
     r->last_bind_ms = mono_of(b->last_sent_wall_ms, now);
-    if (!is_last_word(last, now) && r->last_bind_ms < ms_of(now))
-        r->last_bind_ms = ms_of(now); // for all we know it was refreshed until just now
+    // For all we know it was refreshed until just now: a next action that lies ahead was the last word of its
+    // owner, but for a command, or a flow that broke, it acts earlier.
+    if (r->last_bind_ms < ms_of(now))
+        r->last_bind_ms = ms_of(now);
     struct spec *bound = spec_new(&e->home, &b->sent);
     if (bound->has_local) { // a report holds addresses, not {local}; without one nothing can be removed
         spec_put(&e->home, &bound);

@@ -141,6 +141,17 @@ size_t binding_count(const struct str *ours, size_t count, const struct sip_answ
     return bound;
 }
 
+uint32_t binding_longest(const struct str *ours, size_t count, const struct sip_answer *answer)
+{
+    int64_t longest = 0;
+    for (size_t i = 0; i < answer->contact_count; i++) {
+        int64_t lifetime = lifetime_of(answer, i, 0);
+        if (lifetime > longest && binding_is_ours(ours, count, answer, i))
+            longest = lifetime;
+    }
+    return longest > UINT32_MAX ? UINT32_MAX : (uint32_t)longest;
+}
+
 bool binding_is_ours(const struct str *ours, size_t count, const struct sip_answer *answer, size_t i)
 {
     for (size_t k = 0; k < count; k++)

@@ -19,6 +19,8 @@ size_t binding_count(const struct str *ours, size_t count, const struct sip_answ
 
 // Is the answer's contact i bound, and is it one of ours?
 bool binding_is_ours(const struct str *ours, size_t count, const struct sip_answer *answer, size_t i);
+// The longest lifetime of what is listed as ours; 0: nothing is, or no lifetime of it is told.
+uint32_t binding_longest(const struct str *ours, size_t count, const struct sip_answer *answer);
 bool binding_is_bound(const struct sip_answer *answer, size_t i);
 // A quoted header parameter of the first of ours that is bound, without its quotes; empty: none.
 struct str binding_quoted(const struct str *ours, size_t count, const struct sip_answer *answer,

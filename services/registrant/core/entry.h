@@ -29,6 +29,7 @@ struct extra {
     uint64_t flush_wanted, flush_acted, flush_emptied; // emptied: unregistered for that flush
     uint64_t audit_wanted, audit_acted;
     uint64_t audited_wall_ms; // 0: never
+    int64_t held_until_ms;    // the registrar said that it holds something of ours till then; 0: nothing said
     char *call_id, *from_tag; // where they are not of our own making (from_tag in the same block)
     char *dropped;            // contacts that may still be bound and are to go: each ended by a line feed
     struct spec *left; // a binding of an AoR with another address of ours: removed once, or left to lapse

@@ -52,6 +52,8 @@ int64_t machine_lapse_ms(const struct entry *r)
     int64_t ends_ms = r->last_bind_ms + (int64_t)longest * 1000;
     if (r->expires_ms > ends_ms) // an audit told of a longer one
         ends_ms = r->expires_ms;
+    if (r->extra && r->extra->held_until_ms > ends_ms)
+        ends_ms = r->extra->held_until_ms;
     return ends_ms + LAPSE_MARGIN_MS;
 }
 

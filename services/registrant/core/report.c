@@ -132,6 +132,13 @@ static void fill_shown(struct engine *e, const struct entry *r, struct status *s
     fill_list(&s->contacts, count, &at);
 }
 
+// How long what may be bound lasts, as whoever takes over reckons: after the last request.
+static uint32_t longest_asked(const struct entry *r)
+{
+    int64_t held_ms = r->extra ? r->extra->held_until_ms - r->last_bind_ms : 0;
+    return held_ms > (int64_t)r->asked_s * 1000 ? (uint32_t)((held_ms + 999) / 1000) : r->asked_s;
+}
+
 // Contacts that may still be bound beside those of `bound`: whoever takes over has to drop them too.
 static void add_dropped(struct status_bound *b, const struct entry *r, struct buf *text)
 {
@@ -143,7 +150,7 @@ static void add_dropped(struct status_bound *b, const struct entry *r, struct bu
         char *end = strchr(at, '\n');
         *end = '\0';
         b->sent.contacts[b->sent.contact_count++] =
-            (struct contact){.uri = at, .expires = REGISTRATION_UNSET};
+            (struct contact){.uri = at, .expires = b->asked_s ? (int64_t)b->asked_s : REGISTRATION_UNSET};
         at = end + 1;
     }
 }
@@ -189,8 +196,8 @@ static void fill_bound(struct engine *e, struct entry *r, struct status *s, stru
     fill_nonces(b, r->nonces);
     if (!r->bound)
         return;
+    b->asked_s = longest_asked(r);
     add_dropped(b, r, &e->scratch[2]);
-    b->asked_s = r->asked_s;
     b->granted_s = r->granted_s;
     b->last_sent_wall_ms = wall_of(r->last_bind_ms, now);
     b->expires_at_wall_ms = r->expires_ms ? wall_of(r->expires_ms, now) : 0;

@@ -1,4 +1,5 @@
 // Datagrams, connections, and addresses of the registrant's transport, against sockets on loopback.
+#include "services/registrant/transport/private.h"
 #include "tests/unit/transport_fixture.h"
 
 // ---- UDP
@@ -71,6 +72,29 @@ static void tcp_goes_and_comes(int family)
     assert_string_equal(f.cause, "closed by the registrar");
     assert_int_equal(transport_stats(f.t).connections, 0);
     (void)close(listener);
+    end(&f);
+}
+
+static void a_flow_number_is_neither_0_nor_in_use(void **state)
+{
+    struct fixture f;
+    struct address at, at2;
+    uint32_t first, second, third;
+    begin(&f);
+    start(&f);
+    int listeners[] = {peer_socket(AF_INET, SOCK_STREAM, &at), peer_socket(AF_INET, SOCK_STREAM, &at2)};
+    struct endpoint to = endpoint_of(TRANSPORT_TCP, &at), to2 = endpoint_of(TRANSPORT_TCP, &at2);
+    struct endpoint datagrams = endpoint_of(TRANSPORT_UDP, &at);
+    f.t->last_flow = UINT32_MAX; // after a year of strangers
+    assert_int_equal(transport_send(f.t, &to, STR_LIT(REQUEST), &first), 0);
+    assert_int_equal(first, 1);
+    transport_keep_alive(f.t, &datagrams, 0, &second);
+    assert_int_equal(second, 2);
+    f.t->last_flow = 0;
+    assert_int_equal(transport_send(f.t, &to2, STR_LIT(REQUEST), &third), 0);
+    assert_int_equal(third, 3);
+    (void)close(listeners[0]);
+    (void)close(listeners[1]);
     end(&f);
 }
 
@@ -634,6 +658,7 @@ int main(void)
         cmocka_unit_test(datagrams_that_are_no_sip_are_counted_at_most),
         cmocka_unit_test(a_reply_goes_the_way_the_message_came),
         cmocka_unit_test(sends_and_receives_over_tcp),
+        cmocka_unit_test(a_flow_number_is_neither_0_nor_in_use),
         cmocka_unit_test(connects_from_the_interfaces_address),
         cmocka_unit_test(a_refused_connection_is_told_from_the_loop),
         cmocka_unit_test(a_connection_that_cannot_begin_is_told_from_the_loop),

@@ -63,7 +63,7 @@ static struct flow *flow_new(struct transport *t, struct local *local, int take_
     uint64_t now_us = clock_monotonic_us();
     struct flow *f = mem_alloc(sizeof(*f));
     f->t = t;
-    f->number = ++t->last_flow;
+    f->number = transport_next_flow(t);
     f->local = local;
     f->peer = *peer;
     f->kind = TRANSPORT_TCP;

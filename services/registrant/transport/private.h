@@ -32,7 +32,7 @@ struct transport {
     TAILQ_HEAD(, flow) lost;   // to be told of, then freed
     TAILQ_HEAD(, stun_flow) stun_lost;
     struct event *tell_lost;
-    uint32_t last_flow; // numbers are never given twice
+    uint32_t last_flow; // see transport_next_flow
     unsigned incoming_count;
     struct rng rng;
     struct transport_stats stats;
@@ -49,6 +49,9 @@ must_use int flow_key_of(const struct transport *t, const struct endpoint *to, c
                          struct flow_key *ret);
 // The local end for an endpoint, or NULL.
 struct local *transport_local_of(const struct transport *t, struct str interface, int family);
+
+// The number of the next flow: not 0, and none that is in use. Strangers use them up, too.
+uint32_t transport_next_flow(struct transport *t);
 
 // Until the next keep-alive: at random within a fifth, so that what began together does not ping together
 // (RFC 5626 4.4); within `least` and `most` where there is no Flow-Timer (0).

@@ -135,6 +135,13 @@ void stun_flow_received(struct transport *t, const struct local *local, const st
         answered(f, &a);
 }
 
+bool stun_flow_is(const struct transport *t, uint32_t number)
+{
+    struct stun_flow *f;
+    HASH_FIND(hh_number, t->stun_by_number, &number, sizeof(number), f);
+    return f != NULL;
+}
+
 static struct stun_flow *find(struct transport *t, const struct flow_key *key)
 {
     struct stun_flow *f;
@@ -158,7 +165,7 @@ static struct stun_flow *make(struct transport *t, const struct endpoint *to, st
 {
     struct stun_flow *f = mem_alloc(sizeof(*f));
     f->t = t;
-    f->number = ++t->last_flow;
+    f->number = transport_next_flow(t);
     f->peer = to->address;
     f->local = local;
     f->key = *key;

@@ -27,6 +27,7 @@ struct stun_flow {
 // The flow to that endpoint, made if there is none; 0: to->name is none.
 uint32_t stun_flow_keep(struct transport *t, const struct endpoint *to, struct local *local,
                         uint32_t flow_timer_s);
+bool stun_flow_is(const struct transport *t, uint32_t number);
 // What stun_is is true of.
 void stun_flow_received(struct transport *t, const struct local *local, const struct address *from,
                         struct str datagram);

@@ -50,6 +50,14 @@ uint64_t transport_interval_ms(struct transport *t, uint32_t least, uint32_t mos
     return from + rng_below(&t->rng, to - from + 1);
 }
 
+uint32_t transport_next_flow(struct transport *t)
+{
+    do
+        t->last_flow++;
+    while (!t->last_flow || flow_by_number(t, t->last_flow) || stun_flow_is(t, t->last_flow));
+    return t->last_flow;
+}
+
 struct local *transport_local_of(const struct transport *t, struct str interface, int family)
 {
     return local_find(t->locals, t->local_count, interface, family);

@@ -81,9 +81,9 @@ const char *transport_local(const struct transport *t, enum registration_transpo
 
 // Takes one whole message. Messages are gathered and leave with transport_flush (or when enough wait).
 // *ret_flow: the connection's number, made if there is none yet (the message waits for it); 0 for UDP.
-// Flow numbers are never given twice. -EADDRNOTAVAIL no such interface, or none of that family;
-// -EPROTONOSUPPORT no TLS here, or WebSocket; -ENOBUFS too much waits for that connection; -EMSGSIZE too
-// large for a datagram; -EINVAL the name is none.
+// A flow number is not given again before 2^32 others. -EADDRNOTAVAIL no such interface, or none of that
+// family; -EPROTONOSUPPORT no TLS here, or WebSocket; -ENOBUFS too much waits for that connection; -EMSGSIZE
+// too large for a datagram; -EINVAL the name is none.
 must_use int transport_send(struct transport *t, const struct endpoint *to, struct str message,
                             uint32_t *ret_flow);
 // Answers a message on the way that it came by. Errors are nobody's concern.

@@ -1,5 +1,5 @@
-"""Everything at once, drawn from a seed: a registrar that loses, delays, repeats, cuts, refuses and forgets. When it has come
-to its senses, every registration is bound, and what is reported is what the registrar holds.
+"""Everything at once, drawn from a seed: a registrar that loses, delays, repeats, cuts, refuses and forgets. When it has
+come to its senses, every registration is bound, and what is reported is what the registrar holds.
 """
 
 import contextlib

@@ -1,4 +1,5 @@
-"""That registrars are not flooded and do not hold each other up, on a real clock; how exactly is for the scenarios (core/pacer.c).
+"""That registrars are not flooded and do not hold each other up, on a real clock; how exactly is for the scenarios
+(core/pacer.c).
 """
 
 import time

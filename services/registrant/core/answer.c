@@ -196,6 +196,7 @@ static void on_redirect(struct engine *e, struct flight *f, const struct sip_ans
 {
     struct buf *uris = &e->scratch[1];
     redirect_list(a, f->spec->scheme == SCHEME_SIPS, asked_before(e, f), uris);
+    buf_add_str(uris, interned_str(f->others)); // an earlier one's are not taken back
     if (uris->n && f->redirects == e->policy.max_redirects) {
         fail(e, f, a, STR_LIT("redirected too often"), false, now);
         return;

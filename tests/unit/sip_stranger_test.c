@@ -33,7 +33,9 @@ static void options_is_answered_and_nothing_else_is_served(void **state)
     assert_memory_equal(m.text, "SIP/2.0 200 ", 12);
     assert_string_equal(sip_header(&m, "Allow"), "OPTIONS");
     assert_string_equal(sip_header(&m, "Accept"), "application/sdp");
-    assert_non_null(strstr(sip_header(&m, "Supported"), "path"));
+    assert_string_equal(sip_header(&m, "Accept-Encoding"), "identity");
+    assert_string_equal(sip_header(&m, "Accept-Language"), "en");
+    assert_string_equal(sip_header(&m, "Supported"), "path, outbound, gruu");
     assert_non_null(strstr(sip_header(&m, "To"), "tag="));
     assert_non_null(strstr(sip_header(&m, "Via"), ";branch=z9hG4bKOPTIONS;received=127.0.0.1"));
     ask(f, "INVITE", "", "", &m);
@@ -100,7 +102,7 @@ static void an_extension_that_is_required_is_unsupported(void **state)
     ask(f, "OPTIONS", "", "Require: path, 100rel\r\n", &m);
     assert_memory_equal(m.text, "SIP/2.0 420 ", 12);
     assert_string_equal(sip_header(&m, "Unsupported"), "100rel");
-    ask(f, "OPTIONS", "", "Require: path\r\n", &m);
+    ask(f, "OPTIONS", "", "Require: path, Outbound, gruu\r\n", &m); // as its Supported says
     assert_memory_equal(m.text, "SIP/2.0 200 ", 12);
     fixture_finish(f);
 }

@@ -27,6 +27,8 @@ static bool may_be_read(struct stranger_budget *b)
 
 // ---- what is answered
 
+#define SUPPORTED "path, outbound, gruu"
+
 static const char *const allow = "Allow: OPTIONS\r\n";
 
 struct verdict {
@@ -35,13 +37,22 @@ struct verdict {
     struct str unsupported; // of a 420
 };
 
+static bool is_supported(struct str tag)
+{
+    struct str all = STR_LIT(SUPPORTED), one;
+    while (str_split(&all, ',', &one))
+        if (str_ieq(str_trim(one), tag))
+            return true;
+    return false;
+}
+
 // Extensions that it requires and we do not have (8.2.2.3), as a list.
 static void unsupported_of(const sip_t *sip, struct buf *ret)
 {
     buf_clear(ret);
     const msg_param_t *tags = sip->sip_require ? sip->sip_require->k_items : NULL;
     for (size_t i = 0; tags && tags[i]; i++) {
-        if (str_ieq_cstr(str_of(tags[i]), "path") || !sip_text_is_safe(str_of(tags[i])))
+        if (is_supported(str_of(tags[i])) || !sip_text_is_safe(str_of(tags[i])))
             continue;
         buf_add_cstr(ret, ret->n ? ", " : "");
         buf_add_cstr(ret, tags[i]);
@@ -52,7 +63,7 @@ static struct verdict judge(const sip_t *sip, struct str unsupported)
 {
     static const char *const all =
         "Allow: OPTIONS\r\nAccept: application/sdp\r\nAccept-Encoding: identity\r\n"
-        "Accept-Language: en\r\nSupported: path, outbound, gruu\r\n";
+        "Accept-Language: en\r\nSupported: " SUPPORTED "\r\n";
     switch (sip->sip_request->rq_method) {
     case sip_method_ack:
         return (struct verdict){0};

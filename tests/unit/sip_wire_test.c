@@ -444,6 +444,32 @@ static void an_answer_that_is_not_quite_ours_changes_nothing(void **state)
     fixture_finish(f);
 }
 
+static void unreadable_answers_are_read_so_many_times_at_most(void **state)
+{
+    enum { READ = 32, MORE = 8 };
+    struct fixture *f = fixture_start(true, (struct sip_thread_params){.policy.transaction_timeout_s = 30});
+    static struct sip_message m;
+    fixture_wish_sent(f, (struct wish){0}, &m);
+    for (size_t i = 0; i < READ + MORE; i++)
+        answer_with(f, &m, "Content-Length: 0", "Content-Length: x");
+    fixture_counted(f, offsetof(struct sip_stats, malformed), READ);
+    fixture_counted(f, offsetof(struct sip_stats, stray), MORE);
+    fixture_finish(f);
+}
+
+static void of_provisional_answers_the_first_is_read(void **state)
+{
+    struct fixture *f = fixture_start(true, (struct sip_thread_params){.policy.transaction_timeout_s = 30});
+    static struct sip_message m;
+    fixture_wish_sent(f, (struct wish){0}, &m);
+    sip_peer_answer(&f->peer, &m, "100 Trying", "");
+    sip_peer_answer(&f->peer, &m, "183 Still", "CSeq: 2 REGISTER\r\n"); // unreadable
+    sip_peer_answer(&f->peer, &m, "200 OK", "");
+    assert_int_equal(fixture_answer(1).status, 200);
+    assert_int_equal(sip_thread_sip_stats(f->thread).malformed, 0);
+    fixture_finish(f);
+}
+
 // ---- flows
 
 static bool one_flow_lost(const struct fake_seen *s)
@@ -533,6 +559,8 @@ int main(void)
         cmocka_unit_test(rubbish_where_tls_should_be_is_a_503_with_its_cause),
         cmocka_unit_test(what_the_registrar_saw_of_us_is_told),
         cmocka_unit_test(an_answer_that_is_not_quite_ours_changes_nothing),
+        cmocka_unit_test(unreadable_answers_are_read_so_many_times_at_most),
+        cmocka_unit_test(of_provisional_answers_the_first_is_read),
         cmocka_unit_test(an_answer_names_its_flow_and_the_engine_is_told_when_it_is_lost),
         cmocka_unit_test(a_kept_alive_udp_flow_has_a_number_of_its_own),
         cmocka_unit_test(a_silent_registrar_with_a_thousand_under_way_costs_next_to_nothing),

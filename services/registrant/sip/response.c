@@ -5,6 +5,8 @@
 
 #include "common/sip/uri.h"
 
+#define MAX_UNREADABLE 32 // of one request
+
 void response_deliver(struct agent *a, struct transaction *t, struct sip_answer *answer)
 {
     transaction_leave(&a->all, t);
@@ -85,18 +87,27 @@ static bool came_by_its_way(const struct transaction *t, const struct transport_
     return path->flow == t->flow;
 }
 
+// Reading costs time, of which nobody gets as much as he likes for one request.
+static bool may_be_for(const struct transaction *t, const struct transport_path *path)
+{
+    return came_by_its_way(t, path) && t->unreadable < MAX_UNREADABLE;
+}
+
 void response_received(struct agent *a, const struct transport_path *path, struct str message)
 {
     struct transaction *t = candidate(a, message);
-    if (!t || !came_by_its_way(t, path)) { // unread: a flood of forged answers costs next to nothing
+    if (!t || !may_be_for(t, path)) { // unread: a flood of forged answers costs next to nothing
         message_has_via(message) ? a->stats.stray++ : a->stats.malformed++;
         return;
     }
+    if (t->provisional && str_istarts(message, STR_LIT("SIP/2.0 1"))) // says nothing new
+        return;
     msg_t *response = message_parse(message);
     const sip_t *sip = response ? sip_object(response) : NULL;
-    if (!sip || !sip->sip_status || !is_for(t, sip))
+    if (!sip || !sip->sip_status || !is_for(t, sip)) {
         a->stats.malformed++;
-    else if (sip->sip_status->st_status < 200)
+        t->unreadable++;
+    } else if (sip->sip_status->st_status < 200)
         transaction_proceeds(t);
     else
         deliver_final(a, t, response);

@@ -71,6 +71,7 @@ struct transaction *transaction_new(struct transactions *all, uint64_t give_up_u
     t->local = NULL;
     t->flow = 0;
     t->by_size = t->provisional = t->another_target = false;
+    t->unreadable = 0;
     t->resend_us = UINT64_MAX;
     t->give_up_us = give_up_us;
     wheel_set(&all->timers, &t->timer, give_up_us);

@@ -44,6 +44,7 @@ struct transaction {
     struct buf wire; // as it was sent
     bool by_size;    // over TCP only because no datagram should be as large (RFC 3261 18.1.1)
     bool provisional;
+    unsigned unreadable;                         // answers that came for it
     uint64_t resend_us, interval_us, give_up_us; // timers E (UINT64_MAX: reliable transport) and F
 
     int failure; // status and reason of an answer of our own

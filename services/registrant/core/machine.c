@@ -98,8 +98,9 @@ static struct plan plan_removal(const struct entry *r, enum permission permissio
         return gone(PROOF_LAPSED);
     if (permission != PERMIT_ALL)
         return plan_refresh(r, now_ms);
+    bool waits = r->attempts && !is_stopped(r); // what was stopped is a refresh
     return (struct plan){
-        .kind = PLAN_UNBIND, .at_ms = r->attempts ? r->retry_ms : now_ms, .class = class_of(r, false)};
+        .kind = PLAN_UNBIND, .at_ms = waits ? r->retry_ms : now_ms, .class = class_of(r, false)};
 }
 
 // What was left behind is removed after its successor is bound, or before all is.

@@ -94,6 +94,17 @@ static void believes_a_certificate_for_the_name(void **state)
     leave(&w);
 }
 
+static void the_roots_dot_is_not_sent_with_the_name(void **state)
+{
+    struct world w;
+    enter(&w);
+    serve(&w, &w.ca, &(struct wish){.cn = "whatever", .san = "DNS:" NAME});
+    (void)connect_as(&w, NAME ".");
+    expect_message(&w);
+    assert_string_equal(w.peer.sni, NAME);
+    leave(&w);
+}
+
 static void a_number_is_not_sent_as_server_name(void **state)
 {
     struct world w;
@@ -539,6 +550,7 @@ int main(void)
     (void)signal(SIGPIPE, SIG_IGN);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(believes_a_certificate_for_the_name),
+        cmocka_unit_test(the_roots_dot_is_not_sent_with_the_name),
         cmocka_unit_test(a_number_is_not_sent_as_server_name),
         cmocka_unit_test(refuses_an_expired_certificate_and_says_so),
         cmocka_unit_test(refuses_a_certificate_that_is_not_valid_yet),

@@ -227,6 +227,8 @@ void tls_store_free(struct tls_store *s)
 
 int tls_session_new(struct tls_store *s, struct str name, SSL **ret, struct error *err)
 {
+    if (name.n > 1 && name.p[name.n - 1] == '.') // the root's dot is not sent (RFC 6066 3)
+        name.n--;
     if (name.n == 0 || name.n >= sizeof(((struct tls_check *)0)->name) || memchr(name.p, '\0', name.n))
         return error_set(err, -EINVAL, "there is no name that a certificate could be for");
     SSL *session = SSL_new(s->context);

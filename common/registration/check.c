@@ -227,11 +227,25 @@ static int check_bulk(const struct sip_addr *addr, struct str bnc, struct error 
     return 0;
 }
 
+// RFC 5627 4.1: calls to the address of record would be sent to itself.
+static int check_instance(const struct registration *r, const struct sip_addr *addr, struct error *err)
+{
+    struct buf aor cleanup(buf_done) = BUF_INIT, to cleanup(buf_done) = BUF_INIT;
+    struct sip_uri uri;
+    registration_aor(&aor, r);
+    add_with_host(&to, buf_str(&aor), "192.0.2.1");
+    if (sip_uri_parse(buf_str(&to), &uri, NULL) == 0 && sip_uri_equal(&uri, &addr->uri))
+        return error_set(err, -EINVAL, "one with +sip.instance is not the address of record");
+    return 0;
+}
+
 static int check_extensions(const struct registration *r, struct str contact, struct error *err)
 {
     struct sip_addr addr;
     struct str value;
     int rc = sip_addr_parse(contact, &addr, err);
+    if (!rc && sip_param_get(addr.params, "+sip.instance", &value))
+        rc = check_instance(r, &addr, err);
     if (!rc && sip_param_get(addr.params, "reg-id", &value))
         rc = check_flow(r, value, err);
     if (!rc && sip_param_get(addr.uri.params, "bnc", &value))

@@ -497,6 +497,9 @@ static const struct rule_case rule_cases[] = {
     {contact, "<sip:u@h>;reg-id=0", "contacts"},
     {contact, "<sip:u@h>;reg-id=2147483648", "contacts"},
     {contact, "<sip:u@h>;reg-id=x", "contacts"},
+    {contact, "<sip:alice@SIP.example.com>;+sip.instance=\"<urn:uuid:1>\"", "contacts"}, // the AoR
+    {contact, "<sip:alice@sip.example.com:5060>;+sip.instance=\"<urn:uuid:1>\"", NULL},
+    {contact, "<sip:alice@sip.example.com>", NULL},
     {flow_beside_another, "<sip:u@h>;reg-id=1", "contacts"},
     {flow_beside_another, "<sip:u@h>;+sip.instance=\"<urn:uuid:1>\"", NULL},
     {flow_of_a_third_party, "sip:other@sip.example.com", "contacts"},
@@ -528,6 +531,7 @@ static const struct rule_case rule_cases[] = {
     {domain, "[::1]:5070", NULL},
     {domain, "", "domain"},
     {domain, NULL, "domain"},
+    {domain, "u@h", "domain"},
     {domain, "h:0", "domain"},
     {domain, "h;transport=tcp", "domain"},
     {domain, "h\r\n", "domain"},

@@ -107,7 +107,8 @@ def test_several_challenges_may_stand_in_one_header(registrant, registrar):
 
 @pytest.mark.parametrize("value", [
     'Basic realm="example.com"', 'Digest realm="example.com", nonce="x", algorithm=SHA-3-999',
-    'Digest realm="example.com"', "Digest", 'Digest nonce="x"', "", 'Digest realm="example.com, nonce="x"', "\x7f" * 300])
+    'Digest realm="example.com", nonce="x", qop="unheard-of"', 'Digest realm="example.com"', "Digest",
+    'Digest nonce="x"', "", 'Digest realm="example.com, nonce="x"', "\x7f" * 300])
 def test_a_challenge_that_cannot_be_answered_is_no_loop(registrant, registrar, value):
     """RFC 3261 22: nothing is sent that answers none; the cause says so. Basic is never used (22)."""
     r = registrant.prepare(registrar)

@@ -185,6 +185,33 @@ static void parses_a_challenge_with_all_its_parameters(void **state)
     assert_int_equal(c[0].qop, QOP_AUTH);
 }
 
+// RFC 7616 3.3, RFC 8760 2.6: unknown ones are ignored; where nothing else is offered it cannot be met.
+static void the_qop_is_one_that_was_offered(void **state)
+{
+    static const struct {
+        const char *text;
+        enum digest_qop wanted;
+    } cases[] = {
+        {"", QOP_NONE},
+        {", qop=auth", QOP_AUTH},
+        {", qop=\"auth,auth-int\"", QOP_AUTH},
+        {", qop=\"auth-int,auth\"", QOP_AUTH},
+        {", qop=\"Auth-Int\"", QOP_AUTH_INT},
+        {", qop=\"unheard-of , auth-int\"", QOP_AUTH_INT},
+        {", qop=\"unheard-of\"", QOP_UNKNOWN},
+        {", qop=\"authx\"", QOP_UNKNOWN},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct digest_challenge c;
+        struct buf text cleanup(buf_done) = BUF_INIT;
+        buf_addf(&text, "Digest realm=\"a\", nonce=\"1\"%s", cases[i].text);
+        assert_int_equal(digest_parse(buf_str(&text), false, &c, 0, 1), 1);
+        assert_int_equal(c.qop, cases[i].wanted);
+        assert_int_equal(digest_drop_unknown(&c, 1), cases[i].wanted != QOP_UNKNOWN);
+    }
+}
+
 static void takes_several_schemes_of_one_header_apart(void **state)
 {
     (void)state;
@@ -355,6 +382,7 @@ int main(void)
         cmocka_unit_test(an_unknown_algorithm_is_an_error_and_writes_nothing),
         cmocka_unit_test(the_header_holds_what_the_challenge_asked_for_and_no_more),
         cmocka_unit_test(parses_a_challenge_with_all_its_parameters),
+        cmocka_unit_test(the_qop_is_one_that_was_offered),
         cmocka_unit_test(takes_several_schemes_of_one_header_apart),
         cmocka_unit_test(what_is_no_challenge_is_left_out),
         cmocka_unit_test(no_more_challenges_than_there_is_room_for),

@@ -261,7 +261,8 @@ static bool names_option(struct str list, const char *tag)
     return false;
 }
 
-// Nothing but gin is required of it, but some refuse what is only supported.
+// Nothing but gin is required of it, but some refuse what is only supported. Outbound and gin go with path
+// alone (RFC 5626 4.2.1, RFC 6140 5.1).
 static void on_bad_extension(struct engine *e, struct flight *f, const struct sip_answer *a,
                              struct moment now)
 {
@@ -270,10 +271,11 @@ static void on_bad_extension(struct engine *e, struct flight *f, const struct si
         fail_told(e, f, a, "registrar has no GIN", true, now);
         return;
     }
-    bool outbound = request_is_outbound(f) && names_option(a->unsupported, "outbound");
-    bool path = !r->no_path && names_option(a->unsupported, "path");
+    bool no_path = names_option(a->unsupported, "path");
+    bool outbound = request_is_outbound(f) && (no_path || names_option(a->unsupported, "outbound"));
+    bool path = !r->no_path && no_path;
     bool gruu = !r->no_gruu && names_option(a->unsupported, "gruu");
-    if (!outbound && !path && !gruu) {
+    if ((!outbound && !path && !gruu) || (no_path && f->spec->bulk)) {
         fail(e, f, a, STR_NONE, true, now);
         return;
     }

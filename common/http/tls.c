@@ -1,17 +1,14 @@
-// Certificate and key as an SSL_CTX that can be swapped while connections come in. Refuses TLS below 1.2,
-// renegotiation, and asking anybody for a pass phrase.
+// Certificate and key as an SSL_CTX that can be swapped while connections come in.
 #include "common/http/tls.h"
 
 #include "common/base/mem.h"
+#include "common/tls/files.h"
 
-#include <errno.h>
 #include <event2/bufferevent_ssl.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 struct http_tls {
     char *certificate_file, *key_file;
@@ -19,59 +16,15 @@ struct http_tls {
     SSL_CTX *context;
 };
 
-static int no_pass_phrase(char *buffer, int size, int writing, void *arg)
-{
-    return 0;
-}
-
-static int refuse(struct error *err, const char *what, const char *file)
-{
-    unsigned long code = ERR_peek_last_error();
-    const char *reason = code ? ERR_reason_error_string(code) : NULL;
-    ERR_clear_error();
-    return error_set(err, -EINVAL, "%s %s: %s", what, file, reason ? reason : "not PEM");
-}
-
-static int check_readable(const char *what, const char *file, struct error *err)
-{
-    return access(file, R_OK) ? error_set(err, -errno, "%s %s: %s", what, file, strerror(errno)) : 0;
-}
-
-static int load_pair(SSL_CTX *context, const char *certificate_file, const char *key_file, struct error *err)
-{
-    int rc = check_readable("certificate file", certificate_file, err);
-    if (!rc)
-        rc = check_readable("key file", key_file, err);
-    if (rc)
-        return rc;
-    if (SSL_CTX_use_certificate_chain_file(context, certificate_file) != 1)
-        return refuse(err, "certificate file", certificate_file);
-    if (SSL_CTX_use_PrivateKey_file(context, key_file, SSL_FILETYPE_PEM) != 1 ||
-        SSL_CTX_check_private_key(context) != 1)
-        return refuse(err, "key file", key_file);
-    return 0;
-}
-
-static void set_rules(SSL_CTX *context)
-{
-    (void)SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
-    // what a request says of its own length tells a cut one from a whole one, so an end without close_notify
-    // is an end
-    (void)SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
-                                           SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_IGNORE_UNEXPECTED_EOF);
-    // idle connections keep no record buffers; sessions are resumed by tickets, not out of a cache of ours
-    (void)SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
-    (void)SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
-    SSL_CTX_set_default_passwd_cb(context, no_pass_phrase);
-}
-
 static int new_context(const struct http_tls *tls, SSL_CTX **ret, struct error *err)
 {
     SSL_CTX *context = SSL_CTX_new(TLS_server_method());
     if (!context)
         abort();
-    set_rules(context);
-    int rc = load_pair(context, tls->certificate_file, tls->key_file, err);
+    tls_files_set_rules(context);
+    // sessions are resumed by tickets, not out of a cache of ours
+    (void)SSL_CTX_set_options(context, SSL_OP_CIPHER_SERVER_PREFERENCE);
+    int rc = tls_files_load_pair(context, tls->certificate_file, tls->key_file, err);
     if (rc)
         SSL_CTX_free(context);
     else

@@ -1,9 +1,9 @@
-// See tls.h: what a connection is checked against. Refuses TLS below 1.2, renegotiation, and asking anybody
-// for a pass phrase. Sessions are not resumed: one connection carries all that goes to a registrar, so little
-// would be saved, and a certificate that has expired since would go unseen.
+// See tls.h: what a connection is checked against. Sessions are not resumed: one connection carries all that
+// goes to a registrar, so little would be saved, and a certificate that has expired since would go unseen.
 #include "services/registrant/transport/tls_private.h"
 
 #include "common/base/mem.h"
+#include "common/tls/files.h"
 
 #include <errno.h>
 #include <openssl/err.h>
@@ -11,7 +11,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 struct tls_store {
     char *ca_file, *certificate_file, *key_file;
@@ -86,69 +85,12 @@ static int on_no_certificate(SSL *session, X509 **certificate, EVP_PKEY **key)
 
 // ---- the files
 
-static int no_pass_phrase(char *buffer, int size, int writing, void *arg)
-{
-    return 0;
-}
-
-static int refuse(struct error *err, const char *what, const char *file)
-{
-    unsigned long code = ERR_peek_last_error();
-    const char *reason = code ? ERR_reason_error_string(code) : NULL;
-    ERR_clear_error();
-    return error_set(err, -EINVAL, "%s %s: %s", what, file, reason ? reason : "not PEM");
-}
-
-static int check_readable(const char *what, const char *file, struct error *err)
-{
-    return access(file, R_OK) ? error_set(err, -errno, "%s %s: %s", what, file, strerror(errno)) : 0;
-}
-
-static int load_trust(const struct tls_store *s, SSL_CTX *context, struct error *err)
-{
-    if (!s->ca_file) {
-        if (SSL_CTX_set_default_verify_paths(context) != 1)
-            return refuse(err, "trust store", "of the system");
-        return 0;
-    }
-    int rc = check_readable("CA file", s->ca_file, err);
-    if (!rc && SSL_CTX_load_verify_file(context, s->ca_file) != 1)
-        rc = refuse(err, "CA file", s->ca_file);
-    // whom the operator names is trusted, be it a root or not
-    (void)X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(context), X509_V_FLAG_PARTIAL_CHAIN);
-    return rc;
-}
-
-static int load_pair(const struct tls_store *s, SSL_CTX *context, struct error *err)
-{
-    const char *key_file = s->key_file ? s->key_file : s->certificate_file;
-    if (!s->certificate_file)
-        return 0;
-    int rc = check_readable("certificate file", s->certificate_file, err);
-    if (!rc)
-        rc = check_readable("key file", key_file, err);
-    if (rc)
-        return rc;
-    if (SSL_CTX_use_certificate_chain_file(context, s->certificate_file) != 1)
-        return refuse(err, "certificate file", s->certificate_file);
-    if (SSL_CTX_use_PrivateKey_file(context, key_file, SSL_FILETYPE_PEM) != 1 ||
-        SSL_CTX_check_private_key(context) != 1)
-        return refuse(err, "key file", key_file);
-    return 0;
-}
-
 static void set_rules(SSL_CTX *context, int min_version)
 {
+    tls_files_set_rules(context);
     (void)SSL_CTX_set_min_proto_version(context, min_version);
-    // what a message says of its own length tells a cut one from a whole one, so an end without close_notify
-    // is an end
-    (void)SSL_CTX_set_options(context,
-                              SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_IGNORE_UNEXPECTED_EOF);
-    // idle connections keep no record buffers; what waits to be written grows, and is moved, meanwhile
-    (void)SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
-                                        SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-    (void)SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
-    SSL_CTX_set_default_passwd_cb(context, no_pass_phrase);
+    // what waits to be written grows, and is moved, meanwhile
+    (void)SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, on_verify);
     SSL_CTX_set_client_cert_cb(context, on_no_certificate);
 }
@@ -159,9 +101,10 @@ static int new_context(const struct tls_store *s, SSL_CTX **ret, struct error *e
     if (!context)
         abort();
     set_rules(context, s->min_version);
-    int rc = load_trust(s, context, err);
-    if (!rc)
-        rc = load_pair(s, context, err);
+    int rc = tls_files_load_trust(context, s->ca_file, err);
+    if (!rc && s->certificate_file)
+        rc = tls_files_load_pair(context, s->certificate_file,
+                                 s->key_file ? s->key_file : s->certificate_file, err);
     if (rc)
         SSL_CTX_free(context);
     else

@@ -199,6 +199,17 @@ def test_the_request_is_as_the_rfc_has_it(registrant, registrar):
     assert q.header("user-agent") == "Rollcall" and "path" in q.message.tags("supported")
 
 
+def test_every_request_has_a_branch_of_its_own(registrant, registrar):
+    """RFC 3261 8.1.1.7, 17.1.3: new for each transaction, those after one another too, and not to be foreseen."""
+    r = registrant.want(registrar)
+    r.registered()
+    for revision in (2, 3, 4):
+        r.command("refresh")
+        r.wait("registered", revision=revision)
+    branches = [q.message.branch for q in registrar.requests(r.aor)]
+    assert len(set(branches)) == 4 and all(len(b) >= 7 + 16 for b in branches)
+
+
 def test_a_third_party_has_its_own_from(registrant, registrar):
     """RFC 3261 10.2: From is that of whoever is responsible; To is the address of record."""
     r = registrant.want(registrar, **{"from": "sip:admin@example.com"})

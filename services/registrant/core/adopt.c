@@ -49,16 +49,21 @@ static void adopt_nonces(struct engine *e, struct entry *r, const struct status 
     e->bytes += r->nonces ? r->nonces->bytes : 0;
 }
 
-// The longest expiry that was asked for beyond what is asked for by itself is the least that a 423 taught.
-// After a silence it says how long an earlier request may hold instead.
-static uint32_t least_that_was_taught(const struct spec *s, const struct status *last)
+static uint32_t longest_expiry(const struct spec *s)
 {
     struct spec_view v;
     int64_t longest = s->expires_s;
     spec_open(s, &v);
     for (size_t i = 0; i < v.contact_count; i++)
         longest = v.contacts[i].expires > longest ? v.contacts[i].expires : longest;
-    return !last->attempt && last->bound.asked_s > longest ? last->bound.asked_s : 0;
+    return longest < UINT32_MAX ? (uint32_t)longest : UINT32_MAX;
+}
+
+// The longest expiry that was asked for beyond what is asked for by itself is the least that a 423 taught.
+// After a silence it says how long an earlier request may hold instead.
+static uint32_t least_that_was_taught(const struct spec *s, const struct status *last)
+{
+    return !last->attempt && last->bound.asked_s > longest_expiry(s) ? last->bound.asked_s : 0;
 }
 
 // The flow of RFC 5626 that it was bound over died with its owner, or stayed with it: another is made soon.
@@ -229,7 +234,8 @@ void entry_assume_bound(struct engine *e, struct entry *r, struct moment now)
     struct spec *s = spec_ref(r->want);
     entry_set_bound(e, r, s, entry_local(e, r, s));
     r->bound_revision = r->revision;
-    r->asked_s = s->expires_s;
+    uint32_t longest = longest_expiry(s), least = pacer_least_expires_s(s->way->target, now.us);
+    r->asked_s = longest > least ? longest : least;
     r->granted_s = 0;
     r->expires_ms = 0;
     r->last_bind_ms = ms_of(now);

@@ -113,6 +113,33 @@ def test_silence_on_a_stream_is_a_408_and_nothing_is_repeated(registrant, regist
     assert len(registrar.requests(r.aor, repeated=True)) == 1
 
 
+def test_a_connection_that_is_deaf_is_given_up(registrant, registrar):
+    """RFC 5626 4.2.1: a flow is used while it works; one by which nothing came for a whole timer F does not."""
+    r = registrant.want(registrar, transport="tcp")
+    r.registered()
+    registrar.listeners[0].silent = True
+    r.command("refresh")
+    r.wait_cause(408)
+    registrar.listeners[0].silent = False
+    registrar.wait(lambda: len(registrar.connections) == 2)
+    r.registered(since=len(r.reports))
+    assert registrar.journal[-1].connection is registrar.connections[1]
+
+
+def test_a_connection_that_answers_others_is_kept(registrant, registrar):
+    """RFC 5626 4.2.1: one request without an answer does not make the connection of all others a broken one."""
+    mute, other = registrant.prepare(registrar, transport="tcp"), registrant.want(registrar, transport="tcp")
+    other.registered()
+    registrar.script(mute.aor, ["drop", "normal"])
+    mute.send()
+    registrar.wait(lambda: len(registrar.requests(mute.aor)) == 1)
+    other.command("refresh")
+    other.wait("registered", revision=2)
+    mute.wait_cause(408)
+    mute.registered()
+    assert len(registrar.connections) == 1
+
+
 def test_half_a_message_and_the_end(registrant, registrar):
     """RFC 3261 18.3, 18.4: what is not whole when the stream ends is no message."""
     r = registrant.prepare(registrar, transport="tcp")

@@ -204,7 +204,10 @@ static void give_up(struct agent *a, struct transaction *t)
         t->another_target = false;
         client_fail(a, t, 408, STR_LIT("no final answer"));
     } else {
+        uint32_t flow = t->flow;
+        uint64_t since_us = t->give_up_us - a->timeout_us;
         fail_at_target(a, t, TARGET_SILENT, 408, STR_LIT("no answer"));
+        transport_doubt(a->transport, flow, since_us);
     }
 }
 

@@ -216,7 +216,7 @@ void flow_lose(struct flow *f, const char *cause)
         buf_add_cstr(&f->cause, cause);
     count_lost(f);
     forget(f);
-    f->was_up = f->state == FLOW_UP && !(f->wire.refused && !f->heard);
+    f->was_up = f->state == FLOW_UP && !(f->wire.refused && !f->heard_us);
     f->state = FLOW_LOST;
     event_free(f->readable);
     event_free(f->writable);

@@ -41,13 +41,13 @@ struct flow {
     size_t out_taken; // of `out`, by the socket
     bool is_unsent;   // in t->unsent
     bool broken;      // writing failed: what still comes is read, then it is lost
-    bool heard;       // something came that was no part of a handshake
     bool owes_pong;   // one for all the pings that came together
     bool pinged;      // and the ping not answered
     bool answers;     // its peer does answer pings
     bool required;    // its peer said that it does
     uint32_t flow_timer_s;
     uint64_t active_us; // when something was last sent or came
+    uint64_t heard_us;  // when something last came that was no part of a handshake; 0: never
     uint64_t used_us;   // when somebody last sent by it or asked for it
     bool was_up;        // LOST
     struct buf cause;   // LOST, or broken

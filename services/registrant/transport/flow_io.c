@@ -122,8 +122,7 @@ static void keep_rest(struct flow *f, struct str rest, bool new_one)
 
 static void came(struct flow *f, struct str bytes)
 {
-    f->active_us = clock_monotonic_us();
-    f->heard = true;
+    f->active_us = f->heard_us = clock_monotonic_us();
     bool joined = f->in.n > 0;
     if (joined) {
         buf_add_str(&f->in, bytes);

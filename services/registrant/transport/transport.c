@@ -248,6 +248,13 @@ void transport_keep_alive(struct transport *t, const struct endpoint *to, uint32
         flow_keep_alive(f, flow_timer_s);
 }
 
+void transport_doubt(struct transport *t, uint32_t flow, uint64_t since_us)
+{
+    struct flow *f = flow_by_number(t, flow);
+    if (f && f->state == FLOW_UP && f->heard_us < since_us)
+        flow_lose(f, "it was silent");
+}
+
 struct transport_stats transport_stats(const struct transport *t)
 {
     return t->stats;

@@ -101,6 +101,11 @@ void transport_flush(struct transport *t);
 void transport_keep_alive(struct transport *t, const struct endpoint *to, uint32_t flow_timer_s,
                           uint32_t *flow);
 
+// What was sent by that connection at since_us (monotonic) had no answer in all the time that it was given.
+// Where nothing at all came by it since then, it is taken for dead and lost: a peer that acknowledges and
+// never reads would be sent to for ever. Harmless for a datagram (0) and for one that is gone.
+void transport_doubt(struct transport *t, uint32_t flow, uint64_t since_us);
+
 struct transport_stats {
     uint64_t connections;               // now, established, ours
     uint64_t connected, lost, failed;   // ever, ours: established, lost after that, never established

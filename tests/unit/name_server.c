@@ -205,7 +205,9 @@ static void on_udp(evutil_socket_t fd, short what, void *arg)
     struct sockaddr_in from;
     socklen_t length = sizeof(from);
     ssize_t got = recvfrom(fd, in, sizeof(in), 0, (struct sockaddr *)&from, &length);
-    if (got <= 0)
+    if (got == 1) // of name_server_end
+        (void)event_base_loopbreak(s->base);
+    if (got <= 1)
         return;
     s->asked++;
     size_t n = answer(s, in, (size_t)got, out, false);
@@ -295,4 +297,32 @@ void name_server_close(struct name_server *s)
     (void)close(s->udp);
     (void)close(s->tcp);
     (void)unlink(s->resolv_conf);
+}
+
+static void *serve(void *arg)
+{
+    struct name_server *s = arg;
+    (void)event_base_dispatch(s->base);
+    return NULL;
+}
+
+void name_server_start(struct name_server *s, const struct name_record *records, size_t count)
+{
+    struct event_base *base = event_base_new();
+    if (!base)
+        abort();
+    name_server_open(s, base, records, count);
+    if (pthread_create(&s->thread, NULL, serve, s) != 0)
+        abort();
+}
+
+void name_server_end(struct name_server *s)
+{
+    struct sockaddr_in at = {
+        .sin_family = AF_INET, .sin_port = htons(s->port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    if (sendto(s->udp, "", 1, 0, (struct sockaddr *)&at, sizeof(at)) != 1)
+        abort();
+    (void)pthread_join(s->thread, NULL);
+    name_server_close(s);
+    event_base_free(s->base);
 }

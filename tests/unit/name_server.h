@@ -1,10 +1,11 @@
 // A name server of a few records on loopback, UDP and TCP, in the test's own event loop, which can also be
-// silent, fail, cut its answers, or answer with bytes of the test's own. And the resolver file that points to
-// it.
+// silent, fail, cut its answers, or answer with bytes of the test's own; or in a thread of its own, for a
+// test that blocks. And the resolver file that points to it.
 #ifndef ROLLCALL_TESTS_UNIT_NAME_SERVER_H
 #define ROLLCALL_TESTS_UNIT_NAME_SERVER_H
 
 #include <event2/event.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -25,6 +26,7 @@ struct name_server {
     uint16_t port;
     struct event *on_udp, *on_tcp;
     char resolv_conf[64];
+    pthread_t thread; // of one that was started
 
     const struct name_record *records;
     size_t count;
@@ -48,5 +50,9 @@ void name_server_open(struct name_server *s, struct event_base *base, const stru
                       size_t count);
 void name_server_move(struct name_server *s, const char *address, uint16_t port); // its UDP alone
 void name_server_close(struct name_server *s);
+
+// The same in a thread of its own: nothing of `s` but its resolv_conf is the caller's until it is ended.
+void name_server_start(struct name_server *s, const struct name_record *records, size_t count);
+void name_server_end(struct name_server *s);
 
 #endif

@@ -1,23 +1,22 @@
 // Where a SIP thread sends to: names, several targets, and what it makes of one that failed (RFC 3263).
 #include "tests/unit/sip_fixture.h"
 
-#include "common/base/clock.h"
 #include "common/base/mem.h"
-#include "tests/unit/dns_peer.h"
+#include "tests/unit/name_server.h"
 
-#include <errno.h>
-#include <netinet/in.h>
-#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
 // cmocka needs the headers above it
 #include <cmocka.h>
+
+// `text` holds the record's data and lives as long as it.
+static struct name_record srv(const char *name, unsigned priority, uint16_t port, const char *target,
+                              char text[64])
+{
+    (void)snprintf(text, 64, "%u 1 %u %s", priority, port, target);
+    return (struct name_record){name, "SRV", 60, text};
+}
 
 static void names_of_the_hosts_file_need_no_dns(void **state)
 {
@@ -33,15 +32,16 @@ static void a_name_is_resolved_by_srv_and_the_next_target_is_tried(void **state)
 {
     struct sip_peer second;
     sip_peer_open(&second, true);
-    struct dns_record records[] = {
-        {.name = "_sip._udp.reg.test", .target = "a.reg.test", .port = 1, .priority = 1}, // refuses
-        {.name = "_sip._udp.reg.test", .target = "b.reg.test", .port = second.port, .priority = 2},
-        {.name = "_sip._tcp.reg.test", .target = "b.reg.test", .port = second.port, .priority = 1},
-        {.name = "a.reg.test", .address = "127.0.0.1"},
-        {.name = "b.reg.test", .address = "127.0.0.1"},
+    char text[3][64];
+    struct name_record records[] = {
+        srv("_sip._udp.reg.test", 1, 1, "a.reg.test", text[0]), // refuses
+        srv("_sip._udp.reg.test", 2, second.port, "b.reg.test", text[1]),
+        srv("_sip._tcp.reg.test", 1, second.port, "b.reg.test", text[2]),
+        {"a.reg.test", "A", 60, "127.0.0.1"},
+        {"b.reg.test", "A", 60, "127.0.0.1"},
     };
-    struct dns_peer dns;
-    dns_peer_open(&dns, records, ARRAY_LEN(records));
+    struct name_server dns;
+    name_server_start(&dns, records, ARRAY_LEN(records));
     struct fixture *f = fixture_start(true, (struct sip_thread_params){.resolv_conf = dns.resolv_conf});
     static struct sip_message m;
     for (size_t i = 1; i <= 2; i++) {
@@ -57,14 +57,14 @@ static void a_name_is_resolved_by_srv_and_the_next_target_is_tried(void **state)
         assert_string_equal(a.target, expected);
     }
     fixture_finish(f);
-    dns_peer_close(&dns);
+    name_server_end(&dns);
     sip_peer_close(&second);
 }
 
 static void a_name_that_does_not_exist_is_a_503_of_our_own(void **state)
 {
-    struct dns_peer dns;
-    dns_peer_open(&dns, NULL, 0);
+    struct name_server dns;
+    name_server_start(&dns, NULL, 0);
     struct fixture *f = fixture_start(true, (struct sip_thread_params){.resolv_conf = dns.resolv_conf});
     fixture_wish(f, (struct wish){.registrar = "sip:nowhere.test"});
     fixture_wish(f, (struct wish){.registrar = "sip:nowhere.test:5070"});
@@ -77,20 +77,21 @@ static void a_name_that_does_not_exist_is_a_503_of_our_own(void **state)
         assert_string_equal(seen.answers[i].reason, "no address for nowhere.test");
     }
     fixture_finish(f);
-    dns_peer_close(&dns);
+    name_server_end(&dns);
 }
 
 static void another_target_of_one_request_is_none_of_the_next(void **state)
 {
     struct sip_peer second;
     sip_peer_open(&second, false);
-    struct dns_record records[] = {
-        {.name = "_sip._udp.reg.test", .target = "a.reg.test", .port = 1, .priority = 1}, // refuses
-        {.name = "_sip._udp.reg.test", .target = "a.reg.test", .port = second.port, .priority = 2},
-        {.name = "a.reg.test", .address = "127.0.0.1"},
+    char text[2][64];
+    struct name_record records[] = {
+        srv("_sip._udp.reg.test", 1, 1, "a.reg.test", text[0]), // refuses
+        srv("_sip._udp.reg.test", 2, second.port, "a.reg.test", text[1]),
+        {"a.reg.test", "A", 60, "127.0.0.1"},
     };
-    struct dns_peer dns;
-    dns_peer_open(&dns, records, ARRAY_LEN(records));
+    struct name_server dns;
+    name_server_start(&dns, records, ARRAY_LEN(records));
     struct fixture *f = fixture_start(true, (struct sip_thread_params){.resolv_conf = dns.resolv_conf});
     static struct sip_message m;
     fixture_wish(f, (struct wish){.registrar = "sip:user@reg.test"});
@@ -104,7 +105,7 @@ static void another_target_of_one_request_is_none_of_the_next(void **state)
     seen = fixture_answers(4);
     assert_false(seen.answers[2].another_target || seen.answers[3].another_target);
     fixture_finish(f);
-    dns_peer_close(&dns);
+    name_server_end(&dns);
     sip_peer_close(&second);
 }
 
@@ -112,8 +113,9 @@ static void another_target_of_one_request_is_none_of_the_next(void **state)
 
 struct pair {
     struct sip_peer first, second;
-    struct dns_record records[3];
-    struct dns_peer dns;
+    struct name_record records[3];
+    char text[2][64];
+    struct name_server dns;
     struct fixture *f;
 };
 
@@ -121,12 +123,10 @@ static void pair_open(struct pair *p)
 {
     sip_peer_open(&p->first, false);
     sip_peer_open(&p->second, false);
-    p->records[0] = (struct dns_record){
-        .name = "_sip._udp.reg.test", .target = "a.reg.test", .port = p->first.port, .priority = 1};
-    p->records[1] = (struct dns_record){
-        .name = "_sip._udp.reg.test", .target = "a.reg.test", .port = p->second.port, .priority = 2};
-    p->records[2] = (struct dns_record){.name = "a.reg.test", .address = "127.0.0.1"};
-    dns_peer_open(&p->dns, p->records, ARRAY_LEN(p->records));
+    p->records[0] = srv("_sip._udp.reg.test", 1, p->first.port, "a.reg.test", p->text[0]);
+    p->records[1] = srv("_sip._udp.reg.test", 2, p->second.port, "a.reg.test", p->text[1]);
+    p->records[2] = (struct name_record){"a.reg.test", "A", 60, "127.0.0.1"};
+    name_server_start(&p->dns, p->records, ARRAY_LEN(p->records));
     p->f = fixture_start(false, (struct sip_thread_params){.resolv_conf = p->dns.resolv_conf,
                                                            .policy.transaction_timeout_s = 1});
 }
@@ -134,7 +134,7 @@ static void pair_open(struct pair *p)
 static void pair_close(struct pair *p, bool second_too)
 {
     fixture_finish(p->f);
-    dns_peer_close(&p->dns);
+    name_server_end(&p->dns);
     sip_peer_close(&p->first);
     if (second_too)
         sip_peer_close(&p->second);

@@ -3,7 +3,6 @@
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
-#include "tests/unit/dns_peer.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -11,10 +10,8 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 // cmocka needs the headers above it
 #include <cmocka.h>

@@ -60,6 +60,7 @@ static void pings_an_idle_connection_and_takes_pongs(void **state)
     connect_alive(&a);
     for (unsigned i = 1; i <= 3; i++) {
         expect_bytes(&a.f, a.peer, "\r\n\r\n");
+        assert_true(pings(&a) < 2 * i); // not two of half that length
         put(a.peer, STR_LIT("\r\n"));
         UNTIL(&a.f, pongs(&a) == i);
     }

@@ -92,19 +92,8 @@ static struct str on_local(void *arg, enum registration_transport transport, str
     return STR_NONE;
 }
 
-static uint32_t on_keep_alive(void *arg, uint64_t token, uint32_t flow_timer_s)
-{
-    (void)arg;
-    (void)token;
-    (void)flow_timer_s;
-    return 0;
-}
-
-static const struct engine_ops ops = {.send = on_send,
-                                      .report = on_report,
-                                      .closed = on_closed,
-                                      .local_hostport = on_local,
-                                      .keep_alive = on_keep_alive};
+static const struct engine_ops ops = {
+    .send = on_send, .report = on_report, .closed = on_closed, .local_hostport = on_local};
 
 static struct bench *begin(void)
 {

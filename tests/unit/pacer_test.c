@@ -1,60 +1,11 @@
-// services/registrant/core/pacer and breaker: who may be sent when.
-#include "services/registrant/core/pacer.h"
-
-#include "common/base/rng.h"
-#include "services/registrant/core/breaker.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-#include <string.h>
-// cmocka needs the four above
-#include <cmocka.h>
-
-#define SECOND UINT64_C(1000000)
-#define START  (1000 * SECOND)
-
-struct bench {
-    struct wheel wheel;
-    struct pacer *pacer;
-    struct pacer_target *target;
-    uint64_t now;
-};
+// services/registrant/core/pacer: who may be sent when.
+#include "tests/unit/pacer_fixture.h"
 
 static void begin(struct bench *b, uint32_t rate, uint32_t flights, uint32_t all)
 {
-    b->now = START;
-    wheel_init(&b->wheel, b->now);
-    const struct pacer_params p = {.wheel = &b->wheel,
-                                   .max_in_flight = all,
-                                   .limits = {.rate = rate, .in_flight = flights},
-                                   .retry_after_cap_s = 86400};
-    b->pacer = pacer_new(&p);
-    b->target = pacer_target_get(b->pacer, STR_LIT("udp:a:0"));
-}
-
-static void end(struct bench *b)
-{
-    pacer_target_put(b->pacer, &b->target);
-    pacer_free(b->pacer);
-}
-
-static void pass(struct bench *b, uint64_t us)
-{
-    struct wheel_node *node;
-    b->now += us;
-    while ((node = wheel_pop(&b->wheel, b->now)))
-        pacer_wake(b->pacer, node, b->now);
-}
-
-static struct pacer_item *next(struct bench *b)
-{
-    return pacer_next(b->pacer, b->now);
-}
-
-static void wait_new(struct bench *b, struct pacer_item *item)
-{
-    pacer_wait(b->pacer, b->target, item, PACE_NEW, 0, b->now);
+    begin_with(b, (struct pacer_params){.max_in_flight = all,
+                                        .limits = {.rate = rate, .in_flight = flights},
+                                        .retry_after_cap_s = 86400});
 }
 
 static struct pacer_ticket send(struct bench *b, uint64_t id)
@@ -324,90 +275,12 @@ static void a_suspect_gets_one_new_request_at_a_time(void **state)
     end(&b);
 }
 
-static void silence_opens_the_breaker_and_a_probe_closes_it(void **state)
-{
-    (void)state;
-    struct breaker b = {0};
-    for (int i = 0; i < 4; i++)
-        breaker_event(&b, BREAKER_SILENCE, 1, 0, 8, START);
-    assert_true(breaker_allows(&b, START) == UINT32_MAX);
-    breaker_event(&b, BREAKER_SILENCE, 1, 0, 8, START);
-    assert_int_equal(breaker_allows(&b, START), 0);
-    assert_int_equal(breaker_allows(&b, START + 3 * SECOND), 0);
-    uint64_t later = START + 5 * SECOND;
-    assert_int_equal(breaker_allows(&b, later), 1);
-    breaker_event(&b, BREAKER_ANSWER, 1, 0, 8, later);
-    assert_int_equal(breaker_allows(&b, later), 2);
-    for (int i = 0; i < 7; i++)
-        breaker_event(&b, BREAKER_ANSWER, 1, 0, 8, later);
-    assert_true(breaker_allows(&b, later) == UINT32_MAX);
-}
-
-static void an_answer_between_silences_keeps_the_breaker_closed(void **state)
-{
-    (void)state;
-    struct breaker b = {0};
-    for (int i = 0; i < 100; i++)
-        breaker_event(&b, i % 5 == 4 ? BREAKER_ANSWER : BREAKER_SILENCE, 1, 0, 8, START);
-    assert_true(breaker_allows(&b, START) == UINT32_MAX);
-}
-
-static void half_of_the_last_twenty_503_of_three_registrations_open_it(void **state)
-{
-    (void)state;
-    struct breaker two = {0}, three = {0};
-    for (uint64_t i = 0; i < 20; i++)
-        breaker_event(&two, BREAKER_UNAVAILABLE, i % 2, 0, 8, START);
-    assert_true(breaker_allows(&two, START) == UINT32_MAX); // of two registrations only
-    for (uint64_t i = 0; i < 18; i++)
-        breaker_event(&three, i % 2 ? BREAKER_UNAVAILABLE : BREAKER_ANSWER, i % 3 + 1, 0, 8, START);
-    assert_true(breaker_allows(&three, START) == UINT32_MAX); // nine of eighteen: not yet ten
-    breaker_event(&three, BREAKER_UNAVAILABLE, 1, 0, 8, START);
-    assert_int_equal(breaker_allows(&three, START), 0);
-}
-
-static void retry_after_of_a_503_opens_it_for_so_long(void **state)
-{
-    (void)state;
-    struct breaker b = {0};
-    breaker_event(&b, BREAKER_UNAVAILABLE, 1, 120 * SECOND, 8, START);
-    assert_int_equal(breaker_allows(&b, START + 119 * SECOND), 0);
-    assert_int_equal(breaker_allows(&b, START + 120 * SECOND), 1);
-}
-
-static void refused_nonces_teach_their_age_for_a_day(void **state)
-{
-    (void)state;
-    static struct bench b;
-    begin(&b, 0, 1, 1);
-    assert_true(learned_nonce_is_worth(pacer_learned(b.target), 90000, b.now));
-    learned_nonce_refused(pacer_learned(b.target), 90000, b.now);
-    assert_true(learned_nonce_is_worth(pacer_learned(b.target), 90000, b.now));
-    learned_nonce_refused(pacer_learned(b.target), 60000, b.now);
-    assert_true(learned_nonce_is_worth(pacer_learned(b.target), 59999, b.now));
-    for (int i = 1; i < 8; i++)
-        assert_false(learned_nonce_is_worth(pacer_learned(b.target), 60000, b.now));
-    assert_true(learned_nonce_is_worth(pacer_learned(b.target), 60000, b.now)); // now and then it is tried
-    assert_true(learned_nonce_is_worth(pacer_learned(b.target), 60000, b.now + 86400 * SECOND));
-    learned_nonce_refused(pacer_learned(b.target), 60000, b.now);
-    learned_nonce_refused(pacer_learned(b.target), 60000, b.now);
-    assert_false(learned_nonce_is_worth(pacer_learned(b.target), 60000, b.now));
-    learned_nonce_accepted(pacer_learned(b.target), 60000);
-    assert_true(learned_nonce_is_worth(pacer_learned(b.target), 60000, b.now));
-    end(&b);
-}
-
 static void a_hard_rate_is_not_raised_but_overcommitment_is_counted(void **state)
 {
     (void)state;
     static struct bench b;
-    begin(&b, 1, 1000, 1000);
-    pacer_target_put(b.pacer, &b.target);
-    pacer_free(b.pacer);
-    const struct pacer_params p = {
-        .wheel = &b.wheel, .max_in_flight = 1000, .limits = {.rate = 1, .in_flight = 1000, .hard = true}};
-    b.pacer = pacer_new(&p);
-    b.target = pacer_target_get(b.pacer, STR_LIT("udp:a:0"));
+    begin_with(&b, (struct pacer_params){.max_in_flight = 1000,
+                                         .limits = {.rate = 1, .in_flight = 1000, .hard = true}});
     for (int i = 0; i < 300; i++)
         pacer_need_add(b.target, 30000); // 10 a second
     assert_int_equal(pacer_raised(b.pacer), 0);
@@ -435,186 +308,6 @@ static void a_hard_rate_is_not_raised_but_overcommitment_is_counted(void **state
     end(&b);
 }
 
-// ---- one address of record
-
-static void limit_addresses(void *arg, struct str key, struct pacer_limits *limits)
-{
-    const uint32_t *rate = arg;
-    (void)key;
-    limits->aor_rate = *rate;
-}
-
-static void begin_addresses(struct bench *b, uint32_t *rate)
-{
-    b->now = START;
-    wheel_init(&b->wheel, b->now);
-    const struct pacer_params p = {.wheel = &b->wheel,
-                                   .max_in_flight = 1000,
-                                   .limits = {.in_flight = 1000},
-                                   .arg = rate,
-                                   .limits_of = limit_addresses};
-    b->pacer = pacer_new(&p);
-    b->target = pacer_target_get(b->pacer, STR_LIT("udp:a:0"));
-}
-
-// Ten minutes of one address that always has work, each attempt challenged or not: in no second more than the
-// rate, and as many as it allows.
-static void in_any_second_no_more_are_sent_for_an_address_than_its_rate(void **state)
-{
-    (void)state;
-    static struct bench b;
-    enum { COUNT = 2000, MAX_SENT = 8000 };
-    static struct pacer_item items[COUNT];
-    static uint64_t sent_us[MAX_SENT];
-    uint32_t rate = 5;
-    size_t sent = 0, begun = 0;
-    struct rng rng = {7};
-    memset(items, 0, sizeof(items));
-    begin_addresses(&b, &rate);
-    for (size_t i = 0; i < COUNT; i++) {
-        items[i].aor = 77;
-        wait_new(&b, &items[i]);
-    }
-    for (int step = 0; step < 60000 && pacer_waiting(b.pacer); step++) {
-        struct pacer_item *item = next(&b);
-        if (!item) {
-            pass(&b, 1000 + rng_below(&rng, 20000));
-            continue;
-        }
-        assert_ptr_equal(item, &items[begun]); // in the order of asking
-        struct pacer_ticket ticket;
-        pacer_sent(b.pacer, b.target, item, begun++, &ticket, b.now);
-        sent_us[sent++] = b.now;
-        pass(&b, rng_below(&rng, 400000));
-        if (rng_below(&rng, 2)) {
-            pacer_sent_again(b.pacer, &ticket, b.now);
-            sent_us[sent++] = b.now;
-        }
-        pacer_done(b.pacer, &ticket, PACER_ANSWERED, -1, b.now);
-        assert_true(sent + 2 < MAX_SENT);
-    }
-    assert_int_equal(begun, COUNT);
-    for (size_t i = rate; i < sent; i++)
-        assert_true(sent_us[i] - sent_us[i - rate] >= SECOND);
-    assert_true(sent_us[sent - 1] - START < (uint64_t)sent * SECOND / 3);
-    // A second later nothing is remembered.
-    size_t bytes = pacer_bytes(b.pacer);
-    pass(&b, SECOND + 20000);
-    assert_true(pacer_bytes(b.pacer) < bytes);
-    end(&b);
-}
-
-static void other_addresses_do_not_wait_for_one_that_has_to(void **state)
-{
-    (void)state;
-    static struct bench b;
-    uint32_t rate = 1;
-    struct pacer_item items[4] = {{.aor = 1}, {.aor = 1}, {.aor = 2}, {.aor = 0}};
-    struct pacer_ticket tickets[4];
-    begin_addresses(&b, &rate);
-    for (int i = 0; i < 4; i++)
-        wait_new(&b, &items[i]);
-    static const int order[] = {0, 2, 3};
-    for (int i = 0; i < 3; i++) {
-        struct pacer_item *item = next(&b);
-        assert_ptr_equal(item, &items[order[i]]);
-        pacer_sent(b.pacer, b.target, item, 1, &tickets[i], b.now);
-    }
-    assert_null(next(&b));
-    assert_int_equal(pacer_waiting(b.pacer), 1);
-    assert_true(pacer_waits_as(b.target, &items[1], PACE_NEW));
-    for (int i = 0; i < 3; i++)
-        pacer_done(b.pacer, &tickets[i], PACER_ANSWERED, -1, b.now);
-    pass(&b, SECOND - 10000);
-    assert_null(next(&b));
-    pass(&b, 20000);
-    assert_ptr_equal(next(&b), &items[1]);
-    end(&b);
-}
-
-static void what_waits_for_its_address_can_be_taken_back_and_changes_its_class(void **state)
-{
-    (void)state;
-    static struct bench b;
-    uint32_t rate = 1;
-    struct pacer_item items[3] = {{.aor = 1}, {.aor = 1}, {.aor = 1}};
-    struct pacer_ticket ticket;
-    begin_addresses(&b, &rate);
-    for (int i = 0; i < 3; i++)
-        wait_new(&b, &items[i]);
-    pacer_sent(b.pacer, b.target, next(&b), 1, &ticket, b.now);
-    assert_null(next(&b));
-    pacer_cancel(b.pacer, b.target, &items[1]);
-    assert_false(pacer_waits(&items[1]));
-    wait_new(&b, &items[1]);
-    assert_null(next(&b));
-    pacer_wait(b.pacer, b.target, &items[1], PACE_LIVE, 9, b.now);
-    assert_null(next(&b));
-    assert_true(pacer_waits_as(b.target, &items[1], PACE_LIVE));
-    pacer_done(b.pacer, &ticket, PACER_ANSWERED, -1, b.now);
-    pass(&b, SECOND + 20000);
-    assert_ptr_equal(next(&b), &items[1]);
-    // It was not sent: the next need not wait for it.
-    assert_ptr_equal(next(&b), &items[2]);
-    assert_int_equal(pacer_waiting(b.pacer), 0);
-    end(&b);
-}
-
-static void other_limits_free_what_waits_by_the_old_ones(void **state)
-{
-    (void)state;
-    static struct bench b;
-    uint32_t rate = 1;
-    struct pacer_item items[3] = {{.aor = 1}, {.aor = 1}, {.aor = 1}};
-    struct pacer_ticket ticket;
-    begin_addresses(&b, &rate);
-    for (int i = 0; i < 3; i++)
-        wait_new(&b, &items[i]);
-    pacer_sent(b.pacer, b.target, next(&b), 1, &ticket, b.now);
-    assert_null(next(&b));
-    rate = 0;
-    pacer_limits_changed(b.pacer);
-    pass(&b, SECOND + 20000);
-    assert_non_null(next(&b));
-    assert_non_null(next(&b));
-    pacer_done(b.pacer, &ticket, PACER_ANSWERED, -1, b.now);
-    end(&b);
-}
-
-// ---- what a registrar teaches
-
-static void the_usual_grant_is_what_most_had(void **state)
-{
-    (void)state;
-    struct learned l = {0};
-    learned_grant(&l, 0);
-    assert_int_equal(l.granted_s, 0);
-    for (int i = 0; i < 90; i++)
-        learned_grant(&l, i % 3 ? 3600 : 60 + (uint32_t)i);
-    assert_int_equal(l.granted_s, 3600);
-    assert_int_equal(l.granted_least_s, 60);
-    for (int i = 0; i < 2000; i++) // it changes its mind
-        learned_grant(&l, 300);
-    assert_int_equal(l.granted_s, 300);
-}
-
-static void the_least_expiry_is_kept_for_a_day_and_an_address_that_is_too_long_is_none(void **state)
-{
-    (void)state;
-    struct learned l = {0};
-    char text[80];
-    learned_min_expires(&l, 1800, START);
-    assert_int_equal(learned_least_s(&l, START + 86399 * SECOND), 1800);
-    assert_int_equal(learned_least_s(&l, START + 86400 * SECOND), 0);
-    assert_true(learned_received(&l, STR_LIT("203.0.113.7:5060")));
-    assert_false(learned_received(&l, STR_LIT("203.0.113.7:5060")));
-    memset(text, 'x', sizeof(text));
-    assert_false(learned_received(&l, (struct str){.p = text, .n = sizeof(text)}));
-    assert_string_equal(l.received, "203.0.113.7:5060");
-    assert_true(learned_received(&l, STR_NONE));
-    assert_string_equal(l.received, "");
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -628,18 +321,7 @@ int main(void)
         cmocka_unit_test(live_refreshes_raise_the_rate),
         cmocka_unit_test(caps_hold_for_the_target_and_for_all),
         cmocka_unit_test(a_suspect_gets_one_new_request_at_a_time),
-        cmocka_unit_test(silence_opens_the_breaker_and_a_probe_closes_it),
-        cmocka_unit_test(an_answer_between_silences_keeps_the_breaker_closed),
-        cmocka_unit_test(half_of_the_last_twenty_503_of_three_registrations_open_it),
-        cmocka_unit_test(retry_after_of_a_503_opens_it_for_so_long),
-        cmocka_unit_test(refused_nonces_teach_their_age_for_a_day),
         cmocka_unit_test(a_hard_rate_is_not_raised_but_overcommitment_is_counted),
-        cmocka_unit_test(in_any_second_no_more_are_sent_for_an_address_than_its_rate),
-        cmocka_unit_test(other_addresses_do_not_wait_for_one_that_has_to),
-        cmocka_unit_test(what_waits_for_its_address_can_be_taken_back_and_changes_its_class),
-        cmocka_unit_test(other_limits_free_what_waits_by_the_old_ones),
-        cmocka_unit_test(the_usual_grant_is_what_most_had),
-        cmocka_unit_test(the_least_expiry_is_kept_for_a_day_and_an_address_that_is_too_long_is_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

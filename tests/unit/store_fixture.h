@@ -4,6 +4,7 @@
 #define ROLLCALL_TESTS_STORE_FIXTURE_H
 
 #include "common/base/buf.h"
+#include "common/base/hash.h"
 #include "common/base/mem.h"
 #include "common/event/base_end.h"
 #include "common/redis/redis.h"
@@ -334,6 +335,24 @@ static inline struct registration created(struct fixture *f, const char *account
     assert_int_equal(do_create(f, &r), 0);
     registration_copy(&stored, &f->got.reg);
     return stored;
+}
+
+// "acme" has shard CRC16("acme") mod 16; the keys are built by hand here, not with keys.h.
+static inline unsigned shard_of(const char *account)
+{
+    return hash_crc16(str_of(account)) % 16;
+}
+
+static inline void assert_contains(const char *text, const char *part)
+{
+    if (!strstr(text, part))
+        fail_msg("%s\nis not in\n%s", part, text ? text : "(nothing)");
+}
+
+static inline void assert_lacks(const char *text, const char *part)
+{
+    if (strstr(text, part))
+        fail_msg("%s\nis in\n%s", part, text ? text : "(nothing)");
 }
 
 #endif

@@ -1,13 +1,7 @@
 // Objects of an account, values that expire and records of jobs, on a real redis-server.
-#include "common/base/hash.h"
 #include "tests/unit/store_fixture.h"
 
 #define ACME STR_LIT("acme")
-
-static unsigned shard_of(const char *account)
-{
-    return hash_crc16(str_of(account)) % 16;
-}
 
 // What the last read gave: "key=json;" in the order of keys.
 struct reading {

@@ -2,15 +2,6 @@
 // outbox.
 #include "tests/unit/store_fixture.h"
 
-#include "common/base/hash.h"
-#include "services/gateway/store/scripts.h"
-
-// "acme" has shard CRC16("acme") mod 16; the keys are built by hand here, not with keys.h.
-static unsigned shard_of(const char *account)
-{
-    return hash_crc16(str_of(account)) % 16;
-}
-
 static unsigned long long now_ms(struct fixture *f)
 {
     unsigned long long seconds, micros;
@@ -23,18 +14,6 @@ static unsigned bucket_of(uint64_t id)
     char text[24];
     (void)snprintf(text, sizeof(text), "%llu", (unsigned long long)id);
     return (hash_murmur2(str_of(text)) & 0x7fffffffu) % 64;
-}
-
-static void assert_contains(const char *text, const char *part)
-{
-    if (!strstr(text, part))
-        fail_msg("%s\nis not in\n%s", part, text ? text : "(nothing)");
-}
-
-static void assert_lacks(const char *text, const char *part)
-{
-    if (strstr(text, part))
-        fail_msg("%s\nis in\n%s", part, text ? text : "(nothing)");
 }
 
 static void a_create_writes_hash_indexes_due_and_event(void **state)
@@ -432,202 +411,6 @@ static void a_refresh_raises_counter_and_revision_and_leaves_the_configuration(v
     assert_int_equal(json_parse(str_of(f->changes[0]->spec), &JSON_LIMITS_DEFAULT, &parsed, &err), 0);
 }
 
-static void a_secret_is_sealed_before_it_leaves(void **state)
-{
-    struct fixture *f = *state;
-    struct registration r cleanup(registration_done) = created(f, "acme", "trunk");
-    assert_true(seal_is_sealed(str_of(r.credentials[0].secret)));
-    assert_false(r.credentials[0].clear);
-    assert_lacks(rawf(f, "HGETALL rc:{s%u}:reg:1", shard_of("acme")), "s3cret");
-    assert_lacks(f->changes[0]->spec, "s3cret");
-    char *clear cleanup(mem_free_cstr) = NULL;
-    struct error err;
-    assert_int_equal(store_open_secret(f->store, &r, 0, &clear, &err), 0);
-    assert_string_equal(clear, "s3cret");
-    r.id = 2; // a seal holds for its registration only
-    assert_int_equal(store_open_secret(f->store, &r, 0, &clear, &err), -EBADMSG);
-}
-
-static void a_new_secret_is_sealed_and_an_old_one_moves_to_its_new_realm(void **state)
-{
-    struct fixture *f = *state;
-    struct registration r cleanup(registration_done) = created(f, "acme", "trunk");
-    struct registration after cleanup(registration_done) = {0};
-    registration_copy(&after, &r);
-    set_text(&after.credentials[0].secret, "other");
-    after.credentials[0].clear = true;
-    assert_int_equal(do_update(f, &r, &after), 0);
-    char *clear cleanup(mem_free_cstr) = NULL;
-    struct error err;
-    assert_int_equal(store_open_secret(f->store, &f->got.reg, 0, &clear, &err), 0);
-    assert_string_equal(clear, "other");
-
-    struct registration now cleanup(registration_done) = {0}, realm cleanup(registration_done) = {0};
-    registration_copy(&now, &f->got.reg);
-    registration_copy(&realm, &now);
-    set_text(&realm.credentials[0].realm, "example.com");
-    assert_int_equal(do_update(f, &now, &realm), 0);
-    mem_free_cstr(&clear);
-    assert_int_equal(store_open_secret(f->store, &f->got.reg, 0, &clear, &err), 0);
-    assert_string_equal(clear, "other");
-}
-
-static void a_sealed_text_from_elsewhere_is_refused(void **state)
-{
-    struct fixture *f = *state;
-    struct registration r cleanup(registration_done) = created(f, "acme", "trunk");
-    struct registration thief cleanup(registration_done) = {0};
-    registration_copy(&thief, &r);
-    set_text(&thief.name, "thief");
-    assert_int_equal(do_create(f, &thief), -EIO);
-    assert_lacks(f->got.err.text, "sealed:");
-}
-
-static void set_ha1(struct registration *r, const char *md5, const char *sha256)
-{
-    struct credential *c = &r->credentials[0];
-    credential_set_password(c, STR_NONE);
-    set_text(&c->realm, "example.com");
-    c->ha1[HA1_MD5] = mem_dup_cstr(md5);
-    c->ha1[HA1_SHA256] = mem_dup_cstr(sha256);
-    c->clear = true;
-}
-
-static void an_ha1_is_sealed_kept_and_never_shown_as_a_password_is(void **state)
-{
-    static const char md5[] = "0123456789abcdef0123456789abcdef";
-    static const char sha256[] = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
-    struct fixture *f = *state;
-    struct registration r cleanup(registration_done) = a_registration("acme", "trunk");
-    set_ha1(&r, md5, sha256);
-    assert_int_equal(do_create(f, &r), 0);
-    struct registration made cleanup(registration_done) = {0}, after cleanup(registration_done) = {0};
-    registration_copy(&made, &f->got.reg);
-    assert_true(seal_is_sealed(str_of(made.credentials[0].ha1[HA1_MD5])));
-    assert_true(seal_is_sealed(str_of(made.credentials[0].ha1[HA1_SHA256])));
-    assert_string_not_equal(made.credentials[0].ha1[HA1_MD5], made.credentials[0].ha1[HA1_SHA256]);
-    assert_false(made.credentials[0].clear);
-    assert_lacks(rawf(f, "HGETALL rc:{s%u}:reg:1", shard_of("acme")), md5);
-    const char *event = rawf(f, "XRANGE rc:{s%u}:outbox - +", shard_of("acme"));
-    assert_lacks(event, md5);
-    assert_lacks(event, "ha1");
-
-    registration_copy(&after, &made); // the same in clear changes nothing
-    set_ha1(&after, md5, sha256);
-    assert_int_equal(do_update(f, &made, &after), 0);
-    assert_int_equal(f->got.reg.revision, made.revision);
-    assert_string_equal(f->got.reg.credentials[0].ha1[HA1_MD5], made.credentials[0].ha1[HA1_MD5]);
-
-    set_ha1(&after, "ffffffffffffffffffffffffffffffff", made.credentials[0].ha1[HA1_SHA256]);
-    assert_int_equal(do_update(f, &made, &after), 0); // one new, one as it is sealed
-    assert_true(f->got.reg.revision > made.revision);
-    assert_string_equal(f->got.reg.credentials[0].ha1[HA1_SHA256], made.credentials[0].ha1[HA1_SHA256]);
-    assert_string_not_equal(f->got.reg.credentials[0].ha1[HA1_MD5], made.credentials[0].ha1[HA1_MD5]);
-    assert_true(seal_is_sealed(str_of(f->got.reg.credentials[0].ha1[HA1_MD5])));
-}
-
-static void writes_wait_for_the_gate_and_reads_do_not(void **state)
-{
-    struct fixture *f = *state;
-    struct registration r cleanup(registration_done) = created(f, "acme", "trunk");
-    struct registration next cleanup(registration_done) = a_registration("acme", "next");
-    f->gate.approved = 0;
-    assert_int_equal(do_create(f, &next), -EBUSY);
-    assert_int_equal(do_update(f, &r, &r), -EBUSY);
-    assert_int_equal(do_delete(f, "acme", 1), -EBUSY);
-    assert_int_equal(do_refresh(f, "acme", 1), -EBUSY);
-    assert_int_equal(do_get(f, "acme", 1), 0);
-    assert_string_equal(raw(f, "GET rc:{g}:seq"), "1"); // no id was used up
-    f->gate.approved = f->replication_hash + 1;
-    assert_int_equal(do_delete(f, "acme", 1), -EBUSY);
-    f->gate.approved = f->replication_hash;
-    assert_int_equal(do_create(f, &next), 0);
-}
-
-static bool is_down(const void *arg)
-{
-    const struct fixture *f = arg;
-    return !f->replication_hash && !store_is_up(f->store);
-}
-
-static void a_redis_that_went_away_is_said_and_one_that_came_back_waits_for_the_gate(void **state)
-{
-    struct fixture *f = *state;
-    struct registration r cleanup(registration_done) = created(f, "acme", "trunk");
-    assert_int_equal(f->gate.links_away, 0);
-    (void)peer_stop(f->server, SIGKILL);
-    assert_true(peer_run_until(f->base, is_down, f, SOON_MS));
-    assert_int_equal(f->gate.links_away, 1);
-    assert_int_equal(do_get(f, "acme", 1), -ENOTCONN);
-    assert_int_equal(do_delete(f, "acme", 1), -ENOTCONN);
-    assert_int_equal(do_update(f, &r, &r), -ENOTCONN);
-    fixture_start_server(f);
-    assert_true(peer_run_until(f->base, fixture_is_up, f, SOON_MS));
-    assert_int_equal(f->gate.links_away, 0);
-    assert_int_equal(do_get(f, "acme", 1), -ENOENT); // empty, as nothing was kept
-    assert_int_equal(do_create(f, &r), -EBUSY);
-}
-
-static void a_redis_that_refuses_for_now_counts_as_away(void **state)
-{
-    struct fixture *f = *state;
-    struct registration r cleanup(registration_done) = created(f, "acme", "trunk");
-    struct registration after cleanup(registration_done) = {0};
-    registration_copy(&after, &r);
-    set_text(&after.display_username, "Reception");
-    assert_string_equal(raw(f, "CONFIG SET maxmemory 1"), "OK");
-    assert_int_equal(do_update(f, &r, &after), -ENOTCONN);
-    assert_contains(f->got.err.text, "OOM");
-    assert_string_equal(raw(f, "CONFIG SET maxmemory 0"), "OK");
-    assert_string_equal(raw(f, "CONFIG SET min-replicas-to-write 1"), "OK");
-    assert_int_equal(do_delete(f, "acme", 1), -ENOTCONN);
-    assert_contains(f->got.err.text, "NOREPLICAS");
-    assert_string_equal(raw(f, "CONFIG SET min-replicas-to-write 0"), "OK");
-    assert_int_equal(do_delete(f, "acme", 1), 0);
-}
-
-static void a_store_freed_with_calls_under_way_answers_each_once(void **state)
-{
-    struct fixture *f = *state;
-    struct registration r cleanup(registration_done) = created(f, "acme", "trunk");
-    fixture_forget(f);
-    store_get(f->store, STR_LIT("acme"), 1, fixture_on_record, f);
-    store_update(f->store, &r, &r, &fixture_context, fixture_on_record, f);
-    store_delete(f->store, STR_LIT("acme"), 1, 0, &fixture_context, fixture_on_record, f);
-    f->gate.approved = 0;
-    store_create(f->store, &r, &fixture_context, fixture_on_record, f); // refused: answered on the next turn
-    store_free(f->store);
-    f->store = NULL;
-    assert_int_equal(f->got.count, 4);
-    assert_int_equal(f->change_count, 0);
-}
-
-#if ROLLCALL_FAULT_POINTS
-// What a gateway leaves that dies after Redis took the write: nobody was told, but `due` has it.
-static void a_crash_after_the_write_leaves_it_to_the_sweep(void **state)
-{
-    struct fixture *f = *state;
-    pid_t pid = fork();
-    assert_true(pid >= 0);
-    if (pid == 0) {
-        struct fixture child = {
-            .base = event_base_new(), .replication_hash = f->replication_hash, .ring = f->ring};
-        (void)snprintf(child.url, sizeof(child.url), "%s", f->url);
-        (void)setenv("ROLLCALL_FAULT_POINT", "after_redis_write", 1);
-        fixture_open_store(&child, 0, 0);
-        (void)created(&child, "acme", "trunk");
-        _exit(0);
-    }
-    int status;
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_true(WIFEXITED(status));
-    assert_int_equal(WEXITSTATUS(status), 137);
-    assert_int_equal(do_get(f, "acme", 1), 0);
-    assert_string_equal(rawf(f, "ZRANGE rc:{s%u}:due 0 -1", shard_of("acme")), "1");
-    assert_string_equal(rawf(f, "XLEN rc:{s%u}:outbox", shard_of("acme")), "1");
-}
-#endif
-
 int main(void)
 {
 #define on_redis(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
@@ -648,17 +431,6 @@ int main(void)
         on_redis(a_removal_says_whether_an_enabled_twin_holds_the_binding),
         cmocka_unit_test(a_binding_is_told_by_address_contacts_and_target),
         on_redis(a_refresh_raises_counter_and_revision_and_leaves_the_configuration),
-        on_redis(a_secret_is_sealed_before_it_leaves),
-        on_redis(a_new_secret_is_sealed_and_an_old_one_moves_to_its_new_realm),
-        on_redis(a_sealed_text_from_elsewhere_is_refused),
-        on_redis(an_ha1_is_sealed_kept_and_never_shown_as_a_password_is),
-        on_redis(writes_wait_for_the_gate_and_reads_do_not),
-        on_redis(a_redis_that_went_away_is_said_and_one_that_came_back_waits_for_the_gate),
-        on_redis(a_redis_that_refuses_for_now_counts_as_away),
-        on_redis(a_store_freed_with_calls_under_way_answers_each_once),
-#if ROLLCALL_FAULT_POINTS
-        on_redis(a_crash_after_the_write_leaves_it_to_the_sweep),
-#endif
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -82,8 +82,11 @@ void flight_begin(struct engine *e, struct entry *r, enum flight_kind kind, bool
     e->shards[r->shard]->flights++;
     e->stats.in_flight++;
     pacer_sent(e->home.pacer, f->spec->way->target, &r->item, r->id, &f->ticket, now.us);
-    // What it taught others holds from the start; a refresh, of which perhaps nobody hears, asks as before.
-    uint32_t least = kind == FLIGHT_BIND ? pacer_least_expires_s(f->spec->way->target, now.us) : 0;
+    // What it taught others holds from the start; a refresh, of which perhaps nobody hears, asks for no more
+    // than was asked before, and for no less.
+    uint32_t least = pacer_least_expires_s(f->spec->way->target, now.us);
+    if (kind == FLIGHT_REFRESH && least > r->asked_s)
+        least = r->asked_s;
     f->least_s = r->floor_s > least ? r->floor_s : least;
     if (staggered)
         pacer_stagger(e->home.pacer, f->spec->way->target, now.us);

@@ -205,6 +205,15 @@ static void add_counts(struct json_writer *w, const struct registrar_view *v)
     json_end_object(w);
 }
 
+// Of one registrar whether any thread finds it so; of many how many.
+static void add_flag(struct json_writer *w, const char *name, uint64_t count, bool one)
+{
+    if (one)
+        json_kv_bool(w, name, count > 0);
+    else
+        json_kv_u64(w, name, count);
+}
+
 static void add_view(struct json_writer *w, const struct registrar_view *v, bool one)
 {
     json_begin_object(w);
@@ -221,10 +230,10 @@ static void add_view(struct json_writer *w, const struct registrar_view *v, bool
     add_counts(w, v);
     add_rate(w, "rate", v->rate);
     add_rate(w, "need", v->need);
-    json_kv_u64(w, "overcommitted", v->overcommitted);
-    json_kv_u64(w, "hard", v->hard);
-    json_kv_u64(w, "suspect", v->suspect);
-    json_kv_u64(w, "open", v->open);
+    add_flag(w, "overcommitted", v->overcommitted, one);
+    add_flag(w, "hard", v->hard, one);
+    add_flag(w, "suspect", v->suspect, one);
+    add_flag(w, "open", v->open, one);
     json_kv_u64(w, "open_for_ms", v->open_for_ms);
     if (one)
         add_learned(w, v);

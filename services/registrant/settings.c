@@ -57,7 +57,7 @@ static const struct setting table[] = {
      "Resolver configuration in place of /etc/resolv.conf", AT(resolv_conf)},
     {"ROLLCALL_USER_AGENT", SETTING_STRING, "Rollcall", NULL, "User-Agent of every REGISTER", AT(user_agent)},
     {"ROLLCALL_ADMIN_LISTEN", SETTING_STRING, "127.0.0.1:8082", "host:port",
-     "Where health and metrics are served", AT(admin_listen)},
+     "Where health, metrics and what is known of registrars (/registrars) are served", AT(admin_listen)},
     {"ROLLCALL_REJECTED_RETRY", SETTING_INT, "3600", "s",
      "A rejected registration is asked for again after this time, give or take half", AT(rejected_retry_s),
      .min = 1, .max = 604800},

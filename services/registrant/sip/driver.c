@@ -218,16 +218,19 @@ static void reload(struct driver *d, struct moment m)
 {
     struct error err = {0};
     struct rules *rules;
-    if (agent_reload(d->agent, &err) != 0)
+    bool whole = agent_reload(d->agent, &err) == 0;
+    if (!whole)
         keep_old(d, &err);
     if (rules_file_read(d->params.rules_file, &rules, &err) == 0) {
         engine_rules(d->engine, rules, m);
         rules_free(d->rules);
         d->rules = rules;
     } else {
+        whole = false;
         keep_old(d, &err);
     }
-    log_line(LOG_INFO, "sip", 0, "thread %u has read its files again", d->params.index);
+    if (whole)
+        log_line(LOG_INFO, "sip", 0, "thread %u has read its files again", d->params.index);
 }
 
 static void obey(struct driver *d, const struct sip_command *c)

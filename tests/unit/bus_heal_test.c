@@ -2,14 +2,7 @@
 // world of its own for each test.
 #include "tests/unit/bus_fixture.h"
 
-#include "common/base/hash.h"
-
 enum { MANY = 60 };
-
-static unsigned shard_of(const char *account)
-{
-    return hash_crc16(str_of(account)) % 16;
-}
 
 static struct registration many[MANY];
 

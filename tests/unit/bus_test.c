@@ -2,13 +2,6 @@
 // changes, what heals. One world for all tests of this file: each uses an account of its own.
 #include "tests/unit/bus_fixture.h"
 
-#include "common/base/hash.h"
-
-static unsigned shard_of(const char *account)
-{
-    return hash_crc16(str_of(account)) % 16;
-}
-
 static uint64_t redis_now_ms(struct world *w)
 {
     uint64_t seconds, micros;

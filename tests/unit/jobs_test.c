@@ -1,7 +1,6 @@
 // services/gateway/jobs on a real redis-server: who works a job, where it goes on, and when it comes again.
 #include "services/gateway/jobs/jobs.h"
 
-#include "common/base/hash.h"
 #include "tests/unit/store_fixture.h"
 
 enum { LOOK_MS = 5, SLICES_MAX = 64 };
@@ -115,7 +114,7 @@ static void accept_job(struct fixture *f, const char *account, const char *kind,
 
 static const char *jobs_left(struct fixture *f, const char *account)
 {
-    return rawf(f, "ZRANGE rc:{s%u}:jobs 0 -1", hash_crc16(str_of(account)) % 16);
+    return rawf(f, "ZRANGE rc:{s%u}:jobs 0 -1", shard_of(account));
 }
 
 static bool holds_one(const void *arg)
@@ -193,8 +192,8 @@ static void a_job_survives_the_death_of_its_holder_and_goes_on_at_its_cursor(voi
     gateway_close(&one);
     gateway_open(&two, f, 1);
     let_both_look(f);
-    assert_int_equal(two.seen_count, 0);                                       // the dead one's lease
-    (void)rawf(f, "ZADD rc:{s%u}:jobs 1 1", hash_crc16(STR_LIT("acme")) % 16); // is over
+    assert_int_equal(two.seen_count, 0);                       // the dead one's lease
+    (void)rawf(f, "ZADD rc:{s%u}:jobs 1 1", shard_of("acme")); // is over
     wait_for_slices(&two, 1);
     assert_string_equal(two.seen[0], "acme {} [7]");
     let_both_look(f);
@@ -211,7 +210,7 @@ static void a_holder_that_is_late_changes_nothing(void **state)
     assert_true(peer_run_until(f->base, holds_one, &one, SOON_MS));
     struct job_step *late = one.held;
     gateway_open(&two, f, 0);
-    (void)rawf(f, "ZADD rc:{s%u}:jobs 1 1", hash_crc16(STR_LIT("acme")) % 16);
+    (void)rawf(f, "ZADD rc:{s%u}:jobs 1 1", shard_of("acme"));
     one.held = NULL;
     while (!one.held && !two.held)
         let_both_look(f);
@@ -236,7 +235,7 @@ static uint64_t now_ms(struct fixture *f)
 // How long from now nobody takes the job.
 static int64_t rests_ms(struct fixture *f)
 {
-    uint64_t until = strtoull(rawf(f, "ZSCORE rc:{s%u}:jobs 1", hash_crc16(STR_LIT("acme")) % 16), NULL, 10);
+    uint64_t until = strtoull(rawf(f, "ZSCORE rc:{s%u}:jobs 1", shard_of("acme")), NULL, 10);
     return (int64_t)(until - now_ms(f));
 }
 
@@ -253,7 +252,7 @@ static void a_slice_that_fails_comes_again_after_a_growing_pause(void **state)
         assert_string_equal(g.seen[i], "acme {} []");
         let_both_look(f);
         pauses[i] = rests_ms(f);
-        (void)rawf(f, "ZADD rc:{s%u}:jobs 1 1", hash_crc16(STR_LIT("acme")) % 16); // the pause is over
+        (void)rawf(f, "ZADD rc:{s%u}:jobs 1 1", shard_of("acme")); // the pause is over
     }
     assert_in_range(pauses[0], 1, 500);
     assert_in_range(pauses[1], 501, 1000);
@@ -275,7 +274,7 @@ static void a_kind_that_nobody_knows_here_is_left_to_another_gateway(void **stat
     wait_for_slices(&g, 1);
     let_both_look(f);
     assert_string_equal(jobs_left(f, "acme"), "1");
-    assert_string_equal(rawf(f, "HGET rc:{s%u}:job:1 kind", hash_crc16(STR_LIT("acme")) % 16), "newer");
+    assert_string_equal(rawf(f, "HGET rc:{s%u}:job:1 kind", shard_of("acme")), "newer");
     gateway_close(&g);
 }
 
@@ -321,7 +320,7 @@ static void one_under_way_stands_for_those_that_are_asked_for_once(void **state)
 {
     struct fixture *f = *state;
     struct gateway g;
-    unsigned shard = hash_crc16(STR_LIT("acme")) % 16;
+    unsigned shard = shard_of("acme");
     for (int i = 0; i < 20; i++) {
         accept_once(f, "count", i ? "{\"n\":2}" : "{\"n\":1}");
         accept_once(f, "other", "{}");

@@ -96,7 +96,8 @@ static void release_event(void *owner)
     rd_kafka_event_destroy(owner);
 }
 
-void kafka_deliver(struct kafka_consumer *c)
+// The records that were drained.
+static void deliver(struct kafka_consumer *c)
 {
     struct kafka_batch *b = &c->batch;
     if (b->record_count && !c->closing)
@@ -130,7 +131,7 @@ static bool on_event(void *arg, rd_kafka_event_t *ev)
         return false; // the answer to an earlier commit would prove a membership that is gone
     if (rd_kafka_event_type(ev) == RD_KAFKA_EVENT_FETCH)
         return take_records(c, ev);
-    kafka_deliver(c); // before what came after them
+    deliver(c); // before what came after them
     if (rd_kafka_event_type(ev) == RD_KAFKA_EVENT_REBALANCE)
         kafka_on_rebalance(c, ev);
     else if (rd_kafka_event_type(ev) == RD_KAFKA_EVENT_OFFSET_COMMIT)
@@ -141,7 +142,7 @@ static bool on_event(void *arg, rd_kafka_event_t *ev)
 static void on_drained(void *arg)
 {
     struct kafka_consumer *c = arg;
-    kafka_deliver(c);
+    deliver(c);
     if (c->closing)
         return;
     if (FAULT_ASKED("consumer_fenced"))
@@ -152,7 +153,7 @@ static void on_drained(void *arg)
 static void on_health(void *arg, bool up)
 {
     struct kafka_consumer *c = arg;
-    kafka_deliver(c);
+    deliver(c);
     if (c->params.on_health && !c->closing && !c->client.fatal) // the brokers are not away
         c->params.on_health(c->params.arg, up);
 }
@@ -160,7 +161,7 @@ static void on_health(void *arg, bool up)
 static void on_fatal(void *arg, const struct error *why)
 {
     struct kafka_consumer *c = arg;
-    kafka_deliver(c);
+    deliver(c);
     if (c->closing)
         return;
     c->unsettled = false; // whatever is being looked up settles nothing any more

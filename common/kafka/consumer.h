@@ -59,7 +59,6 @@ struct kafka_consumer {
 // consumer.c
 struct kafka_partition *kafka_partition_find(struct kafka_consumer *c, const char *topic, int32_t number);
 void kafka_partition_flow(struct kafka_consumer *c, struct kafka_partition *p); // pauses or resumes as is due
-void kafka_deliver(struct kafka_consumer *c); // the records that were drained
 
 // rebalance.c
 void kafka_on_rebalance(struct kafka_consumer *c, rd_kafka_event_t *ev);

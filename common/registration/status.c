@@ -28,7 +28,7 @@ static void nonce_done(struct status_nonce *n)
     free(n->qop);
 }
 
-void status_bound_done(struct status_bound *b)
+static void bound_done(struct status_bound *b)
 {
     registration_done(&b->sent);
     free(b->call_id);
@@ -53,7 +53,7 @@ void status_done(struct status *s)
     free(s->pub_gruu);
     free(s->temp_gruu);
     free(s->node);
-    status_bound_done(&s->bound);
+    bound_done(&s->bound);
     *s = (struct status){0};
 }
 

@@ -89,7 +89,6 @@ struct status {
 
 void status_init(struct status *s);
 void status_done(struct status *s);
-void status_bound_done(struct status_bound *b);
 void status_write(struct buf *out, const struct status *s);
 must_use int status_read(const struct json *object, struct status *ret_init, struct error *err);
 // The same without `bound`, epoch and seq: what a REST client or an event consumer may see.

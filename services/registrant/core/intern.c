@@ -48,13 +48,6 @@ struct interned *intern_get(struct intern *set, struct str text)
     return &node->shared;
 }
 
-struct interned *intern_ref(struct interned *i)
-{
-    if (i)
-        i->refs++;
-    return i;
-}
-
 void intern_put(struct intern *set, struct interned **i)
 {
     struct interned *it = *i;

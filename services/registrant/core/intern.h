@@ -15,7 +15,6 @@ struct intern *intern_new(void);
 void intern_free(struct intern *set); // every text must have been given back
 
 struct interned *intern_get(struct intern *set, struct str text); // a reference for the caller
-struct interned *intern_ref(struct interned *i);                  // NULL is allowed
 void intern_put(struct intern *set, struct interned **i);         // gives it back and sets it to NULL
 
 // Makes *slot hold `text` (empty: NULL), in place of what it held.

@@ -336,11 +336,6 @@ void pacer_wake(struct pacer *p, struct wheel_node *node, uint64_t now_us)
         target_enter_ring(container_of(node, struct pacer_target, timer));
 }
 
-uint32_t pacer_in_flight(const struct pacer *p)
-{
-    return p->in_flight;
-}
-
 uint64_t pacer_waiting(const struct pacer *p)
 {
     return p->waiting;

@@ -127,13 +127,11 @@ uint32_t pacer_least_expires_s(const struct pacer_target *t, uint64_t now_us);
 void pacer_count_state(struct pacer_target *t, unsigned state, int change);
 void pacer_count_answer(struct pacer_target *t, int status, bool local);
 void pacer_count_lapsed(struct pacer_target *t);
-uint64_t pacer_target_registrations(const struct pacer_target *t);
 void pacer_target_view(const struct pacer_target *t, uint64_t now_us, struct registrar_view *ret);
 // The owner's mark; NULL at first.
 void pacer_target_set_mark(struct pacer_target *t, void *mark);
 void *pacer_target_mark(const struct pacer_target *t);
 
-uint32_t pacer_in_flight(const struct pacer *p);
 uint64_t pacer_waiting(const struct pacer *p);
 uint64_t pacer_raised(const struct pacer *p);        // targets whose rate was raised for their live refreshes
 uint64_t pacer_overcommitted(const struct pacer *p); // these, and those that are hard and would need it

@@ -215,7 +215,7 @@ void *pacer_target_mark(const struct pacer_target *t)
     return t->mark;
 }
 
-uint64_t pacer_target_registrations(const struct pacer_target *t)
+static uint64_t registrations_of(const struct pacer_target *t)
 {
     uint64_t sum = 0;
     for (size_t i = 0; i < OBSERVE_STATES; i++)
@@ -238,7 +238,7 @@ void pacer_target_view(const struct pacer_target *t, uint64_t now_us, struct reg
     uint64_t open_until_us = t->breaker.open_until_us;
     *ret = (struct registrar_view){
         .registrars = 1,
-        .registrations = pacer_target_registrations(t),
+        .registrations = registrations_of(t),
         .bound = t->bound,
         .waiting = t->heap.count + t->staggered.count + t->parked,
         .in_flight = t->in_flight,

@@ -115,8 +115,3 @@ bool aside_has(struct aside *a, const struct resolve_target *t, uint64_t now_us)
     drop(a, o);
     return false;
 }
-
-size_t aside_count(const struct aside *a)
-{
-    return HASH_COUNT(a->all);
-}

@@ -12,6 +12,5 @@ void aside_free(struct aside *a);
 void aside_put(struct aside *a, const struct resolve_target *t, uint64_t until_us, uint64_t now_us);
 void aside_remove(struct aside *a, const struct resolve_target *t);
 bool aside_has(struct aside *a, const struct resolve_target *t, uint64_t now_us); // forgets what is over
-size_t aside_count(const struct aside *a);
 
 #endif

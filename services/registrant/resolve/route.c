@@ -24,7 +24,6 @@ struct walk {
     size_t count, looks;
     bool waits;      // for an answer
     bool refused;    // SRV says that there is no such service here
-    bool has_srv;    // there are SRV records, of use or not
     bool by_naptr;   // NAPTR led here
     const char *why; // static; what failed, else NULL
     char failed_name[DNS_NAME_BYTES];
@@ -141,7 +140,6 @@ static bool add_srv(struct walk *w, const char *name, enum registration_transpor
                               .group = order_hash(str_of(srv->name), srv->port)};
         add_host(w, c, srv->name, srv->port);
     }
-    w->has_srv = true;
     return true;
 }
 

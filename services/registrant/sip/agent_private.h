@@ -41,8 +41,6 @@ struct agent {
 
 // ---- client.c
 
-// Ends it with an answer of our own, at once or after agent_send; takes t.
-void client_fail(struct agent *a, struct transaction *t, int status, struct str cause);
 void client_unreachable(struct agent *a, const struct address *to, const char *cause);
 void client_flow_lost(struct agent *a, uint32_t flow, bool was_up, const char *cause);
 

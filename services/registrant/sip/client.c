@@ -27,7 +27,8 @@ static void deliver_failure(struct agent *a, struct transaction *t)
     response_deliver(a, t, &answer);
 }
 
-void client_fail(struct agent *a, struct transaction *t, int status, struct str cause)
+// Ends it with an answer of our own, at once or after agent_send; takes t.
+static void fail(struct agent *a, struct transaction *t, int status, struct str cause)
 {
     transaction_leave(&a->all, t);
     t->failure = status;
@@ -45,7 +46,7 @@ static void fail_at_target(struct agent *a, struct transaction *t, enum target_f
                            struct str cause)
 {
     t->another_target = target_failed(a, t, fault, -1);
-    client_fail(a, t, status, cause);
+    fail(a, t, status, cause);
 }
 
 // ---- onto the wire
@@ -89,11 +90,11 @@ static void send_or_fail(struct agent *a, struct transaction *t, enum registrati
     if (rc == 0)
         return;
     t->another_target = false;
-    client_fail(a, t, 503,
-                rc == -EADDRNOTAVAIL ? STR_LIT("no local address to send from")
-                : rc == -ENOBUFS     ? STR_LIT("too much waits for the connection")
-                : rc == -EMSGSIZE    ? STR_LIT("too large for a datagram")
-                                     : str_of(strerror(-rc)));
+    fail(a, t, 503,
+         rc == -EADDRNOTAVAIL ? STR_LIT("no local address to send from")
+         : rc == -ENOBUFS     ? STR_LIT("too much waits for the connection")
+         : rc == -EMSGSIZE    ? STR_LIT("too large for a datagram")
+                              : str_of(strerror(-rc)));
 }
 
 static void on_resolved(void *arg, const struct resolve_answer *answer)
@@ -103,8 +104,7 @@ static void on_resolved(void *arg, const struct resolve_answer *answer)
     t->resolving = NULL;
     const struct resolve_target *chosen = target_choose(a, t, answer, &t->usable);
     if (!chosen) {
-        client_fail(a, t, 503,
-                    answer->count ? STR_LIT("no local address to send from") : str_of(answer->cause));
+        fail(a, t, 503, answer->count ? STR_LIT("no local address to send from") : str_of(answer->cause));
         return;
     }
     t->target = *chosen;
@@ -199,10 +199,10 @@ static void give_up(struct agent *a, struct transaction *t)
         resolve_cancel(t->resolving);
         t->resolving = NULL;
         t->another_target = false;
-        client_fail(a, t, 503, STR_LIT("the DNS servers do not answer"));
+        fail(a, t, 503, STR_LIT("the DNS servers do not answer"));
     } else if (t->provisional) { // it is there: no reason to try another (RFC 3263 4.3)
         t->another_target = false;
-        client_fail(a, t, 408, STR_LIT("no final answer"));
+        fail(a, t, 408, STR_LIT("no final answer"));
     } else {
         uint32_t flow = t->flow;
         uint64_t since_us = t->give_up_us - a->timeout_us;

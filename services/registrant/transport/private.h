@@ -47,8 +47,6 @@ struct flow_key {
 // -EINVAL: a name that is too long for one.
 must_use int flow_key_of(const struct transport *t, const struct endpoint *to, const struct local *local,
                          struct flow_key *ret);
-// The local end for an endpoint, or NULL.
-struct local *transport_local_of(const struct transport *t, struct str interface, int family);
 
 // The number of the next flow: not 0, and none that is in use. Strangers use them up, too.
 uint32_t transport_next_flow(struct transport *t);

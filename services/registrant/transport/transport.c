@@ -58,7 +58,8 @@ uint32_t transport_next_flow(struct transport *t)
     return t->last_flow;
 }
 
-struct local *transport_local_of(const struct transport *t, struct str interface, int family)
+// The local end for an endpoint, or NULL.
+static struct local *local_of(const struct transport *t, struct str interface, int family)
 {
     return local_find(t->locals, t->local_count, interface, family);
 }
@@ -172,7 +173,7 @@ const char *transport_local(const struct transport *t, enum registration_transpo
 {
     if (kind == TRANSPORT_WS || (kind == TRANSPORT_TLS && !t->tls))
         return NULL;
-    const struct local *local = transport_local_of(t, interface, family);
+    const struct local *local = local_of(t, interface, family);
     return local ? local->text : NULL;
 }
 
@@ -197,7 +198,7 @@ int transport_send(struct transport *t, const struct endpoint *to, struct str me
 {
     if (to->kind == TRANSPORT_WS || (to->kind == TRANSPORT_TLS && !t->tls))
         return -EPROTONOSUPPORT;
-    struct local *local = transport_local_of(t, to->interface, to->address.any.sa_family);
+    struct local *local = local_of(t, to->interface, to->address.any.sa_family);
     if (!local)
         return -EADDRNOTAVAIL;
     if (to->kind != TRANSPORT_UDP)
@@ -238,7 +239,7 @@ void transport_keep_alive(struct transport *t, const struct endpoint *to, uint32
                           uint32_t *flow)
 {
     if (to->kind == TRANSPORT_UDP) {
-        struct local *local = transport_local_of(t, to->interface, to->address.any.sa_family);
+        struct local *local = local_of(t, to->interface, to->address.any.sa_family);
         if (local)
             *flow = stun_flow_keep(t, to, local, flow_timer_s);
         return;

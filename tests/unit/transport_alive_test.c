@@ -2,15 +2,7 @@
 #include "services/registrant/transport/stun.h"
 #include "tests/unit/transport_fixture.h"
 
-struct alive {
-    struct fixture f;
-    struct address at;
-    struct endpoint to;
-    int listener, peer;
-    uint32_t flow;
-};
-
-static void begin_alive(struct alive *a)
+static void begin_alive(struct tcp *a)
 {
     begin(&a->f);
     a->f.times.ping_min_ms = 30;
@@ -22,31 +14,12 @@ static void begin_alive(struct alive *a)
     a->peer = a->listener = -1;
 }
 
-static void connect_alive(struct alive *a)
-{
-    start(&a->f);
-    a->listener = peer_socket(AF_INET, SOCK_STREAM, &a->at);
-    a->to = endpoint_of(TRANSPORT_TCP, &a->at);
-    assert_int_equal(transport_send(a->f.t, &a->to, STR_LIT(REQUEST), &a->flow), 0);
-    a->peer = peer_accept(&a->f, a->listener);
-    expect_bytes(&a->f, a->peer, REQUEST);
-}
-
-static void end_alive(struct alive *a)
-{
-    if (a->listener >= 0)
-        (void)close(a->listener);
-    if (a->peer >= 0)
-        (void)close(a->peer);
-    end(&a->f);
-}
-
-static uint64_t pings(const struct alive *a)
+static uint64_t pings(const struct tcp *a)
 {
     return transport_stats(a->f.t).pings;
 }
 
-static uint64_t pongs(const struct alive *a)
+static uint64_t pongs(const struct tcp *a)
 {
     return transport_stats(a->f.t).pongs;
 }
@@ -55,9 +28,9 @@ static uint64_t pongs(const struct alive *a)
 
 static void pings_an_idle_connection_and_takes_pongs(void **state)
 {
-    struct alive a;
+    struct tcp a;
     begin_alive(&a);
-    connect_alive(&a);
+    connect_tcp(&a);
     for (unsigned i = 1; i <= 3; i++) {
         expect_bytes(&a.f, a.peer, "\r\n\r\n");
         assert_true(pings(&a) < 2 * i); // not two of half that length
@@ -66,42 +39,42 @@ static void pings_an_idle_connection_and_takes_pongs(void **state)
     }
     assert_int_equal(a.f.messages, 0);
     assert_int_equal(a.f.lost, 0);
-    end_alive(&a);
+    close_tcp(&a);
 }
 
 static void silence_is_no_fault_of_one_that_never_answered(void **state)
 {
-    struct alive a;
+    struct tcp a;
     begin_alive(&a);
     a.f.times.pong_ms = 1;
-    connect_alive(&a);
+    connect_tcp(&a);
     for (unsigned i = 0; i < 4; i++)
         expect_bytes(&a.f, a.peer, "\r\n\r\n");
     assert_int_equal(pongs(&a), 0);
     assert_int_equal(a.f.lost, 0);
-    end_alive(&a);
+    close_tcp(&a);
 }
 
 static void silence_after_an_answer_is_a_lost_flow(void **state)
 {
-    struct alive a;
+    struct tcp a;
     begin_alive(&a);
-    connect_alive(&a);
+    connect_tcp(&a);
     expect_bytes(&a.f, a.peer, "\r\n\r\n");
     put(a.peer, STR_LIT("\r\n"));
     UNTIL(&a.f, a.f.lost == 1);
     assert_int_equal(a.f.lost_flow, a.flow);
     assert_true(a.f.lost_up);
     assert_string_equal(a.f.cause, "the registrar does not answer pings");
-    end_alive(&a);
+    close_tcp(&a);
 }
 
 static void silence_of_one_that_said_it_answers_is_a_lost_flow(void **state)
 {
-    struct alive a;
+    struct tcp a;
     uint32_t flow;
     begin_alive(&a);
-    connect_alive(&a);
+    connect_tcp(&a);
     flow = a.flow;
     transport_keep_alive(a.f.t, &a.to, 0, &flow);
     assert_int_equal(flow, a.flow);
@@ -109,15 +82,15 @@ static void silence_of_one_that_said_it_answers_is_a_lost_flow(void **state)
     assert_string_equal(a.f.cause, "the registrar does not answer pings");
     transport_keep_alive(a.f.t, &a.to, 0, &flow); // of a lost one: nothing
     assert_int_equal(pings(&a) > 0, 1);
-    end_alive(&a);
+    close_tcp(&a);
 }
 
 static void a_pong_may_come_behind_a_message_that_was_coming(void **state)
 {
-    struct alive a;
+    struct tcp a;
     begin_alive(&a);
     a.f.times.pong_ms = 5;
-    connect_alive(&a);
+    connect_tcp(&a);
     transport_keep_alive(a.f.t, &a.to, 0, &a.flow);
     put(a.peer, STR_LIT("SIP/2.0 200"));
     expect_bytes(&a.f, a.peer, "\r\n\r\n\r\n\r\n"); // by the second the first one's pong is overdue
@@ -130,16 +103,16 @@ static void a_pong_may_come_behind_a_message_that_was_coming(void **state)
     put(a.peer, STR_LIT("\r\nl: 0\r\n\r\n")); // and without a pong it is lost at once
     UNTIL(&a.f, a.f.lost == 1);
     assert_int_equal(a.f.messages, 2);
-    end_alive(&a);
+    close_tcp(&a);
 }
 
 static void traffic_spares_a_ping_that_nobody_asked_for(void **state)
 {
-    struct alive a;
+    struct tcp a;
     uint32_t flow;
     begin_alive(&a);
     a.f.times.ping_min_ms = a.f.times.ping_max_ms = 200;
-    connect_alive(&a);
+    connect_tcp(&a);
     uint64_t began_us = clock_monotonic_us(), last_us = began_us, gap_us = 0;
     while (clock_monotonic_us() - began_us < 500000) {
         uint64_t now_us = clock_monotonic_us();
@@ -150,24 +123,24 @@ static void traffic_spares_a_ping_that_nobody_asked_for(void **state)
         (void)event_base_loop(a.f.base, EVLOOP_ONCE);
     }
     assert_true(pings(&a) == 0 || gap_us > 100000);
-    end_alive(&a);
+    close_tcp(&a);
 }
 
 static void nobody_uses_it_then_it_ends(void **state)
 {
-    struct alive a;
+    struct tcp a;
     begin_alive(&a);
     a.f.times.idle_ms = 100;
-    connect_alive(&a);
+    connect_tcp(&a);
     UNTIL(&a.f, a.f.lost == 1);
     assert_string_equal(a.f.cause, "unused");
     assert_int_equal(a.f.lost_flow, a.flow);
-    end_alive(&a);
+    close_tcp(&a);
 }
 
 // ---- UDP
 
-static void begin_stun(struct alive *a)
+static void begin_stun(struct tcp *a)
 {
     begin_alive(a);
     start(&a->f);
@@ -182,7 +155,7 @@ struct binding {
     struct address from;
 };
 
-static void expect_binding_request(struct alive *a, struct binding *ret)
+static void expect_binding_request(struct tcp *a, struct binding *ret)
 {
     uint8_t got[64], want[STUN_REQUEST_BYTES];
     socklen_t bytes = sizeof(ret->from);
@@ -194,7 +167,7 @@ static void expect_binding_request(struct alive *a, struct binding *ret)
 }
 
 // A success with 192.0.2.1:`port`; an error where that is 0.
-static void answer_binding(const struct alive *a, const struct binding *b, uint16_t port)
+static void answer_binding(const struct tcp *a, const struct binding *b, uint16_t port)
 {
     uint8_t bytes[STUN_REQUEST_BYTES + 12];
     size_t n = port ? sizeof(bytes) : STUN_REQUEST_BYTES;
@@ -210,7 +183,7 @@ static void answer_binding(const struct alive *a, const struct binding *b, uint1
 
 static void keeps_a_binding_by_stun(void **state)
 {
-    struct alive a;
+    struct tcp a;
     struct binding b;
     uint32_t same = 0;
     uint8_t last[STUN_REQUEST_BYTES] = {0};
@@ -229,12 +202,12 @@ static void keeps_a_binding_by_stun(void **state)
     assert_int_equal(a.f.lost, 0);
     assert_int_equal(a.f.messages, 0);
     assert_int_equal(transport_stats(a.f.t).malformed, 0);
-    end_alive(&a);
+    close_tcp(&a);
 }
 
 static void asks_again_until_it_is_answered(void **state)
 {
-    struct alive a;
+    struct tcp a;
     struct binding b, again;
     begin_stun(&a);
     expect_binding_request(&a, &b);
@@ -246,12 +219,12 @@ static void asks_again_until_it_is_answered(void **state)
     UNTIL(&a.f, pongs(&a) == 1);
     assert_int_equal(pings(&a), 1);
     assert_int_equal(a.f.lost, 0);
-    end_alive(&a);
+    close_tcp(&a);
 }
 
 static void seven_unanswered_requests_are_a_lost_flow(void **state)
 {
-    struct alive a;
+    struct tcp a;
     struct binding b;
     begin_stun(&a);
     UNTIL(&a.f, a.f.lost == 1);
@@ -263,12 +236,12 @@ static void seven_unanswered_requests_are_a_lost_flow(void **state)
     uint32_t next = 0;
     transport_keep_alive(a.f.t, &a.to, 0, &next);
     assert_true(next > a.flow);
-    end_alive(&a);
+    close_tcp(&a);
 }
 
 static void another_mapped_address_is_a_lost_flow(void **state)
 {
-    struct alive a;
+    struct tcp a;
     struct binding b;
     begin_stun(&a);
     expect_binding_request(&a, &b);
@@ -277,36 +250,36 @@ static void another_mapped_address_is_a_lost_flow(void **state)
     answer_binding(&a, &b, 4001);
     UNTIL(&a.f, a.f.lost == 1);
     assert_string_equal(a.f.cause, "the address that the registrar sees has changed");
-    end_alive(&a);
+    close_tcp(&a);
 }
 
 static void an_error_response_is_a_lost_flow(void **state)
 {
-    struct alive a;
+    struct tcp a;
     struct binding b;
     begin_stun(&a);
     expect_binding_request(&a, &b);
     answer_binding(&a, &b, 0);
     UNTIL(&a.f, a.f.lost == 1);
     assert_string_equal(a.f.cause, "the registrar refuses STUN");
-    end_alive(&a);
+    close_tcp(&a);
 }
 
 static void an_unreachable_address_is_a_lost_flow(void **state)
 {
-    struct alive a;
+    struct tcp a;
     begin_stun(&a);
     (void)close(a.peer);
     a.peer = -1;
     UNTIL(&a.f, a.f.lost == 1);
     assert_int_equal(a.f.lost_flow, a.flow);
     assert_int_equal(a.f.unreachable, 1);
-    end_alive(&a);
+    close_tcp(&a);
 }
 
 static void forged_answers_change_nothing(void **state)
 {
-    struct alive a;
+    struct tcp a;
     struct binding b;
     struct address elsewhere;
     begin_stun(&a);
@@ -326,12 +299,12 @@ static void forged_answers_change_nothing(void **state)
     UNTIL(&a.f, pongs(&a) == 2);
     assert_int_equal(a.f.lost, 0);
     (void)close(other);
-    end_alive(&a);
+    close_tcp(&a);
 }
 
 static void the_registrars_flow_timer_sets_the_pace(void **state)
 {
-    struct alive a;
+    struct tcp a;
     struct binding b;
     struct address slow_at;
     uint32_t flow = 0;
@@ -347,12 +320,12 @@ static void the_registrars_flow_timer_sets_the_pace(void **state)
     transport_keep_alive(a.f.t, &to, 0, &flow); // the latest answer counts: without one, the default
     UNTIL(&a.f, can_read(slow));
     (void)close(slow);
-    end_alive(&a);
+    close_tcp(&a);
 }
 
 static void a_binding_nobody_needs_is_let_go(void **state)
 {
-    struct alive a;
+    struct tcp a;
     begin_alive(&a);
     a.f.times.idle_ms = 1;
     start(&a.f);
@@ -362,7 +335,7 @@ static void a_binding_nobody_needs_is_let_go(void **state)
     UNTIL(&a.f, a.f.lost == 1);
     assert_string_equal(a.f.cause, "unused");
     assert_false(can_read(a.peer));
-    end_alive(&a);
+    close_tcp(&a);
 }
 
 int main(void)

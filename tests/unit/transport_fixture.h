@@ -177,4 +177,33 @@ static inline struct endpoint endpoint_of(enum registration_transport kind, cons
 #define REQUEST "REGISTER sip:example.com SIP/2.0\r\nCall-ID: 1\r\nContent-Length: 0\r\n\r\n"
 #define ANSWER  "SIP/2.0 200 OK\r\nCall-ID: 1\r\nContent-Length: 0\r\n\r\n"
 
+// A transport with one registrar; -1: a socket that is not open.
+struct tcp {
+    struct fixture f;
+    struct address at;
+    struct endpoint to;
+    int listener, peer;
+    uint32_t flow;
+};
+
+// A connection that is up, with a request that its peer has read.
+static inline void connect_tcp(struct tcp *c)
+{
+    start(&c->f);
+    c->listener = peer_socket(AF_INET, SOCK_STREAM, &c->at);
+    c->to = endpoint_of(TRANSPORT_TCP, &c->at);
+    assert_int_equal(transport_send(c->f.t, &c->to, STR_LIT(REQUEST), &c->flow), 0);
+    c->peer = peer_accept(&c->f, c->listener);
+    expect_bytes(&c->f, c->peer, REQUEST);
+}
+
+static inline void close_tcp(struct tcp *c)
+{
+    if (c->listener >= 0)
+        (void)close(c->listener);
+    if (c->peer >= 0)
+        (void)close(c->peer);
+    end(&c->f);
+}
+
 #endif

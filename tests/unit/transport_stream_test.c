@@ -63,32 +63,6 @@ static void sends_and_receives_over_tcp(void **state)
     tcp_goes_and_comes(AF_INET6);
 }
 
-struct tcp {
-    struct fixture f;
-    struct address at;
-    struct endpoint to;
-    int listener, peer;
-    uint32_t flow;
-};
-
-// One that is up, with a request that its peer has read.
-static void connect_tcp(struct tcp *c)
-{
-    start(&c->f);
-    c->listener = peer_socket(AF_INET, SOCK_STREAM, &c->at);
-    c->to = endpoint_of(TRANSPORT_TCP, &c->at);
-    assert_int_equal(transport_send(c->f.t, &c->to, STR_LIT(REQUEST), &c->flow), 0);
-    c->peer = peer_accept(&c->f, c->listener);
-    expect_bytes(&c->f, c->peer, REQUEST);
-}
-
-static void close_tcp(struct tcp *c)
-{
-    (void)close(c->peer);
-    (void)close(c->listener);
-    end(&c->f);
-}
-
 static void expect_lost(struct tcp *c, const char *cause)
 {
     UNTIL(&c->f, c->f.lost == 1);

@@ -3,7 +3,6 @@
 The registrations are there before the registrant is, so that it alone sets the pace.
 """
 import json
-import pathlib
 import re
 import time
 

@@ -11,7 +11,6 @@ import subprocess
 import threading
 import time
 
-HOUR_S = 3600
 LOGGED = re.compile(r"\d{4}-\d\d-\d\dT\S+ \w+ rollcall ")  # what is no report of a sanitizer
 POLICY = {"transaction_timeout_s": 2, "registrar_rate": 0, "aor_rate": 0, "move_over_s": 1}
 

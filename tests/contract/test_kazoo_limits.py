@@ -1,5 +1,5 @@
 """Contract kazoo 2.1, 4 and 6: rate limits and failed logins."""
-from kazoo_client import PARENT, PARENT_KEY, STRANGER, UNKNOWN, Kazoo, add_principals, basic, credentials, log_in, session
+from kazoo_client import PARENT, PARENT_KEY, STRANGER, UNKNOWN, Kazoo, add_principals, basic, credentials, session
 
 PRINCIPALS = add_principals
 GATEWAY = {"ROLLCALL_REQUEST_RATE": "50", "ROLLCALL_FAILED_LOGINS": "3", "ROLLCALL_HTTP_THREADS": "1"}

@@ -3,8 +3,6 @@ import collections
 import json
 import random
 
-import pytest
-
 SEED = 20261121
 VALUES = [None, True, False, 0, -1, 1.5, 10**400, 10**30, "", "x", "\u0000", "\r\n", "ü" * 2000, [], {}, [[]], [None], {"a": {}},
           {"data": None}, {"data": {}}, {"data": []}, {"data": {"type": "pops", "id": "1"}}, {"data": {"type": "nodes", "id": 2}},

@@ -65,27 +65,23 @@ static const char *argument(struct world *w, const struct words *words, size_t i
 
 static void step_policy(struct world *w, const struct words *words)
 {
-    static uint32_t hard, nat;
+    static uint32_t nat;
     const struct {
         const char *key;
         uint32_t *slot;
-    } numbers[] = {{"rejected_retry_s", &w->policy.rejected_retry_s},
-                   {"backoff_cap_s", &w->policy.backoff_cap_s},
+    } numbers[] = {{"backoff_cap_s", &w->policy.backoff_cap_s},
                    {"min_expires_cap_s", &w->policy.min_expires_cap_s},
                    {"granted_cap_s", &w->policy.granted_cap_s},
                    {"retry_after_cap_s", &w->policy.retry_after_cap_s},
                    {"max_in_flight", &w->policy.max_in_flight},
                    {"registrar_rate", &w->policy.registrar_rate},
                    {"registrar_in_flight", &w->policy.registrar_in_flight},
-                   {"registrar_hard", &hard},
                    {"nat_contact", &nat},
                    {"aor_rate", &w->policy.aor_rate},
-                   {"move_over_s", &w->policy.move_over_s},
                    {"max_redirects", &w->policy.max_redirects}};
     for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
         if (strcmp(argument(w, words, 1), numbers[i].key) == 0) {
             *numbers[i].slot = (uint32_t)words_number(w, argument(w, words, 2));
-            w->policy.registrar_hard = hard;
             w->policy.nat_contact = nat;
             world_stop(w);
             world_start(w);

@@ -48,14 +48,13 @@ class Digest:
     many. extra: more parameters of every challenge, as text."""
 
     def __init__(self, passwords, realm="example.com", algorithms=("MD5",), qop="auth", nonce_lifetime=300.0,
-                 opaque=None, check_nc=True, proxy=None, userhash=False, max_uses=None, extra=None):
+                 opaque=None, proxy=None, userhash=False, max_uses=None, extra=None):
         self.passwords = passwords
         self.realm = realm
         self.algorithms = list(algorithms)
         self.qop = qop
         self.nonce_lifetime = nonce_lifetime
         self.opaque = opaque
-        self.check_nc = check_nc
         self.proxy, self.userhash, self.max_uses, self.extra = proxy, userhash, max_uses, extra
         self.nonces = {}  # nonce: [time made, highest count, uses]
 
@@ -130,7 +129,7 @@ class Digest:
         if self.max_uses is not None and nonce[2] >= self.max_uses:
             return "stale"
         count = int(params.get("nc", "0"), 16)
-        if self.check_nc and "qop" in params and count <= nonce[1]:
+        if "qop" in params and count <= nonce[1]:
             return "stale"
         nonce[1] = max(nonce[1], count)
         nonce[2] += 1

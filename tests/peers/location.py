@@ -41,17 +41,15 @@ class Binding:
 
 class Location:
     """min_expires: below it 423. max_expires: clamps. grant: a function of (request, asked) for anything else.
-    out_of_order_status: to a CSeq that does not rise. service_route, associated: values of these headers in a 2xx.
+    service_route, associated: values of these headers in a 2xx.
     supports: option tags that a request may require; with "outbound", "gruu" and "gin" come their answers.
     first_hop_outbound: False answers 439 to who wants outbound. flow_timer: the header, in seconds. alter: a function of
     (binding, text of the Contact) that gives what stands in the answer, or None. require: tags of Require in a 2xx."""
 
-    def __init__(self, min_expires=0, max_expires=3600, default_expires=3600, grant=None, out_of_order_status=500,
-                 service_route=(), associated=(), supports=("path",), first_hop_outbound=True, flow_timer=None, alter=None,
-                 require=()):
+    def __init__(self, min_expires=0, max_expires=3600, default_expires=3600, grant=None, service_route=(),
+                 associated=(), supports=("path",), first_hop_outbound=True, flow_timer=None, alter=None, require=()):
         self.min_expires, self.max_expires, self.default_expires = min_expires, max_expires, default_expires
         self.grant, self.alter = grant, alter
-        self.out_of_order_status = out_of_order_status
         self.service_route, self.associated, self.require = list(service_route), list(associated), list(require)
         self.supports, self.first_hop_outbound, self.flow_timer = set(supports), first_hop_outbound, flow_timer
         self.held = {}  # aor: {key: Binding}
@@ -105,7 +103,7 @@ class Location:
 
     def _out_of_order(self, request, bound):
         if bound.call_id == request.call_id and request.cseq <= bound.cseq:
-            return Reply(self.out_of_order_status, reason="CSeq Out Of Order")
+            return Reply(500, reason="CSeq Out Of Order")
         return None
 
     def _bind(self, request):

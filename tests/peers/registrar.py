@@ -120,10 +120,6 @@ class Registrar:
         with self._changed:
             return self.location.live(aor)
 
-    def all_bindings(self):
-        with self._changed:
-            return {aor: live for aor in self.location.held if (live := self.location.live(aor))}
-
     def bind(self, aor, uri, expires=3600, **params):
         """A binding that somebody else made."""
         with self._changed:
@@ -175,7 +171,7 @@ class Registrar:
         for way in dict.fromkeys(delivery.way for delivery in kept):
             way.send(b"".join(m for delivery in kept if delivery.way is way for m in delivery.messages))
 
-    def ask(self, to_address, method="OPTIONS", ruri="sip:registrant@127.0.0.1", headers=(), deadline=5.0, **more):
+    def ask(self, to_address, method="OPTIONS", ruri="sip:registrant@127.0.0.1", headers=(), **more):
         """Sends a request of ours, to (host, port) by UDP or over a Connection, and gives the final Response. more: `to`,
         the header, and `body`."""
         branch = "z9hG4bK" + secrets.token_hex(8)
@@ -183,7 +179,7 @@ class Registrar:
         listener = self.listeners[0] if datagram else to_address.listener
         via = "%s %s" % ("UDP" if datagram else to_address.transport.upper(), listener.address)
         self.send(to_address, build_request(method, ruri, via, branch, headers=list(dict(headers).items()), **more))
-        return self.wait(lambda: next((r for r in self.responses if r.branch == branch and r.status >= 200), None), deadline)
+        return self.wait(lambda: next((r for r in self.responses if r.branch == branch and r.status >= 200), None))
 
     def send(self, to, data):
         """Bytes, to (host, port) by UDP or over a Connection."""

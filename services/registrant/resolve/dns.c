@@ -7,6 +7,7 @@
 
 #include "common/base/mem.h"
 #include "services/registrant/resolve/dns_tcp.h"
+#include "services/registrant/resolve/file_seen.h"
 
 #include <arpa/nameser.h>
 #include <errno.h>
@@ -23,7 +24,6 @@
 #include <sys/mman.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -391,8 +391,7 @@ static void renew(struct dns *d, uint64_t now)
     close_resolver(d);
     d->renewed_us = now;
     d->renew = d->used = d->slow = false;
-    memset(&d->seen, 0, sizeof(d->seen));
-    (void)stat(conf_path(d), &d->seen);
+    (void)file_seen_changed(&d->seen, conf_path(d));
     copy_conf(d);
     d->let_go = 0;
     d->cache = sres_cache_new(0);
@@ -402,20 +401,11 @@ static void renew(struct dns *d, uint64_t now)
     (void)sres_resolver_set_async(d->sres, update_sockets, (sres_async_t *)(void *)d, 0);
 }
 
-static bool same_file(const struct stat *a, const struct stat *b)
-{
-    return a->st_ino == b->st_ino && a->st_size == b->st_size && a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
-           a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
-}
-
 static void keep_current(struct dns *d, uint64_t now)
 {
     if (now - d->looked_us >= CONF_LOOK_US) {
-        struct stat found;
-        memset(&found, 0, sizeof(found));
-        (void)stat(conf_path(d), &found);
         d->looked_us = now;
-        d->renew = d->renew || !same_file(&found, &d->seen);
+        d->renew |= file_seen_changed(&d->seen, conf_path(d));
     }
     if (!d->in_flight && d->used && !d->slow && now - d->renewed_us >= RENEW_US)
         d->renew = true;

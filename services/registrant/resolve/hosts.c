@@ -2,12 +2,12 @@
 #include "services/registrant/resolve/hosts.h"
 
 #include "common/base/mem.h"
+#include "services/registrant/resolve/file_seen.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
 
 #define HOSTS_MAX_ENTRIES 100000u
 
@@ -84,20 +84,10 @@ static void read_file(struct hosts *h)
         qsort(h->entries, h->count, sizeof(*h->entries), compare);
 }
 
-static bool same_file(const struct stat *a, const struct stat *b)
-{
-    return a->st_ino == b->st_ino && a->st_size == b->st_size && a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
-           a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
-}
-
 bool hosts_refresh(struct hosts *h)
 {
-    struct stat now;
-    memset(&now, 0, sizeof(now));
-    (void)stat(h->path, &now);
-    if (same_file(&now, &h->seen))
+    if (!file_seen_changed(&h->seen, h->path))
         return false;
-    h->seen = now;
     read_file(h);
     return true;
 }

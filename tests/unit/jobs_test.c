@@ -225,13 +225,6 @@ static void a_holder_that_is_late_changes_nothing(void **state)
     gateway_close(&two);
 }
 
-static uint64_t now_ms(struct fixture *f)
-{
-    unsigned long long seconds, micros;
-    assert_int_equal(sscanf(raw(f, "TIME"), "%llu %llu", &seconds, &micros), 2);
-    return seconds * 1000 + micros / 1000;
-}
-
 // How long from now nobody takes the job.
 static int64_t rests_ms(struct fixture *f)
 {

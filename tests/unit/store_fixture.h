@@ -355,4 +355,12 @@ static inline void assert_lacks(const char *text, const char *part)
         fail_msg("%s\nis in\n%s", part, text ? text : "(nothing)");
 }
 
+// By the clock of Redis.
+static inline uint64_t now_ms(struct fixture *f)
+{
+    unsigned long long seconds, micros;
+    assert_int_equal(sscanf(raw(f, "TIME"), "%llu %llu", &seconds, &micros), 2);
+    return seconds * 1000 + micros / 1000;
+}
+
 #endif

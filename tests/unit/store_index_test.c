@@ -383,14 +383,6 @@ static bool reported_as_x(const void *arg, const struct store_record *record)
     return str_eq_cstr(record->status, "{\"x\":1}");
 }
 
-static char *by_delay(const struct registration *r, bool *ret_is_number)
-{
-    struct buf text = BUF_INIT;
-    *ret_is_number = true;
-    buf_add_u64(&text, (uint64_t)r->retry_delay_s);
-    return buf_steal(&text);
-}
-
 static void a_condition_is_judged_record_by_record(void **state)
 {
     struct fixture *f = *state;

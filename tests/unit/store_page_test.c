@@ -52,14 +52,6 @@ static char *by_name(const struct registration *r, bool *ret_is_number)
     return mem_dup_cstr(r->name);
 }
 
-static char *by_delay(const struct registration *r, bool *ret_is_number)
-{
-    struct buf text = BUF_INIT;
-    *ret_is_number = true;
-    buf_add_u64(&text, (uint64_t)r->retry_delay_s);
-    return buf_steal(&text);
-}
-
 static char *by_display(const struct registration *r, bool *ret_is_number)
 {
     (void)ret_is_number;

@@ -56,4 +56,13 @@ static inline void assert_ids(const struct page *p, size_t count, const uint64_t
 #define assert_page(p, ...)                                                                                  \
     assert_ids((p), sizeof((uint64_t[]){__VA_ARGS__}) / sizeof(uint64_t), (uint64_t[]){__VA_ARGS__})
 
+// A sort key of numbers.
+static inline char *by_delay(const struct registration *r, bool *ret_is_number)
+{
+    struct buf text = BUF_INIT;
+    *ret_is_number = true;
+    buf_add_u64(&text, (uint64_t)r->retry_delay_s);
+    return buf_steal(&text);
+}
+
 #endif

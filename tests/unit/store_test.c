@@ -2,13 +2,6 @@
 // outbox.
 #include "tests/unit/store_fixture.h"
 
-static unsigned long long now_ms(struct fixture *f)
-{
-    unsigned long long seconds, micros;
-    assert_int_equal(sscanf(raw(f, "TIME"), "%llu %llu", &seconds, &micros), 2);
-    return seconds * 1000 + micros / 1000;
-}
-
 static unsigned bucket_of(uint64_t id)
 {
     char text[24];
@@ -19,9 +12,9 @@ static unsigned bucket_of(uint64_t id)
 static void a_create_writes_hash_indexes_due_and_event(void **state)
 {
     struct fixture *f = *state;
-    unsigned long long before = now_ms(f);
+    uint64_t before = now_ms(f);
     struct registration r cleanup(registration_done) = created(f, "acme", "trunk");
-    unsigned long long after = now_ms(f);
+    uint64_t after = now_ms(f);
     unsigned s = shard_of("acme");
 
     assert_int_equal(r.id, 1);

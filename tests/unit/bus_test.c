@@ -2,13 +2,6 @@
 // changes, what heals. One world for all tests of this file: each uses an account of its own.
 #include "tests/unit/bus_fixture.h"
 
-static uint64_t redis_now_ms(struct world *w)
-{
-    uint64_t seconds, micros;
-    assert_int_equal(sscanf(raw(w->f, "TIME"), "%" SCNu64 " %" SCNu64, &seconds, &micros), 2);
-    return seconds * 1000 + micros / 1000;
-}
-
 static uint64_t due_of(struct world *w, const struct registration *r)
 {
     return strtoull(rawf(w->f, "ZSCORE rc:{s%u}:due %" PRIu64, shard_of(r->account), r->id), NULL, 10);
@@ -85,7 +78,7 @@ static void the_acknowledgement_lets_due_wait_for_the_report(void **state)
     uint64_t end_us = clock_monotonic_us() + SOON_MS * UINT64_C(1000);
     while (due_of(w, &r) <= r.revision + 2000 && clock_monotonic_us() < end_us)
         ;
-    assert_in_range(due_of(w, &r), r.revision + REPORT_WAIT_MS, redis_now_ms(w) + REPORT_WAIT_MS);
+    assert_in_range(due_of(w, &r), r.revision + REPORT_WAIT_MS, now_ms(w->f) + REPORT_WAIT_MS);
     assert_int_equal(count_of(w, "changes.any", "change.desired", r.id), 1);
 }
 
@@ -95,10 +88,10 @@ static void an_applied_report_moves_due_to_the_next_action_and_is_an_event(void 
 {
     struct world *w = *state;
     struct registration r cleanup(registration_done) = published(w, "report", "trunk");
-    uint64_t before = redis_now_ms(w);
+    uint64_t before = now_ms(w->f);
     report_state(w, &r, 100, 1, STATE_REGISTERED);
     expect_field(w, &r, "state", "registered");
-    assert_in_range(due_of(w, &r), before + 3000000 + GRACE_MS, redis_now_ms(w) + 3000000 + GRACE_MS);
+    assert_in_range(due_of(w, &r), before + 3000000 + GRACE_MS, now_ms(w->f) + 3000000 + GRACE_MS);
     char revision[24];
     (void)snprintf(revision, sizeof(revision), "%" PRIu64, r.revision);
     assert_string_equal(field_of(w, &r, "applied"), revision);
@@ -443,7 +436,7 @@ static void who_stays_silent_is_asked_with_doubling_pauses_until_it_reports(void
     expect_field(w, &r, "pause", "4000");
     report_state(w, &r, 100, 2, STATE_REGISTERED);
     expect_field(w, &r, "pause", "0");
-    assert_true(due_of(w, &r) > redis_now_ms(w) + 3000000);
+    assert_true(due_of(w, &r) > now_ms(w->f) + 3000000);
 }
 
 static void while_reports_lag_nothing_is_swept(void **state)

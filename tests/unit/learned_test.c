@@ -63,11 +63,31 @@ static void the_least_expiry_is_kept_for_a_day_and_an_address_that_is_too_long_i
     assert_string_equal(l.received, "");
 }
 
+static void four_flows_lost_young_are_not_made_again_for_a_day(void **state)
+{
+    (void)state;
+    struct learned l = {0};
+    uint64_t now = SECOND;
+    for (uint32_t flow = 1; flow <= 3; flow++)
+        assert_true(learned_flow_is_worth(&l, flow, 60000, now));
+    // asked for each registration that was bound over it
+    assert_true(learned_flow_is_worth(&l, 3, 60000, now));
+    assert_false(learned_flow_is_worth(&l, 4, 60000, now));
+    assert_false(learned_flow_is_worth(&l, 4, 3600000, now));
+    // one that lived takes it back, and so does a day
+    assert_true(learned_flow_is_worth(&l, 5, 3600000, now));
+    for (uint32_t flow = 6; flow <= 8; flow++)
+        assert_true(learned_flow_is_worth(&l, flow, 60000, now));
+    assert_false(learned_flow_is_worth(&l, 9, 60000, now));
+    assert_true(learned_flow_is_worth(&l, 10, 60000, now + 86401 * SECOND));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(refused_nonces_teach_their_age_for_a_day),
         cmocka_unit_test(the_usual_grant_is_what_most_had),
+        cmocka_unit_test(four_flows_lost_young_are_not_made_again_for_a_day),
         cmocka_unit_test(the_least_expiry_is_kept_for_a_day_and_an_address_that_is_too_long_is_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,6 +7,8 @@
 #define REFUSALS_TO_LEARN 2
 #define NONCE_TRY_AGAIN   8
 #define MAX_GRANT_VOTES   1000 // a registrar that changes its mind is followed after as many grants
+#define YOUNG_MS          600000u
+#define YOUNG_TO_LEARN    4
 
 // ---- nonces
 
@@ -94,4 +96,18 @@ bool learned_received(struct learned *l, struct str hostport)
         memcpy(l->received, hostport.p, hostport.n);
     l->received[hostport.n] = '\0';
     return true;
+}
+
+// ---- flows
+
+// Of one flow it is asked once for each registration.
+bool learned_flow_is_worth(struct learned *l, uint32_t flow, uint64_t age_ms, uint64_t now_us)
+{
+    if (flow != l->lost_flow) {
+        bool in_a_row = now_us - l->lost_flow_us < KEPT_US && age_ms < YOUNG_MS;
+        l->young_flows = in_a_row ? l->young_flows + 1 : age_ms < YOUNG_MS;
+        l->lost_flow = flow;
+        l->lost_flow_us = now_us;
+    }
+    return l->young_flows < YOUNG_TO_LEARN;
 }

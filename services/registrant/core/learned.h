@@ -14,6 +14,8 @@ struct learned { // all zero: nothing yet
     uint64_t min_expires_us; // when
     bool outbound;
     char received[64];
+    uint32_t lost_flow, young_flows; // the last one lost; how many in a row were lost young
+    uint64_t lost_flow_us;           // when
 };
 
 void learned_nonce_refused(struct learned *l, uint64_t age_ms, uint64_t now_us);
@@ -30,6 +32,10 @@ void learned_min_expires(struct learned *l, uint32_t min_expires_s, uint64_t now
 uint32_t learned_least_s(const struct learned *l, uint64_t now_us); // to ask for; 0: anything
 
 void learned_outbound(struct learned *l, bool supported);
+// That flow was lost, age_ms after something was bound over it. Is what was bound over it to be bound anew
+// before its time? Not once four in a row were lost within ten minutes: such a registrar closes connections
+// that are idle, and what is sent again for that only makes the next one.
+bool learned_flow_is_worth(struct learned *l, uint32_t flow, uint64_t age_ms, uint64_t now_us);
 // host:port as the registrar sees us, empty where that is what we sent. True when it is another than before.
 bool learned_received(struct learned *l, struct str hostport);
 

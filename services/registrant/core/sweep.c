@@ -147,9 +147,23 @@ static void pull_in(struct engine *e, struct entry *r, uint64_t spread_ms, struc
     entry_update(e, r, now);
 }
 
+// A flow of RFC 5626 is always made again: its registrar said that it keeps them.
+static bool is_worth_making(const struct entry *r, struct moment now)
+{
+    if (!r->bound || r->bound->outbound)
+        return true;
+    int64_t age_ms = ms_of(now) - r->last_bind_ms;
+    return learned_flow_is_worth(pacer_learned(r->bound->way->target), r->flow,
+                                 age_ms > 0 ? (uint64_t)age_ms : 0, now.us);
+}
+
 static void look_at(struct engine *e, struct entry *r, struct moment now)
 {
     bool lost = is_lost(&e->sweep.now, r->flow), moved = has_moved(r);
+    if (lost && !is_worth_making(r, now)) {
+        r->flow = 0;
+        lost = false;
+    }
     if (!lost && !moved)
         return;
     uint64_t spread_ms = (uint64_t)e->policy.move_over_s * 1000;

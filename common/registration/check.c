@@ -15,8 +15,6 @@
 
 typedef int text_rule(struct str text, struct error *err);
 
-static const struct str local = {"{local}", 7};
-
 static int check_sip_text(struct str text, struct error *err)
 {
     if (!sip_text_is_safe(text))
@@ -30,16 +28,6 @@ static int check_domain(struct str text, struct error *err)
     return sip_hostport_parse(text, &u, err);
 }
 
-static void add_with_host(struct buf *out, struct str text, const char *host)
-{
-    for (size_t at = str_find_str(text, local); at < text.n; at = str_find_str(text, local)) {
-        buf_add_str(out, str_slice(text, 0, at));
-        buf_add_cstr(out, host);
-        text = str_slice(text, at + local.n, text.n);
-    }
-    buf_add_str(out, text);
-}
-
 // With {local} it must hold for an address of either family, so {local} stands in no user part.
 static int check_with_local_host(struct str text, text_rule *rule, struct error *err)
 {
@@ -47,7 +35,7 @@ static int check_with_local_host(struct str text, text_rule *rule, struct error 
     int rc = 0;
     for (size_t i = 0; i < ARRAY_LEN(hosts) && !rc; i++) {
         struct buf expanded cleanup(buf_done) = BUF_INIT;
-        add_with_host(&expanded, text, hosts[i]);
+        registration_replace_local(&expanded, text, str_of(hosts[i]));
         rc = rule(buf_str(&expanded), err);
     }
     return rc;
@@ -174,9 +162,9 @@ static void add_expanded(struct buf *out, const char *contact, const char *usern
     static const struct str user = {"{username}", 10};
     struct str rest = str_of(contact);
     while (rest.n) {
-        if (str_starts(rest, local)) {
+        if (str_starts(rest, REGISTRATION_LOCAL)) {
             buf_add_cstr(out, "192.0.2.1:5060");
-            rest = str_slice(rest, local.n, rest.n);
+            rest = str_slice(rest, REGISTRATION_LOCAL.n, rest.n);
         } else if (str_starts(rest, user)) {
             sip_escape_user(out, str_of(username));
             rest = str_slice(rest, user.n, rest.n);
@@ -196,8 +184,8 @@ static bool is_third_party(const struct registration *r)
     if (!r->from)
         return false;
     registration_aor(&aor, r);
-    add_with_host(&to, buf_str(&aor), "192.0.2.1");
-    add_with_host(&from, str_of(r->from), "192.0.2.1");
+    registration_replace_local(&to, buf_str(&aor), STR_LIT("192.0.2.1"));
+    registration_replace_local(&from, str_of(r->from), STR_LIT("192.0.2.1"));
     return sip_uri_parse(buf_str(&to), &uri, NULL) || sip_addr_parse(buf_str(&from), &addr, NULL) ||
            !sip_uri_equal(&uri, &addr.uri);
 }
@@ -233,7 +221,7 @@ static int check_instance(const struct registration *r, const struct sip_addr *a
     struct buf aor cleanup(buf_done) = BUF_INIT, to cleanup(buf_done) = BUF_INIT;
     struct sip_uri uri;
     registration_aor(&aor, r);
-    add_with_host(&to, buf_str(&aor), "192.0.2.1");
+    registration_replace_local(&to, buf_str(&aor), STR_LIT("192.0.2.1"));
     if (sip_uri_parse(buf_str(&to), &uri, NULL) == 0 && sip_uri_equal(&uri, &addr->uri))
         return error_set(err, -EINVAL, "one with +sip.instance is not the address of record");
     return 0;

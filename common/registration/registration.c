@@ -167,6 +167,18 @@ void registration_aor(struct buf *out, const struct registration *r)
     add_domain(out, r->domain);
 }
 
+void registration_replace_local(struct buf *out, struct str given, struct str local)
+{
+    for (;;) {
+        size_t at = str_find_str(given, REGISTRATION_LOCAL);
+        buf_add_str(out, str_slice(given, 0, at));
+        if (at == given.n)
+            return;
+        buf_add_str(out, local);
+        given = str_slice(given, at + REGISTRATION_LOCAL.n, given.n);
+    }
+}
+
 int64_t registration_expires(const struct registration *r)
 {
     if (r->expires > 0)

@@ -110,6 +110,11 @@ void registration_place(const struct registration *r, char ret[REGISTRATION_PLAC
 // "sip:user@host" as it goes into To; expands scheme, username and domain where aor is unset. {local} stays.
 void registration_aor(struct buf *out, const struct registration *r);
 
+// What stands for the registrant's own address in a Contact, an AoR and a From.
+#define REGISTRATION_LOCAL STR_LIT("{local}")
+// Appends `given` with each of it replaced.
+void registration_replace_local(struct buf *out, struct str given, struct str local);
+
 // expires, else default_expires, else 3600; 0 and less count as unset.
 int64_t registration_expires(const struct registration *r);
 

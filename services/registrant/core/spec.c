@@ -175,7 +175,7 @@ static struct pacer_target *find_target(struct spec_home *home, const struct spe
 
 static bool holds_local(struct str text)
 {
-    return str_find_str(text, SPEC_LOCAL) < text.n;
+    return str_find_str(text, REGISTRATION_LOCAL) < text.n;
 }
 
 static uint32_t hash_of_aor(const struct spec *s)
@@ -183,7 +183,7 @@ static uint32_t hash_of_aor(const struct spec *s)
     struct spec_view v;
     struct buf aor = BUF_INIT;
     spec_open(s, &v);
-    spec_aor(s, &v, SPEC_LOCAL, &aor);
+    spec_aor(s, &v, REGISTRATION_LOCAL, &aor);
     uint32_t hash = hash_murmur2(buf_str(&aor));
     buf_done(&aor);
     return hash ? hash : 1;
@@ -264,10 +264,10 @@ static bool same_texts(const struct spec *a, const struct spec *b)
 // Could `text` be `given` with some host in the place of {local}?
 static bool is_made_of(struct str given, struct str text)
 {
-    size_t at = str_find_str(given, SPEC_LOCAL);
+    size_t at = str_find_str(given, REGISTRATION_LOCAL);
     if (at == given.n)
         return str_eq(given, text);
-    struct str before = str_slice(given, 0, at), after = str_slice(given, at + SPEC_LOCAL.n, given.n);
+    struct str before = str_slice(given, 0, at), after = str_slice(given, at + REGISTRATION_LOCAL.n, given.n);
     struct sip_uri host;
     return text.n > before.n + after.n && str_starts(text, before) && str_ends(text, after) &&
            sip_hostport_parse(str_slice(text, before.n, text.n - after.n), &host, NULL) == 0 && !host.port;
@@ -283,7 +283,7 @@ static void identity_of(const struct spec *s, const struct spec_view *v, struct 
 {
     *ret = (struct identity){.aor = BUF_INIT, .from = BUF_INIT};
     spec_aor(s, v, local, &ret->aor);
-    spec_replace_local(v->from, spec_host_of(local), &ret->from);
+    registration_replace_local(&ret->from, v->from, spec_host_of(local));
 }
 
 static void identity_done(struct identity *i)

@@ -78,9 +78,6 @@ void spec_next_hop(const struct spec *s, const struct spec_view *v, struct buf *
 // The address of record, {local} replaced by the host of `local`.
 void spec_aor(const struct spec *s, const struct spec_view *v, struct str local, struct buf *out);
 
-#define SPEC_LOCAL STR_LIT("{local}")
-// Appends `given` with each {local} replaced.
-void spec_replace_local(struct str given, struct str local, struct buf *out);
 // host:port without the port; brackets stay.
 struct str spec_host_of(struct str hostport);
 

@@ -11,18 +11,6 @@ struct str spec_host_of(struct str hostport)
     return str_slice(hostport, 0, str_find(hostport, ':', bracket == hostport.n ? 0 : bracket));
 }
 
-void spec_replace_local(struct str given, struct str local, struct buf *out)
-{
-    for (;;) {
-        size_t at = str_find_str(given, SPEC_LOCAL);
-        buf_add_str(out, str_slice(given, 0, at));
-        if (at == given.n)
-            return;
-        buf_add_str(out, local);
-        given = str_slice(given, at + SPEC_LOCAL.n, given.n);
-    }
-}
-
 static void add_host(struct str host, struct buf *out)
 {
     struct sip_uri uri;
@@ -45,7 +33,7 @@ void spec_request_uri(const struct spec *s, struct buf *out)
 void spec_aor(const struct spec *s, const struct spec_view *v, struct str local, struct buf *out)
 {
     if (v->aor.n) {
-        spec_replace_local(v->aor, spec_host_of(local), out);
+        registration_replace_local(out, v->aor, spec_host_of(local));
         return;
     }
     buf_add_cstr(out, s->scheme == SCHEME_SIPS ? "sips:" : "sip:");
@@ -78,7 +66,7 @@ void spec_from(const struct spec *s, const struct spec_view *v, struct str local
 {
     struct sip_addr addr;
     struct buf from = BUF_INIT;
-    spec_replace_local(v->from, spec_host_of(local), &from);
+    registration_replace_local(&from, v->from, spec_host_of(local));
     if (!from.n)
         spec_to(s, v, local, out);
     else if (sip_addr_parse(buf_str(&from), &addr, NULL) == 0 && addr.brackets)
@@ -175,7 +163,7 @@ void spec_contact_text(struct str given, struct str local, struct buf *out)
         buf_add_char(out, '>');
         return;
     }
-    spec_replace_local(given, local, &whole);
+    registration_replace_local(&whole, given, local);
     if (sip_addr_parse(buf_str(&whole), &addr, NULL) != 0) {
         buf_add_str(out, buf_str(&whole)); // registration_check lets none through
     } else {
@@ -223,7 +211,7 @@ static void slot_text(struct slots *s, char **slot, struct str given, struct str
     if (!given.p)
         return;
     slot_begin(s, slot);
-    spec_replace_local(given, local, s->text);
+    registration_replace_local(s->text, given, local);
     buf_add(s->text, "", 1);
 }
 
@@ -255,7 +243,7 @@ static void fill_lists(const struct spec_view *v, struct str local, struct regis
         slot_text(slots, &ret->contacts[i].uri, v->contacts[i].uri, local);
     }
     for (size_t i = 0; i < v->route_count; i++)
-        slot_text(slots, &ret->route_set[i], v->routes[i], SPEC_LOCAL);
+        slot_text(slots, &ret->route_set[i], v->routes[i], REGISTRATION_LOCAL);
     ret->credential_count = v->credential_count;
     ret->contact_count = v->contact_count;
     ret->route_count = v->route_count;

@@ -6,8 +6,6 @@
 
 #include <errno.h>
 
-static const struct str placeholder = {.p = "{local}", .n = 7};
-
 // The first Route's URI when it is a strict router, else the empty string.
 static struct str strict_router(const struct sip_request *r)
 {
@@ -59,15 +57,10 @@ static int add_contact(struct buf *out, struct str contact, struct str local)
 {
     if (!sip_text_is_safe(contact) || !sip_text_is_safe(local) || !is_closed(contact))
         return -EINVAL;
+    if (!local.n && str_find_str(contact, REGISTRATION_LOCAL) < contact.n)
+        return -EINVAL;
     buf_add_cstr(out, "Contact: ");
-    for (size_t at; (at = str_find_str(contact, placeholder)) < contact.n;) {
-        if (!local.n)
-            return -EINVAL;
-        buf_add(out, contact.p, at);
-        buf_add_str(out, local);
-        contact = str_slice(contact, at + placeholder.n, contact.n);
-    }
-    buf_add_str(out, contact);
+    registration_replace_local(out, contact, local);
     buf_add(out, "\r\n", 2);
     return 0;
 }

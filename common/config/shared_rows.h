@@ -9,8 +9,8 @@
 #define SETTINGS_LOG_LEVELS  ((const char *const[]){"error", "warning", "info", "debug", NULL})
 #define SETTINGS_LOG_FORMATS ((const char *const[]){"text", "json", NULL})
 
-// char *kafka_bootstrap, *kafka_extra, *topic_prefix; int64_t partitions_any, partitions_pop,
-// partitions_node, kafka_replication
+// char *kafka_bootstrap, *kafka_extra, *kafka_password, *topic_prefix; int64_t partitions_any,
+// partitions_pop, partitions_node, kafka_replication
 #define SETTINGS_OF_KAFKA(S)                                                                                 \
     {"ROLLCALL_KAFKA_BOOTSTRAP",                                                                             \
      SETTING_STRING,                                                                                         \
@@ -19,11 +19,17 @@
      "Kafka brokers to start from",                                                                          \
      .offset = offsetof(S, kafka_bootstrap)},                                                                \
         {"ROLLCALL_KAFKA_EXTRA",                                                                             \
-         SETTING_STRING,                                                                                     \
+         SETTING_SECRET,                                                                                     \
          NULL,                                                                                               \
          "name=value;…",                                                                                     \
          "Further librdkafka settings, for TLS and SASL",                                                    \
          .offset = offsetof(S, kafka_extra)},                                                                \
+        {"ROLLCALL_KAFKA_PASSWORD",                                                                          \
+         SETTING_SECRET,                                                                                     \
+         NULL,                                                                                               \
+         NULL,                                                                                               \
+         "SASL password at the Kafka brokers, any characters",                                               \
+         .offset = offsetof(S, kafka_password)},                                                             \
         {"ROLLCALL_TOPIC_PREFIX",                                                                            \
          SETTING_STRING,                                                                                     \
          "rollcall",                                                                                         \

@@ -90,7 +90,8 @@ int kafka_conf_new(const struct kafka_params *params, const char *const *own, rd
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     rd_kafka_conf_set_log_cb(conf, drop_log);
     if (set_all(conf, common, err) < 0 || set_all(conf, own, err) < 0 ||
-        set_extra(conf, str_of(params->extra), err) < 0) {
+        set_extra(conf, str_of(params->extra), err) < 0 ||
+        (params->password && set(conf, "sasl.password", params->password, err) < 0)) {
         rd_kafka_conf_destroy(conf);
         return -EINVAL;
     }

@@ -16,7 +16,8 @@ struct kafka_params {
     struct event_base *base;
     const char *bootstrap; // "host:port,…"
     const char *client_id;
-    const char *extra; // "name=value;name=value": librdkafka settings (security.protocol …); NULL
+    const char *extra;    // "name=value;name=value": librdkafka settings (security.protocol …); NULL
+    const char *password; // sasl.password, which may hold what separates settings; NULL
 };
 
 struct kafka_header {

@@ -36,6 +36,7 @@ static int start_bus(struct gateway *g, struct error *err)
     const struct bus_params params = {
         .kafka_bootstrap = s->kafka_bootstrap,
         .kafka_extra = s->kafka_extra,
+        .kafka_password = s->kafka_password,
         .topic_prefix = s->topic_prefix,
         .partitions_any = (int32_t)s->partitions_any,
         .partitions_pop = (int32_t)s->partitions_pop,

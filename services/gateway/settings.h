@@ -14,7 +14,7 @@ struct gateway_settings {
     int64_t http_connections, http_buffered_bytes;
     char *redis_url, *redis_password;
     int64_t redis_wait, redis_wait_timeout_ms;
-    char *kafka_bootstrap, *kafka_extra, *topic_prefix;
+    char *kafka_bootstrap, *kafka_extra, *kafka_password, *topic_prefix;
     int64_t partitions_any, partitions_pop, partitions_node, kafka_replication;
     int64_t session_timeout_ms;
     char *snapshot_listen, *snapshot_token;

@@ -362,8 +362,11 @@ static int start_workers(struct registrant *r, struct error *err)
 static int start_reporter(struct registrant *r, struct error *err)
 {
     const struct registrant_settings *s = r->settings;
-    r->kafka = (struct kafka_params){
-        .base = r->base, .bootstrap = s->kafka_bootstrap, .client_id = s->node, .extra = s->kafka_extra};
+    r->kafka = (struct kafka_params){.base = r->base,
+                                     .bootstrap = s->kafka_bootstrap,
+                                     .client_id = s->node,
+                                     .extra = s->kafka_extra,
+                                     .password = s->kafka_password};
     const struct reporter_params params = {.kafka = r->kafka,
                                            .topic_prefix = s->topic_prefix,
                                            .node = s->node,

@@ -6,7 +6,7 @@
 
 struct registrant_settings {
     char *node, *places;
-    char *kafka_bootstrap, *kafka_extra, *topic_prefix;
+    char *kafka_bootstrap, *kafka_extra, *kafka_password, *topic_prefix;
     int64_t partitions_any, partitions_pop, partitions_node, kafka_replication;
     int64_t session_timeout_ms;
     char *snapshot_urls, *snapshot_token;

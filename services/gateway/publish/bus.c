@@ -37,7 +37,7 @@
 
 struct bus {
     struct hub hub;
-    char *texts[8]; // what hub.params borrows
+    char *texts[9]; // what hub.params borrows
     pthread_t thread;
     struct mailbox *posted;
     struct event *on_posted;
@@ -222,6 +222,7 @@ static void keep_params(struct bus *b, const struct bus_params *p)
     *own = *p;
     own->kafka_bootstrap = kept(b, 0, p->kafka_bootstrap);
     own->kafka_extra = kept(b, 1, p->kafka_extra);
+    own->kafka_password = kept(b, 8, p->kafka_password);
     own->topic_prefix = kept(b, 2, p->topic_prefix);
     own->redis_url = kept(b, 3, p->redis_url);
     own->redis_password = kept(b, 4, p->redis_password);

@@ -10,7 +10,7 @@ struct bus;
 
 struct bus_params {
     const char *kafka_bootstrap;
-    const char *kafka_extra;
+    const char *kafka_extra, *kafka_password;
     const char *topic_prefix;                                // "rollcall"
     int32_t partitions_any, partitions_pop, partitions_node; // wanted for new topics
     int32_t replication;

@@ -36,7 +36,8 @@ struct kafka_params hub_kafka_params(const struct hub *h)
     return (struct kafka_params){.base = h->base,
                                  .bootstrap = h->params.kafka_bootstrap,
                                  .client_id = h->params.node,
-                                 .extra = h->params.kafka_extra};
+                                 .extra = h->params.kafka_extra,
+                                 .password = h->params.kafka_password};
 }
 
 void hub_count(struct hub *h, enum bus_metric metric, size_t label, uint64_t delta)

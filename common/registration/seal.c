@@ -6,150 +6,15 @@
 #include "common/base/encode.h"
 #include "common/base/mem.h"
 #include "common/base/rng.h"
+#include "common/registration/key_ring_private.h"
 
 #include <errno.h>
-#include <openssl/evp.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#define KEY_BYTES        32
-#define KEY_ID_BYTES     32
 #define NONCE_BYTES      12
 #define TAG_BYTES        16
-#define KEYS_MAX         64
-#define FILE_MAX_BYTES   65536
 #define SEALED_PREFIX    STR_LIT("sealed:")
 #define SECRET_MAX_BYTES (1u << 20) // far above any; keeps lengths within OpenSSL's int
-
-struct ring_key {
-    char id[KEY_ID_BYTES + 1];
-    unsigned char bytes[KEY_BYTES];
-};
-
-struct key_ring {
-    EVP_CIPHER *cipher; // fetched once: fetching costs more than sealing
-    size_t count;
-    struct ring_key keys[KEYS_MAX];
-};
-
-// ---- key ring
-
-static bool is_key_id(struct str id)
-{
-    for (size_t i = 0; i < id.n; i++) {
-        char c = id.p[i];
-        bool good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-                    c == '-';
-        if (!good)
-            return false;
-    }
-    return id.n >= 1 && id.n <= KEY_ID_BYTES;
-}
-
-static const struct ring_key *find_key(const struct key_ring *ring, struct str id)
-{
-    for (size_t i = 0; i < ring->count; i++)
-        if (str_eq_cstr(id, ring->keys[i].id))
-            return &ring->keys[i];
-    return NULL;
-}
-
-static bool read_key_bytes(struct str hex, unsigned char ret[KEY_BYTES])
-{
-    if (hex.n != 2 * KEY_BYTES)
-        return false;
-    for (size_t i = 0; i < KEY_BYTES; i++) {
-        int high = decode_hex_digit(hex.p[2 * i]), low = decode_hex_digit(hex.p[2 * i + 1]);
-        if (high < 0 || low < 0)
-            return false;
-        ret[i] = (unsigned char)(high << 4 | low);
-    }
-    return true;
-}
-
-// The sentences name the line and never what stands in it.
-static int add_line(struct key_ring *ring, struct str line, unsigned number, struct error *err)
-{
-    size_t end = 0;
-    while (end < line.n && line.p[end] != ' ' && line.p[end] != '\t')
-        end++;
-    struct str id = str_slice(line, 0, end), hex = str_trim(str_slice(line, end, line.n));
-    struct ring_key *key = &ring->keys[ring->count];
-    if (!is_key_id(id))
-        return error_set(err, -EINVAL, "line %u: a key id is 1 to %d of A-Z a-z 0-9 _ -", number,
-                         KEY_ID_BYTES);
-    if (find_key(ring, id))
-        return error_set(err, -EINVAL, "line %u: key %.*s is there already", number, (int)id.n, id.p);
-    if (ring->count == KEYS_MAX)
-        return error_set(err, -EINVAL, "line %u: more than %d keys", number, KEYS_MAX);
-    if (!read_key_bytes(hex, key->bytes))
-        return error_set(err, -EINVAL, "line %u: a key id is followed by %d hex digits", number,
-                         2 * KEY_BYTES);
-    memcpy(key->id, id.p, id.n);
-    ring->count++;
-    return 0;
-}
-
-int key_ring_parse(struct str text, struct key_ring **ret, struct error *err)
-{
-    struct key_ring *ring = mem_alloc(sizeof(*ring));
-    unsigned number = 0;
-    int rc = 0;
-    for (struct str line; !rc && str_split(&text, '\n', &line);) {
-        number++;
-        line = str_trim(line);
-        if (line.n && line.p[0] != '#')
-            rc = add_line(ring, line, number, err);
-    }
-    if (!rc && !ring->count)
-        rc = error_set(err, -EINVAL, "there is no key in the key ring");
-    if (!rc && !(ring->cipher = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL)))
-        rc = error_set(err, -EINVAL, "OpenSSL has no AES-256-GCM");
-    if (rc) {
-        key_ring_free(ring);
-        return rc;
-    }
-    *ret = ring;
-    return 0;
-}
-
-static void close_file(FILE **file)
-{
-    if (*file)
-        (void)fclose(*file);
-}
-
-int key_ring_load(const char *path, struct key_ring **ret, struct error *err)
-{
-    FILE *file cleanup(close_file) = fopen(path, "re");
-    if (!file)
-        return error_set(err, -EINVAL, "%s: %s", path, strerror(errno));
-    setvbuf(file, NULL, _IONBF, 0); // no copy of the keys in stdio's buffer
-    char *text = mem_alloc(FILE_MAX_BYTES + 1);
-    size_t count = fread(text, 1, FILE_MAX_BYTES + 1, file);
-    int rc;
-    if (ferror(file))
-        rc = error_set(err, -EINVAL, "cannot be read");
-    else if (count > FILE_MAX_BYTES)
-        rc = error_set(err, -EINVAL, "is longer than %d bytes", FILE_MAX_BYTES);
-    else
-        rc = key_ring_parse(str_of_bytes(text, count), ret, err);
-    mem_wipe(text, FILE_MAX_BYTES + 1);
-    free(text);
-    return rc ? (err ? error_prefix(err, "%s", path) : rc) : 0;
-}
-
-void key_ring_free(struct key_ring *ring)
-{
-    if (!ring)
-        return;
-    EVP_CIPHER_free(ring->cipher);
-    mem_wipe(ring, sizeof(*ring));
-    free(ring);
-}
-
-// ---- sealing
 
 // account, id, field and realm with a NUL between them: no two contexts give the same bytes, because none of
 // them can hold a NUL.
@@ -167,13 +32,6 @@ static void add_context(struct buf *out, const struct seal_context *c)
 static void free_cipher_context(EVP_CIPHER_CTX **c)
 {
     EVP_CIPHER_CTX_free(*c);
-}
-
-// With valid arguments these calls fail only for want of memory.
-static void must(bool done)
-{
-    if (!done)
-        abort();
 }
 
 // box: nonce, then room for the ciphertext, then for the tag
@@ -216,6 +74,12 @@ bool seal_is_sealed(struct str text)
     return str_starts(text, SEALED_PREFIX);
 }
 
+bool seal_is_with(struct str sealed, const char *key_id)
+{
+    struct str rest = str_slice(sealed, SEALED_PREFIX.n, sealed.n), id;
+    return seal_is_sealed(sealed) && str_split(&rest, ':', &id) && str_eq_cstr(id, key_id);
+}
+
 struct seal_opener {
     const struct key_ring *ring;
     EVP_CIPHER_CTX *context;
@@ -255,7 +119,7 @@ static bool take_apart(struct str sealed, struct str *ret_id, struct buf *out)
     } else if (decode_base64(out, rest)) {
         buf_clear(out); // it shows below that it is damaged
     }
-    return is_key_id(*ret_id);
+    return key_id_is_good(*ret_id);
 }
 
 bool seal_pack(struct str sealed, struct buf *out)
@@ -321,9 +185,9 @@ int seal_opener_open(struct seal_opener *o, const struct seal_context *context, 
     buf_clear(&o->box);
     if (!take_apart(sealed, &id, &o->box))
         return error_set(err, -EBADMSG, "a secret is not in sealed form");
-    const struct ring_key *key = find_key(o->ring, id);
+    const struct ring_key *key = key_ring_find(o->ring, id);
     if (!key)
-        return error_set(err, -ENOKEY, "key %.*s missing", (int)id.n, id.p);
+        return key_ring_say_missing(id, err);
     if (o->box.n < NONCE_BYTES + TAG_BYTES)
         return error_set(err, -EBADMSG, "a sealed secret is damaged");
     return open_box(o, key, context, out, err);

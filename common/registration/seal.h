@@ -3,10 +3,7 @@
 #ifndef ROLLCALL_REGISTRATION_SEAL_H
 #define ROLLCALL_REGISTRATION_SEAL_H
 
-#include "common/base/buf.h"
-#include "common/base/error.h"
-
-struct key_ring; // immutable once loaded: any thread
+#include "common/registration/key_ring.h"
 
 // What a sealed text is bound to: opening it elsewhere fails.
 struct seal_context {
@@ -16,16 +13,12 @@ struct seal_context {
     struct str realm;  // empty: any
 };
 
-// Text: lines "<key id> <64 hex digits>"; the first key seals, all open; '#' comments. 0 or -EINVAL with line
-// and cause.
-must_use int key_ring_parse(struct str text, struct key_ring **ret, struct error *err);
-must_use int key_ring_load(const char *path, struct key_ring **ret, struct error *err);
-void key_ring_free(struct key_ring *ring);
-
 // "sealed:<key id>:<base64 of nonce, ciphertext, tag>"
 void seal_text(const struct key_ring *ring, const struct seal_context *context, struct str secret,
                struct buf *out);
 bool seal_is_sealed(struct str text);
+// Is it one of this key? False for what is in no sealed form, too.
+bool seal_is_with(struct str sealed, const char *key_id);
 
 // The same in fewer bytes, for memory: the length of the key id, key id, then nonce, ciphertext, tag as they
 // are. False, and nothing appended: it is no sealed text.

@@ -275,7 +275,6 @@ static void close_all(struct loop *l)
     event_free(l->drain_check);
     event_free(l->wake);
     base_end(l->base);
-    (void)close(l->wake_fd);
 }
 
 static void *run(void *arg)
@@ -324,6 +323,7 @@ int loop_start(const struct loop_shared *shared, const struct loop_sockets *take
     l->servers[1] = open_server(l, take_sockets->https_fd, shared->tls);
     if (pthread_create(&l->thread, NULL, run, l) != 0) {
         close_all(l);
+        (void)close(l->wake_fd);
         free(l);
         return error_set(err, -EAGAIN, "cannot start a thread");
     }
@@ -340,5 +340,6 @@ void loop_drain(struct loop *l)
 void loop_join(struct loop *l)
 {
     (void)pthread_join(l->thread, NULL);
+    (void)close(l->wake_fd); // not by its own thread, which may end while loop_drain still writes to it
     free(l);
 }

@@ -3,7 +3,7 @@ import re
 import signal
 
 CRASHES = {-signal.SIGSEGV, -signal.SIGABRT, -signal.SIGBUS, -signal.SIGFPE, -signal.SIGILL}
-REPORT = re.compile(r"ERROR: \w+Sanitizer|\.[ch]:\d+:\d+: runtime error:")
+REPORT = re.compile(r"(?:ERROR|WARNING): \w+Sanitizer|\.[ch]:\d+:\d+: runtime error:")
 REPORT_CHARACTERS = 4000
 
 

@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import time
+import typing
 import urllib.error
 import urllib.request
 
@@ -23,6 +24,15 @@ os.environ["PATH"] = os.environ.get("PATH", os.defpath) + ":/usr/local/sbin:/usr
 
 class StartError(Exception):
     """A part did not start; the text is one sentence for a person, then the end of its log."""
+
+
+class Machine(typing.NamedTuple):
+    """Where a process runs: its address there, and what its command line begins with (as nsenter's into a network namespace)."""
+    host: str = "127.0.0.1"
+    prefix: tuple = ()
+
+
+HERE = Machine()
 
 
 def free_port():
@@ -74,10 +84,12 @@ def can_connect(port, host="127.0.0.1"):
 
 
 class Process:
-    """One child with its log in a file."""
+    """One child with its log in a file. more_env: further variables of its environment, for its next start."""
 
-    def __init__(self, name, directory):
+    def __init__(self, name, directory, machine=HERE):
         self.name = name
+        self.machine, self.host = machine, machine.host
+        self.more_env = {}
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.log = self.directory / f"{name}.log"
@@ -86,9 +98,10 @@ class Process:
     def spawn(self, argv, env=None):
         whole = {k: v for k, v in os.environ.items() if not k.startswith("ROLLCALL_")}
         whole.update(env or {})
+        whole.update(self.more_env)
         with open(self.log, "ab") as log:
-            self.child = subprocess.Popen([str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                          env=whole, cwd=self.directory, start_new_session=True)
+            self.child = subprocess.Popen([str(a) for a in (*self.machine.prefix, *argv)], stdin=subprocess.DEVNULL,
+                                          stdout=log, stderr=log, env=whole, cwd=self.directory, start_new_session=True)
         return self
 
     @property
@@ -138,21 +151,29 @@ class Process:
 
 
 class Redis(Process):
-    def __init__(self, directory, port=None, name="redis"):
-        super().__init__(name, directory)
+    """options: further arguments of its command line, for its next start. data: the folder of its append-only files."""
+
+    def __init__(self, directory, port=None, name="redis", machine=HERE, data=None):
+        super().__init__(name, directory, machine)
         self.port = port or free_port()
-        self.url = f"redis://127.0.0.1:{self.port}"
+        self.url = f"redis://{self.host}:{self.port}"
+        self.data = pathlib.Path(data or self.directory)
+        self.options = []
+
+    @property
+    def append_only(self):
+        return self.data / f"{self.name}-aof"
 
     def start(self):
-        self.spawn(["redis-server", "--port", self.port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "yes",
+        self.spawn(["redis-server", "--port", self.port, "--bind", self.host, "--save", "", "--appendonly", "yes",
                     "--appendfsync", "always", "--hash-max-listpack-value", "8192",
-                    "--appenddirname", f"{self.name}-aof", "--dir", self.directory,
-                    "--daemonize", "no"])
+                    "--appenddirname", self.append_only.name, "--dir", self.data,
+                    "--daemonize", "no", *self.options])
         return self.up(self.answers)
 
     def answers(self):
         try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=0.5) as s:
+            with socket.create_connection((self.host, self.port), timeout=0.5) as s:
                 s.sendall(b"PING\r\n")
                 return s.recv(16).startswith(b"+PONG")
         except OSError:
@@ -234,16 +255,16 @@ class Kamailio(Process):
 
 
 class Gateway(Process):
-    def __init__(self, directory, build, stack, name="gateway", port=None, env=None):
-        super().__init__(name, directory)
+    def __init__(self, directory, build, stack, name="gateway", port=None, env=None, machine=HERE):
+        super().__init__(name, directory, machine)
         self.build = pathlib.Path(build)
         self.port = port or free_port()
         self.snapshot_port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"http://{self.host}:{self.port}"
         self.env = {
             "ROLLCALL_NODE": name,
-            "ROLLCALL_HTTP_LISTEN": f"127.0.0.1:{self.port}",
-            "ROLLCALL_SNAPSHOT_LISTEN": f"127.0.0.1:{self.snapshot_port}",
+            "ROLLCALL_HTTP_LISTEN": f"{self.host}:{self.port}",
+            "ROLLCALL_SNAPSHOT_LISTEN": f"{self.host}:{self.snapshot_port}",
             "ROLLCALL_TOKEN_SECRET": stack.token_secret,
             "ROLLCALL_PRINCIPALS_FILE": str(stack.principals_file),
             "ROLLCALL_REDIS_URL": stack.redis.url,
@@ -264,17 +285,17 @@ class Gateway(Process):
 
 
 class Registrant(Process):
-    def __init__(self, directory, build, stack, name="registrant", env=None):
-        super().__init__(name, directory)
+    def __init__(self, directory, build, stack, name="registrant", env=None, machine=HERE):
+        super().__init__(name, directory, machine)
         self.build = pathlib.Path(build)
         self.sip_port = free_port()
         self.admin_port = free_port()
-        self.url = f"http://127.0.0.1:{self.admin_port}"
+        self.url = f"http://{self.host}:{self.admin_port}"
         self.env = {
             "ROLLCALL_NODE": name,
-            "ROLLCALL_SIP_LISTEN": f"127.0.0.1:{self.sip_port}",
-            "ROLLCALL_ADMIN_LISTEN": f"127.0.0.1:{self.admin_port}",
-            "ROLLCALL_SNAPSHOT_URLS": ",".join(f"http://127.0.0.1:{g.snapshot_port}" for g in stack.gateways),
+            "ROLLCALL_SIP_LISTEN": f"{self.host}:{self.sip_port}",
+            "ROLLCALL_ADMIN_LISTEN": f"{self.host}:{self.admin_port}",
+            "ROLLCALL_SNAPSHOT_URLS": ",".join(f"http://{g.host}:{g.snapshot_port}" for g in stack.gateways),
             **stack.common_env(),
             **(env or {}),
         }
@@ -348,13 +369,13 @@ class Stack:
     def start_kamailio(self, port=None, **options):
         return self.add(Kamailio(self.directory, self.sip_password, port, **options)).start()
 
-    def new_gateway(self, name="gateway", port=None, env=None):
-        gateway = self.add(Gateway(self.directory, self.build, self, name, port, env))
+    def new_gateway(self, name="gateway", port=None, env=None, machine=HERE):
+        gateway = self.add(Gateway(self.directory, self.build, self, name, port, env, machine))
         self.gateways.append(gateway)
         return gateway
 
-    def new_registrant(self, name="registrant", env=None):
-        registrant = self.add(Registrant(self.directory, self.build, self, name, env))
+    def new_registrant(self, name="registrant", env=None, machine=HERE):
+        registrant = self.add(Registrant(self.directory, self.build, self, name, env, machine))
         self.registrants.append(registrant)
         return registrant
 

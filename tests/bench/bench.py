@@ -6,6 +6,9 @@
     tests/bench/bench.py put_to_wire [--kafka apache]   from the PUT's answer to the REGISTER's arrival
     tests/bench/bench.py dead_registrar [--count N]     N registrations at a registrar that says nothing, beside one that answers
     tests/bench/bench.py million [--count N]            import, pages, filters and export of an account of N registrations
+    tests/bench/bench.py takeover [--how …] [--count N] kill -9 of a registrant: until all is owned again, REGISTERs not due, lapses
+    tests/bench/bench.py rolling [--count N]            three registrants restarted one after the other
+    tests/bench/bench.py flood [--only NAME …]          what floods on one account do to another's latency
 
 Everything runs on loopback and stops by itself. Figures go to standard output as one JSON object a measurement; timings on a
 shared machine are noisy: compare within one run.
@@ -13,6 +16,7 @@ shared machine are noisy: compare within one run.
 import argparse
 import asyncio
 import json
+import os
 import pathlib
 import re
 import shutil
@@ -28,16 +32,20 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "deploy/local"), str(ROOT / "tests/peers"), str(ROOT / "tests/e2e"), str(ROOT / "tests/bench")]
 import dialects  # noqa: E402
 from dead import dead_registrar  # noqa: E402
+from flood import add_user, flood  # noqa: E402
 from measure import cpu_s, report  # noqa: E402
 from million import million  # noqa: E402
 from stack import Stack, wait_for  # noqa: E402
 from storm import FastRegistrar, storm  # noqa: E402
+from takeover import Scene, rolling, takeover  # noqa: E402
 from world import World  # noqa: E402
 
-BUILD = ROOT / "build/bench"
+BUILD = pathlib.Path(os.environ.get("ROLLCALL_TEST_BUILD", ROOT / "build/bench"))  # a given one is taken as it is
 
 
 def build():
+    if "ROLLCALL_TEST_BUILD" in os.environ:
+        return
     if not (BUILD / "build.ninja").exists():
         subprocess.run(["meson", "setup", BUILD, "--buildtype=release", "-Dwerror=false"], cwd=ROOT, check=True,
                        stdout=subprocess.DEVNULL)
@@ -259,13 +267,50 @@ def run_million(count):
         shutil.rmtree(world.stack.directory, ignore_errors=True)
 
 
+# ---- flood
+
+def run_flood(only):
+    world = bench_world("embedded", registrants=0)
+    add_user(world.stack)
+    world.start()
+    try:
+        flood(world, post_all, body, report, only=only)
+    finally:
+        world.stop()
+        shutil.rmtree(world.stack.directory, ignore_errors=True)
+
+
+# ---- takeover, rolling
+
+def run_scene(count, kafka, registrants, what):
+    world = bench_world(kafka, registrants=0)
+    world.start()
+    try:
+        scene = Scene(world, BUILD, count, registrants)
+        try:
+            what(scene)
+        finally:
+            scene.stop()
+    except BaseException:
+        print("logs and journal:", world.stack.directory, file=sys.stderr)
+        raise
+    finally:
+        world.stop()
+    shutil.rmtree(world.stack.directory, ignore_errors=True)
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("bench", choices=["register_storm", "dead_registrar", "http_load", "put_to_wire", "million"])
+    p.add_argument("bench", choices=["register_storm", "dead_registrar", "http_load", "put_to_wire", "million", "flood",
+                                         "takeover", "rolling"])
     p.add_argument("--count", type=int, nargs="+", help="registrations, or PUTs")
     p.add_argument("--kafka", choices=["embedded", "apache"], default="embedded")
     p.add_argument("--threads", type=int, default=1, help="SIP threads of the registrant in register_storm")
     p.add_argument("--expires", type=int, default=120, help="lifetime that the registrar of register_storm grants, in s")
+    p.add_argument("--only", nargs="+", help="of the floods")
+    p.add_argument("--how", choices=["sharing", "starting", "again"], default="starting",
+                   help="who takes over: those that shared with it, another that is started, the same started again")
+    p.add_argument("--registrants", type=int, help="registrants in takeover (1, sharing: 2) or rolling (3)")
     options = p.parse_args()
     build()
     if options.bench == "register_storm":
@@ -277,6 +322,13 @@ def main():
         http_load()
     elif options.bench == "million":
         run_million((options.count or [1000000])[0])
+    elif options.bench == "flood":
+        run_flood(options.only)
+    elif options.bench == "takeover":
+        run_scene((options.count or [100000])[0], options.kafka, options.registrants or (2 if options.how == "sharing" else 1),
+                  lambda scene: takeover(scene, options.how))
+    elif options.bench == "rolling":
+        run_scene((options.count or [100000])[0], options.kafka, options.registrants or 3, rolling)
     else:
         put_to_wire(options.kafka, (options.count or [200])[0])
 

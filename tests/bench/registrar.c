@@ -5,6 +5,7 @@
 #include "common/base/base.h"
 #include "common/base/buf.h"
 #include "common/base/clock.h"
+#include "tests/bench/registrar_journal.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -25,7 +26,7 @@
 #define DATAGRAM_BYTES 4096
 
 static struct settings {
-    unsigned port, ports, expires_s;
+    unsigned port, ports, expires_s, spread_s;
     const char *address, *algorithm, *nonce;
     bool challenge;
 } settings = {.ports = 1,
@@ -109,13 +110,16 @@ static void add_line(char *out, size_t *n, const char *name, struct str value, c
     add(out, n, end, strlen(end));
 }
 
-static void add_contacts(const struct request *r, char *out, size_t *n)
+static void add_contacts(const struct request *r, struct journal_record *note, char *out, size_t *n)
 {
     char end[48];
-    (void)snprintf(end, sizeof(end), ";expires=%u\r\n", settings.expires_s);
+    note->kind = r->contact_count ? JOURNAL_BOUND : JOURNAL_FETCHED;
+    note->granted_s = settings.expires_s + (settings.spread_s ? note->aor % (settings.spread_s + 1) : 0);
+    (void)snprintf(end, sizeof(end), ";expires=%u\r\n", note->granted_s);
     for (size_t i = 0; i < r->contact_count; i++) {
         if (asks_for_removal(r->contacts[i], r->expires)) {
             counts.removed++;
+            note->kind = JOURNAL_REMOVED;
             continue;
         }
         struct str own = str_slice(r->contacts[i], 0, str_find_str(r->contacts[i], STR_LIT(";expires=")));
@@ -123,7 +127,13 @@ static void add_contacts(const struct request *r, char *out, size_t *n)
     }
 }
 
-static size_t answer(struct str text, char *out)
+static uint32_t number_of(struct str cseq)
+{
+    uint64_t number;
+    return str_to_u64(str_slice(cseq, 0, str_find(cseq, ' ', 0)), &number) ? 0 : (uint32_t)number;
+}
+
+static size_t answer(struct str text, struct journal_record *note, char *out)
 {
     struct request r;
     size_t n = 0;
@@ -133,6 +143,10 @@ static size_t answer(struct str text, char *out)
     }
     counts.requests++;
     parse(text, &r);
+    *note = (struct journal_record){.aor = journal_hash(r.to),
+                                    .call_id = journal_hash(r.call_id),
+                                    .cseq = number_of(r.cseq),
+                                    .kind = JOURNAL_CHALLENGED};
     bool challenge = settings.challenge && !r.authorization.n;
     const char *status = challenge ? "SIP/2.0 401 Unauthorized\r\n" : "SIP/2.0 200 OK\r\n";
     add(out, &n, status, strlen(status));
@@ -151,7 +165,7 @@ static size_t answer(struct str text, char *out)
         add(out, &n, line, (size_t)bytes);
         counts.challenged++;
     } else {
-        add_contacts(&r, out, &n);
+        add_contacts(&r, note, out, &n);
         counts.accepted++;
     }
     add(out, &n, "Content-Length: 0\r\n\r\n", 21);
@@ -170,6 +184,7 @@ static void note_time(void)
 static void serve_batch(struct port *p)
 {
     struct mmsghdr in[BATCH] = {0}, out[BATCH] = {0};
+    struct journal_record notes[BATCH];
     struct iovec in_iov[BATCH], out_iov[BATCH];
     struct sockaddr_in from[BATCH];
     for (size_t i = 0; i < BATCH; i++) {
@@ -179,10 +194,13 @@ static void serve_batch(struct port *p)
     }
     int got = recvmmsg(p->fd, in, BATCH, MSG_WAITFORONE, NULL);
     unsigned answers = 0;
+    uint64_t now_us = clock_monotonic_us();
     for (int i = 0; i < got; i++) {
-        size_t n = answer(str_of_bytes(p->in[i], in[i].msg_len), p->out[i]);
+        size_t n = answer(str_of_bytes(p->in[i], in[i].msg_len), &notes[answers], p->out[i]);
         if (!n)
             continue;
+        notes[answers].received_us = now_us;
+        notes[answers].port = ntohs(from[i].sin_port);
         out_iov[answers] = (struct iovec){.iov_base = p->out[i], .iov_len = n};
         out[answers].msg_hdr = in[i].msg_hdr;
         out[answers].msg_hdr.msg_iov = &out_iov[answers];
@@ -190,6 +208,7 @@ static void serve_batch(struct port *p)
     }
     if (got > 0)
         note_time();
+    journal_add(notes, answers);
     int sent = answers ? sendmmsg(p->fd, out, answers, 0) : 0;
     counts.unsent += answers - (unsigned)(sent > 0 ? sent : 0);
 }
@@ -240,7 +259,8 @@ static void print_counts(void)
 static void usage(void)
 {
     (void)puts("registrar [--address 127.0.0.1] [--port 0] [--ports 1] [--expires 3600]\n"
-               "          [--algorithm MD5] [--no-challenge]\n"
+               "          [--spread 0] [--journal FILE] [--algorithm MD5] [--no-challenge]\n"
+               "Each address of record is always granted the same: --expires, and up to --spread more.\n"
                "One thread a port. The first line printed is \"listening <address> <first> <last>\".\n"
                "SIGUSR1 prints the counts as JSON, SIGTERM and SIGINT print them and end it.");
 }
@@ -251,6 +271,8 @@ static void parse_options(int argc, char **argv)
                                             {"port", required_argument, NULL, 'p'},
                                             {"ports", required_argument, NULL, 'n'},
                                             {"expires", required_argument, NULL, 'e'},
+                                            {"spread", required_argument, NULL, 's'},
+                                            {"journal", required_argument, NULL, 'j'},
                                             {"algorithm", required_argument, NULL, 'g'},
                                             {"no-challenge", no_argument, NULL, 'c'},
                                             {"help", no_argument, NULL, 'h'},
@@ -265,6 +287,10 @@ static void parse_options(int argc, char **argv)
             settings.ports = number;
         else if (c == 'e')
             settings.expires_s = number;
+        else if (c == 's')
+            settings.spread_s = number;
+        else if (c == 'j')
+            journal_open(optarg);
         else if (c == 'g')
             settings.algorithm = optarg;
         else if (c == 'c')

@@ -17,12 +17,12 @@ GATEWAY, REDIS = "gateway", "redis"
 class FastRegistrar(Process):
     """tests/bench/registrar.c: challenges what has no credentials, accepts what has."""
 
-    def __init__(self, directory, build, expires, name="fast-registrar"):
+    def __init__(self, directory, build, expires, name="fast-registrar", options=()):
         super().__init__(name, directory)
-        self.build, self.expires, self.port = build, expires, None
+        self.build, self.expires, self.options, self.port = build, expires, options, None
 
     def start(self):
-        self.spawn([self.build / "tests/bench/bench_registrar", "--port", "0", "--expires", str(self.expires)])
+        self.spawn([self.build / "tests/bench/bench_registrar", "--port", "0", "--expires", str(self.expires), *self.options])
 
         def listening():
             found = re.search(r"listening \S+ (\d+)", self.log_text())

@@ -16,6 +16,8 @@ enum {
     PROBE_UP_MS = 10000,     // counts of partitions are asked for this often
     PROBE_TIMEOUT_MS = 1000, // bounds how long closing may wait for the worker
     EVENTS_A_TURN = 1000,
+    TOLD_PAUSE_S = 10, // between two troubles
+    TOLD_AGAIN_S = 60, // between two of the same kind
 };
 
 // ---- settings
@@ -240,6 +242,16 @@ void kafka_client_probe(struct kafka_client *c)
 
 // ---- events
 
+static void tell_trouble(struct kafka_client *c, rd_kafka_resp_err_t e, const char *why)
+{
+    uint64_t now_us = clock_monotonic_us(), pause_s = e == c->told ? TOLD_AGAIN_S : TOLD_PAUSE_S;
+    if (!c->on_trouble || (c->told_us && now_us - c->told_us < pause_s * 1000000))
+        return;
+    c->told = e;
+    c->told_us = now_us;
+    c->on_trouble(why);
+}
+
 static void on_error(struct kafka_client *c, rd_kafka_event_t *ev)
 {
     rd_kafka_resp_err_t e = rd_kafka_event_error(ev);
@@ -253,6 +265,8 @@ static void on_error(struct kafka_client *c, rd_kafka_event_t *ev)
         c->on_fatal(c->arg, &why);
     } else if (e == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
         set_health(c, false);
+    } else {
+        tell_trouble(c, e, rd_kafka_event_error_string(ev));
     }
 }
 

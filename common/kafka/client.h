@@ -26,6 +26,7 @@ struct kafka_client {
     void (*on_drained)(void *arg); // after the last event of a turn, and on every tick
     void (*on_health)(void *arg, bool up);
     void (*on_fatal)(void *arg, const struct error *why); // librdkafka gave the handle up
+    void (*on_trouble)(const char *why);
 
     rd_kafka_t *rk;
     rd_kafka_queue_t *queue;
@@ -39,6 +40,8 @@ struct kafka_client {
     bool probing;
     uint64_t probed_us;
     bool fatal;
+    rd_kafka_resp_err_t told; // the last trouble, and when: each attempt to connect fails anew
+    uint64_t told_us;
 };
 
 // Settings for any handle: bootstrap, client id, quick reconnects, then those of the caller's own kind (name,

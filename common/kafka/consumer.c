@@ -247,6 +247,7 @@ static int open_client(struct kafka_consumer *c, const struct kafka_consumer_par
                                       .on_event = on_event,
                                       .on_drained = on_drained,
                                       .on_health = on_health,
+                                      .on_trouble = params->common.on_trouble,
                                       .on_fatal = on_fatal};
     TAILQ_INIT(&c->client.topics);
     rc = kafka_client_open(&c->client, RD_KAFKA_CONSUMER, conf, err);

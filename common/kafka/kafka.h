@@ -18,6 +18,9 @@ struct kafka_params {
     const char *client_id;
     const char *extra;    // "name=value;name=value": librdkafka settings (security.protocol …); NULL
     const char *password; // sasl.password, which may hold what separates settings; NULL
+    // Why a broker could not be used (refused credentials, a certificate, a connection), in librdkafka's
+    // words, which hold no secret; from the loop, seldom. For a log. NULL: not wanted.
+    void (*on_trouble)(const char *why);
 };
 
 struct kafka_header {

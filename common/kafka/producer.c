@@ -110,6 +110,7 @@ int kafka_producer_new(const struct kafka_producer_params *params, struct kafka_
                                       .on_event = on_event,
                                       .on_drained = on_drained,
                                       .on_health = on_health,
+                                      .on_trouble = params->common.on_trouble,
                                       .on_fatal = on_fatal};
     TAILQ_INIT(&p->client.topics);
     STAILQ_INIT(&p->again);

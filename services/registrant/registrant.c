@@ -149,6 +149,8 @@ static struct admin_view view(void *arg)
         v.places.parked += c.parked;
         v.places.records += c.records;
         v.places.poison += c.poison;
+        v.places.rejoins += c.rejoins;
+        v.places.recounts += c.recounts;
         histogram_merge(&v.places.takeovers, &c.takeovers);
     }
     return v;
@@ -359,6 +361,11 @@ static int start_workers(struct registrant *r, struct error *err)
     return rc ? error_prefix(err, "ROLLCALL_SIP_LISTEN, ROLLCALL_SIP_INTERFACES") : 0;
 }
 
+static void on_kafka_trouble(const char *why)
+{
+    log_line(LOG_WARNING, "registrant", 0, "Kafka: %s", why);
+}
+
 static int start_reporter(struct registrant *r, struct error *err)
 {
     const struct registrant_settings *s = r->settings;
@@ -366,7 +373,8 @@ static int start_reporter(struct registrant *r, struct error *err)
                                      .bootstrap = s->kafka_bootstrap,
                                      .client_id = s->node,
                                      .extra = s->kafka_extra,
-                                     .password = s->kafka_password};
+                                     .password = s->kafka_password,
+                                     .on_trouble = on_kafka_trouble};
     const struct reporter_params params = {.kafka = r->kafka,
                                            .topic_prefix = s->topic_prefix,
                                            .node = s->node,

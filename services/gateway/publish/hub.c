@@ -31,13 +31,19 @@ void hub_kafka_health(struct hub *h, bool up)
     hub_gauge(h, BUS_KAFKA_UP, up);
 }
 
+static void on_kafka_trouble(const char *why)
+{
+    log_line(LOG_WARNING, "publish", 0, "Kafka: %s", why);
+}
+
 struct kafka_params hub_kafka_params(const struct hub *h)
 {
     return (struct kafka_params){.base = h->base,
                                  .bootstrap = h->params.kafka_bootstrap,
                                  .client_id = h->params.node,
                                  .extra = h->params.kafka_extra,
-                                 .password = h->params.kafka_password};
+                                 .password = h->params.kafka_password,
+                                 .on_trouble = on_kafka_trouble};
 }
 
 void hub_count(struct hub *h, enum bus_metric metric, size_t label, uint64_t delta)

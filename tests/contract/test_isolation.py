@@ -11,10 +11,10 @@ from ribbon_client import CONTACT, CREDENTIALS, ENTRY, Ribbon, SERVERS, credenti
 from voximplant_client import Vox
 
 GATEWAY = {"ROLLCALL_FAILED_LOGINS": "0"}
-HEX = {"victim": "e" * 31 + "1", "thief": "e" * 31 + "2", "below": "e" * 31 + "3"}
-USERS = {"victim": 801, "reader": 802, "thief": 803, "below": 804}
-ACCOUNTS = {"victim": "victim", "reader": "victim", "thief": "thief", "below": "below"}
-NUMBERS = {"victim": 71, "thief": 72, "below": 73}
+HEX = {name: "e" * 31 + str(i) for i, name in enumerate(("victim", "thief", "below", "other", "sibling", "empty"), 1)}
+USERS = {"victim": 801, "reader": 802, "thief": 803, "below": 804, "other": 805, "sibling": 806}
+ACCOUNTS = {name: name for name in HEX} | {"reader": "victim"}
+NUMBERS = {"victim": 71, "thief": 72, "below": 73, "other": 74, "sibling": 75, "empty": 76}
 SECRET = "Clear-Of-The-Victim-%d"
 
 
@@ -23,8 +23,9 @@ def api_key(name):
 
 
 def PRINCIPALS(document):
-    document["accounts"] = [{"name": name, "number": NUMBERS[name], "hex_id": HEX[name]} for name in ("victim", "thief")]
-    document["accounts"].append({"name": "below", "number": 73, "hex_id": HEX["below"], "parent": "victim"})
+    document["accounts"] = [{"name": name, "number": NUMBERS[name], "hex_id": HEX[name]} for name in ("victim", "thief", "other", "empty")]
+    document["accounts"] += [{"name": name, "number": NUMBERS[name], "hex_id": HEX[name], "parent": "victim"}
+                             for name in ("below", "sibling")]
     for name, id in USERS.items():
         roles = {"roles": ["support", "supervisor"]} if name == "reader" else {}
         account = ACCOUNTS[name]
@@ -82,11 +83,15 @@ def value(world, key):
 
 def kept(world):
     """All that Redis holds of accounts: registrations, indexes, objects of dialects; but not what the gateway notes for itself
-    of an account that it sees for the first time."""
-    own = (":obj:indexes", ":obj-version")
+    of an account that it sees for the first time, and of how often it published a change."""
+    own = (":obj:indexes", ":obj:sealed", ":obj-version")
     keys = [k for k in world.redis.scan_iter("*", count=1000) if (":reg:" in k or ":acct:" in k) and not k.endswith(own)]
     assert any(":acct:victim:" in k for k in keys)
-    return {k: value(world, k) for k in keys}
+    values = {k: value(world, k) for k in keys}
+    for held in values.values():
+        if isinstance(held, dict):
+            held.pop("pause", None)
+    return values
 
 
 def yeti_requests(made, id):

@@ -74,10 +74,11 @@ bool seal_is_sealed(struct str text)
     return str_starts(text, SEALED_PREFIX);
 }
 
-bool seal_is_with(struct str sealed, const char *key_id)
+struct str seal_key_of(struct str sealed)
 {
     struct str rest = str_slice(sealed, SEALED_PREFIX.n, sealed.n), id;
-    return seal_is_sealed(sealed) && str_split(&rest, ':', &id) && str_eq_cstr(id, key_id);
+    bool has_one = seal_is_sealed(sealed) && str_split(&rest, ':', &id) && key_id_is_good(id);
+    return has_one ? id : STR_LIT("");
 }
 
 struct seal_opener {

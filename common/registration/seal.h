@@ -17,8 +17,8 @@ struct seal_context {
 void seal_text(const struct key_ring *ring, const struct seal_context *context, struct str secret,
                struct buf *out);
 bool seal_is_sealed(struct str text);
-// Is it one of this key? False for what is in no sealed form, too.
-bool seal_is_with(struct str sealed, const char *key_id);
+// Id of the key that it is under, borrowed from it; "" where it is in no sealed form.
+struct str seal_key_of(struct str sealed);
 
 // The same in fewer bytes, for memory: the length of the key id, key id, then nonce, ciphertext, tag as they
 // are. False, and nothing appended: it is no sealed text.

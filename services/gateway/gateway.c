@@ -15,7 +15,7 @@
 
 struct gateway {
     const struct gateway_settings *settings;
-    struct key_ring *ring;
+    struct key_ring_box *keys;
     struct store_gate gate;
     struct loop_shared shared;
     struct loop **loops;
@@ -72,7 +72,7 @@ static int start_loops(struct gateway *g, struct error *err)
     size_t count = (size_t)g->settings->http_threads;
     g->loops = mem_array(count, sizeof(struct loop *));
     for (size_t i = 0; i < count; i++) {
-        struct loop_sockets sockets;
+        struct loop_sockets sockets = {.leads = i == 0};
         int rc = listen_on(http_address(g->settings), count > 1, &sockets.http_fd, err);
         if (!rc)
             rc = listen_on(g->settings->https_listen, count > 1, &sockets.https_fd, err);
@@ -99,6 +99,46 @@ static int load_tls(struct gateway *g, struct http_tls **ret, struct error *err)
 }
 
 static int start(struct gateway *g, struct error *err)
+static void say_keys(const struct key_ring *ring)
+{
+    struct buf names cleanup(buf_done) = BUF_INIT;
+    key_ring_names(ring, &names);
+    log_line(LOG_INFO, "gateway", 0, "key ring: " STR_FMT "; the first one seals, all open",
+             STR_ARG(buf_str(&names)));
+}
+
+static int load_keys(struct gateway *g, struct error *err)
+{
+    struct key_ring *ring;
+    int rc = key_ring_load(g->settings->key_ring_file, &ring, err);
+    if (rc)
+        return rc;
+    say_keys(ring);
+    g->keys = key_ring_box_new(ring);
+    return 0;
+}
+
+// As many connections as there are descriptors for, and some left for Redis, Kafka, the internal listener and
+// files: a flood of clients takes none of those away.
+static size_t connections_of(const struct gateway_settings *s)
+{
+    struct rlimit files = {0};
+    (void)getrlimit(RLIMIT_NOFILE, &files);
+    files.rlim_cur = files.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &files);
+    (void)getrlimit(RLIMIT_NOFILE, &files);
+    size_t servers = (size_t)s->http_threads * (http_address(s) && s->https_listen ? 2 : 1);
+    size_t all = files.rlim_cur > 2 * DESCRIPTORS_KEPT ? (size_t)files.rlim_cur - DESCRIPTORS_KEPT
+                                                       : (size_t)files.rlim_cur / 2;
+    size_t most = all / servers ? all / servers : 1;
+    if (most >= (size_t)s->http_connections)
+        return (size_t)s->http_connections;
+    log_line(LOG_WARNING, "gateway", 0,
+             "only %zu connections of one thread at each listener: the process may have %zu descriptors",
+             most, (size_t)files.rlim_cur);
+    return most;
+}
+
 {
     const struct gateway_settings *s = g->settings;
     if (strlen(s->token_secret) < 32)
@@ -107,7 +147,7 @@ static int start(struct gateway *g, struct error *err)
     struct http_tls *tls = NULL;
     int rc = load_tls(g, &tls, err);
     if (!rc)
-        rc = key_ring_load(s->key_ring_file, &g->ring, err);
+        rc = load_keys(g, err);
     if (!rc)
         rc = principals_load(s->principals_file, &first, err);
     if (rc) {
@@ -117,7 +157,7 @@ static int start(struct gateway *g, struct error *err)
     const struct throttle_params limits = {.requests_per_s = (uint32_t)s->requests_per_s,
                                            .failed_logins_per_min = (uint32_t)s->failed_logins_per_min};
     g->shared = (struct loop_shared){.settings = s,
-                                     .ring = g->ring,
+                                     .keys = g->keys,
                                      .principals = principals_box_new(first),
                                      .passwords = password_worker_start(),
                                      .metrics = gateway_metrics_new(),
@@ -145,7 +185,7 @@ static void stop(struct gateway *g)
     throttle_free(g->shared.throttle);
     http_tls_free(g->shared.tls);
     metrics_free(g->shared.metrics);
-    key_ring_free(g->ring);
+    key_ring_box_free(g->keys);
 }
 
 // Connections that exist keep the pair that they began with.
@@ -176,6 +216,19 @@ static void reload_principals(struct gateway *g)
 static void wait_for_the_end(struct gateway *g, const sigset_t *signals)
 {
     for (;;) {
+// What is sealed already is sealed anew by a job (jobs/reseal.h) where another key seals from now on.
+static void reload_keys(struct gateway *g)
+{
+    struct key_ring *present cleanup(key_ring_drop) = key_ring_box_get(g->keys), *next;
+    struct error err = {0};
+    if (key_ring_load_again(g->settings->key_ring_file, present, &next, &err)) {
+        log_line(LOG_ERROR, "gateway", 0, "key ring not read again: %s", err.text);
+        return;
+    }
+    say_keys(next);
+    key_ring_box_swap(g->keys, next);
+}
+
         int signal_number = 0;
         if (sigwait(signals, &signal_number) != 0)
             continue;
@@ -188,6 +241,7 @@ static void wait_for_the_end(struct gateway *g, const sigset_t *signals)
     }
 }
 
+        reload_keys(g);
 int gateway_run(const struct gateway_settings *settings)
 {
     sigset_t signals;

@@ -6,6 +6,8 @@
 
 enum gateway_metric {
     GATEWAY_HTTP_REQUESTS, // label: method
+    GATEWAY_TO_SEAL_ANEW,
+    GATEWAY_SEALED_ANEW,
     GATEWAY_BUS_METRICS,   // first row of services/gateway/publish/bus_metrics.h
 };
 

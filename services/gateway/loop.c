@@ -10,6 +10,7 @@
 #include "services/gateway/jobs/reindex.h"
 #include "services/gateway/kazoo/kazoo.h"
 #include "services/gateway/ribbon/ribbon.h"
+#include "services/gateway/jobs/reseal.h"
 #include "services/gateway/router.h"
 #include "services/gateway/voximplant/voximplant.h"
 #include "services/gateway/yeti/yeti.h"
@@ -26,6 +27,9 @@
 #define REINDEX_RETRY_MS 1000
 
 struct loop {
+#define RESEAL_LOOK_MS   1000
+#define RESEAL_IDLE_MS   15000
+#define PRIORITIES       3
     const struct loop_shared *shared;
     pthread_t thread;
     int wake_fd;
@@ -42,6 +46,8 @@ struct loop {
     struct router router;
     struct http_server *servers[2]; // without and with TLS; NULL: not served
 };
+    struct reseal_job *reseal_job;
+    struct reseal *reseal; // NULL: another loop leads
 
 static void written(void *arg, struct store_change *take_change)
 {
@@ -64,7 +70,7 @@ static int open_store(struct loop *l, struct error *err)
         .redis_password = s->redis_password,
         .wait_replicas = (uint32_t)s->redis_wait,
         .wait_timeout_ms = (uint32_t)s->redis_wait_timeout_ms,
-        .ring = l->shared->ring,
+        .keys = l->shared->keys,
         .gate = l->shared->gate,
         .source = s->node,
         .arg = l,
@@ -120,7 +126,7 @@ static void open_ribbon(struct loop *l)
     const struct gateway_settings *s = l->shared->settings;
     const struct ribbon_params params = {
         .shared = &l->dialect,
-        .ring = l->shared->ring,
+        .keys = l->shared->keys,
         .layout = s->ribbon_xml == 1 ? XML_CLEAN : XML_LEGACY,
         .csrf = s->ribbon_csrf,
         .status_200 = s->ribbon_status_200,
@@ -160,12 +166,52 @@ static void open_reindex(struct loop *l)
 }
 
 // Every loop works off jobs, whoever accepted them.
-static void open_jobs(struct loop *l)
+static void open_jobs(struct loop *l, bool leads)
 {
+static char **present_accounts(void *arg, size_t *ret_count)
+{
+    struct loop *l = arg;
+    struct principals *p = principals_box_get(l->shared->principals);
+    size_t count = principals_account_count(p);
+    char **names = mem_array(count + 1, sizeof *names);
+    for (size_t i = 0; i < count; i++)
+        names[i] = mem_dup_cstr(principals_account_at(p, i)->name);
+    principals_unref(p);
+    *ret_count = count;
+    return names;
+}
+
+static void open_reseal(struct loop *l)
+{
+    const struct reseal_params params = {.base = l->base,
+                                         .store = l->store,
+                                         .jobs = l->dialect.jobs,
+                                         .keys = l->shared->keys,
+                                         .arg = l,
+                                         .accounts = present_accounts,
+                                         .metrics = l->shared->metrics,
+                                         .left_metric = GATEWAY_TO_SEAL_ANEW,
+                                         .interval_ms = RESEAL_LOOK_MS,
+                                         .idle_ms = RESEAL_IDLE_MS};
+    l->reseal = reseal_new(&params);
+}
+
+static void add_reseal_kind(struct loop *l)
+{
+    const struct reseal_job_params params = {.store = l->store,
+                                             .keys = l->shared->keys,
+                                             .part = ribbon_reseal_part(l->store),
+                                             .metrics = l->shared->metrics,
+                                             .sealed_metric = GATEWAY_SEALED_ANEW};
+    l->reseal_job = reseal_job_new(&params);
+    add_job_kind(l, reseal_kind(l->reseal_job));
+}
+
     add_job_kind(l, reindex_kind(l->store));
     const struct jobs_params params = {
         .base = l->base,
         .store = l->store,
+    add_reseal_kind(l);
         .node = l->shared->settings->node,
         .kinds = l->job_kinds,
         .kind_count = l->job_kind_count,
@@ -175,7 +221,36 @@ static void open_jobs(struct loop *l)
     open_reindex(l);
 }
 
-static void open_dialects(struct loop *l)
+static void open_dialects(struct loop *l, bool leads)
+    if (leads)
+        open_reseal(l);
+}
+
+static void on_wait(void *arg, enum fair_lane lane, int change)
+{
+    const struct loop *l = arg;
+    struct metrics *m = l->shared->metrics;
+    if (!change)
+        metrics_add(m, GATEWAY_HTTP_LIMITED, (size_t)GATEWAY_LIMITED_REQUESTS + lane, 1);
+    else
+        metrics_add(m, GATEWAY_HTTP_WAITING, lane, (uint64_t)change);
+    if (change > 0)
+        metrics_add(m, GATEWAY_HTTP_WAITED, lane, 1);
+}
+
+// Shares are small: what an account has under way is what the next one's request waits behind, here and in
+// Redis.
+static void open_fair(struct loop *l)
+{
+    const struct fair_params params = {
+        .base = l->base,
+        .limits = {[FAIR_REQUESTS] = {.share = 8, .alone = 64, .all = 128, .queue = 1024},
+                   [FAIR_BULK] = {.share = 4, .alone = 8, .all = 64, .queue = 64}},
+        .now_us = clock_monotonic_us,
+        .arg = l,
+        .on_wait = on_wait,
+    };
+    l->fair = fair_new(&params);
 {
     const struct gateway_settings *s = l->shared->settings;
     l->passwords = password_client_new(l->shared->passwords, l->base);
@@ -198,7 +273,7 @@ static void open_dialects(struct loop *l)
                                     .free = voximplant_free});
     open_kazoo(l);
     open_ribbon(l);
-    open_jobs(l);
+    open_jobs(l, leads);
 }
 
 static struct http_server *open_server(struct loop *l, int listen_fd, struct http_tls *tls)
@@ -280,6 +355,8 @@ static void close_all(struct loop *l)
 static void *run(void *arg)
 {
     struct loop *l = arg;
+    reseal_free(l->reseal);
+    reseal_job_free(l->reseal_job);
     (void)event_base_dispatch(l->base);
     close_all(l);
     return NULL;
@@ -318,7 +395,7 @@ int loop_start(const struct loop_shared *shared, const struct loop_sockets *take
         free(l);
         return rc;
     }
-    open_dialects(l);
+    open_dialects(l, take_sockets->leads);
     l->servers[0] = open_server(l, take_sockets->http_fd, NULL);
     l->servers[1] = open_server(l, take_sockets->https_fd, shared->tls);
     if (pthread_create(&l->thread, NULL, run, l) != 0) {

@@ -16,7 +16,7 @@ struct loop;
 // What all loops share; outlives them.
 struct loop_shared {
     const struct gateway_settings *settings;
-    const struct key_ring *ring;
+    struct key_ring_box *keys;
     struct principals_box *principals;
     struct password_worker *passwords;
     struct metrics *metrics;
@@ -32,6 +32,7 @@ struct loop_sockets {
     int http_fd, https_fd;
 };
 
+    bool leads; // this one does what a gateway does once
 // The sockets are taken. The thread runs when this returns 0.
 must_use int loop_start(const struct loop_shared *shared, const struct loop_sockets *take_sockets,
                         struct loop **ret, struct error *err);

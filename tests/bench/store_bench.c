@@ -303,11 +303,11 @@ static void read_all(struct bench *b)
     batch(b);
 }
 
-static struct store *open_store(struct bench *b, const char *url, const struct key_ring *ring)
+static struct store *open_store(struct bench *b, const char *url, struct key_ring_box *keys)
 {
     const struct store_params params = {.base = b->base,
                                         .redis_url = url,
-                                        .ring = ring,
+                                        .keys = keys,
                                         .gate = &b->gate,
                                         .source = "bench",
                                         .arg = b,
@@ -331,12 +331,13 @@ int main(int argc, char **argv)
         return 2;
     }
     check(key_ring_parse(STR_LIT(KEY_LINE), &ring, &err), "key", &err);
+    struct key_ring_box *keys = key_ring_box_new(ring);
     const struct redis_params raw = {.base = b.base, .url = argv[1], .arg = &b, .on_up = on_up};
     check(redis_new(&raw, &b.raw, &err), "redis", &err);
     while (!b.up)
         turn(&b);
-    b.store = open_store(&b, argv[1], ring);
-    b.other = open_store(&b, argv[1], ring);
+    b.store = open_store(&b, argv[1], keys);
+    b.other = open_store(&b, argv[1], keys);
 
     create_all(&b);
     if (argc == 3)
@@ -344,7 +345,7 @@ int main(int argc, char **argv)
     store_free(b.store);
     store_free(b.other);
     redis_free(b.raw);
-    key_ring_free(ring);
+    key_ring_box_free(keys);
     event_base_free(b.base);
     return 0;
 }

@@ -176,7 +176,6 @@ static inline struct bus *world_new_bus(struct world *w, const char *node, struc
                                       .node = node,
                                       .snapshot_listen = "127.0.0.1:0",
                                       .snapshot_token = TOKEN,
-                                      .ring = w->f->ring,
                                       .gate = &w->f->gate,
                                       .metrics = metrics,
                                       .ack_wait_ms = 1000,

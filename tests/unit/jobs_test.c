@@ -64,7 +64,7 @@ static void gateway_open_looking(struct gateway *g, struct fixture *f, int ends_
 {
     const struct store_params params = {.base = f->base,
                                         .redis_url = f->url,
-                                        .ring = f->ring,
+                                        .keys = f->keys,
                                         .gate = &f->gate,
                                         .source = "gateway-2",
                                         .on_written = nobody_wrote,

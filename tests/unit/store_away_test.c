@@ -87,7 +87,7 @@ static void a_crash_after_the_write_leaves_it_to_the_sweep(void **state)
     assert_true(pid >= 0);
     if (pid == 0) {
         struct fixture child = {
-            .base = event_base_new(), .replication_hash = f->replication_hash, .ring = f->ring};
+            .base = event_base_new(), .replication_hash = f->replication_hash, .keys = f->keys};
         (void)snprintf(child.url, sizeof(child.url), "%s", f->url);
         (void)setenv("ROLLCALL_FAULT_POINT", "after_redis_write", 1);
         fixture_open_store(&child, 0, 0);

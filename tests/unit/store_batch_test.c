@@ -235,7 +235,7 @@ static void a_full_batch_goes_through_as_one(void **state)
     store_free(f->store);
     const struct store_params params = {.base = f->base,
                                         .redis_url = f->url,
-                                        .ring = f->ring,
+                                        .keys = f->keys,
                                         .gate = &f->gate,
                                         .source = "gateway-1",
                                         .arg = f,

@@ -32,7 +32,7 @@ struct fixture {
     uint16_t port;
     pid_t server;
     char dir[64], url[64];
-    struct key_ring *ring;
+    struct key_ring_box *keys;
     struct store_gate gate;
     struct store *store;
     struct redis *raw;
@@ -106,7 +106,7 @@ static inline void fixture_open_store(struct fixture *f, uint32_t wait_replicas,
     const struct store_params params = {
         .base = f->base,
         .redis_url = f->url,
-        .ring = f->ring,
+        .keys = f->keys,
         .gate = &f->gate,
         .source = "gateway-1",
         .wait_replicas = wait_replicas,
@@ -142,7 +142,9 @@ static inline int fixture_setup(void **state)
     (void)snprintf(f->url, sizeof(f->url), "redis://127.0.0.1:%u", f->port);
     (void)snprintf(f->dir, sizeof(f->dir), "/tmp/rollcall-store-XXXXXX");
     assert_non_null(mkdtemp(f->dir));
-    assert_int_equal(key_ring_parse(STR_LIT(KEY_LINE), &f->ring, &err), 0);
+    struct key_ring *ring;
+    assert_int_equal(key_ring_parse(STR_LIT(KEY_LINE), &ring, &err), 0);
+    f->keys = key_ring_box_new(ring);
     fixture_start_server(f);
     fixture_open_raw(f);
     fixture_open_store(f, 0, 0);
@@ -170,7 +172,7 @@ static inline int fixture_teardown(void **state)
     (void)rmdir(f->dir);
     fixture_forget(f);
     buf_done(&f->raw_text);
-    key_ring_free(f->ring);
+    key_ring_box_free(f->keys);
     base_end(f->base);
     free(f);
     return 0;

@@ -13,10 +13,11 @@
 #include <stdlib.h>
 #include <sys/queue.h>
 
-#define SLICES_AT_ONCE 4     // of one loop, so that the requests of its clients come between
-#define LEASE_MS       10000 // a slice takes far less; a dead gateway's job waits for so long
-#define PAUSE_FIRST_MS 500
-#define PAUSE_LAST_MS  60000
+#define SLICES_AT_ONCE   4     // of one loop, so that the requests of its clients come between
+#define LEASE_MS         10000 // a slice takes far less; a dead gateway's job waits for so long
+#define TRIES_IN_SILENCE 6     // of a step that waits for what is expected to come: some 16 s
+#define PAUSE_FIRST_MS   500
+#define PAUSE_LAST_MS    60000
 
 struct slice {
     struct job_step step;
@@ -89,7 +90,7 @@ void job_step_done(struct job_step *step, int rc, struct str cursor, const struc
     struct slice *s = container_of(step, struct slice, step);
     struct jobs *j = s->jobs;
     s->got_on = !rc;
-    if (rc && s->tries == 1)
+    if (rc && s->tries == (rc == -EAGAIN ? TRIES_IN_SILENCE : 1))
         log_line(LOG_WARNING, "jobs", 0, "job %llu (%s) of %s will be tried again: %s",
                  (unsigned long long)s->id, s->kind, s->account, err ? err->text : "its slice failed");
     bool finished = !rc && !cursor.p;

@@ -22,7 +22,8 @@ struct job_kind {
     void (*step)(void *arg, struct job_step *step);
 };
 // rc 0: `cursor` for the next slice, STR_NONE: the job is finished. Else: the same slice again after a pause
-// that grows to a minute (the error is logged once).
+// that grows to a minute (the error is logged once; -EAGAIN, which says that something is waited for, only
+// when it lasts).
 void job_step_done(struct job_step *step, int rc, struct str cursor, const struct error *err);
 
 struct jobs_params {

@@ -19,7 +19,6 @@ struct bus_params {
     const char *node;            // this gateway's name: client id, event source
     const char *snapshot_listen; // "host:port" of the internal listener
     const char *snapshot_token;
-    const struct key_ring *ring;
     struct store_gate *gate;
     struct metrics *metrics;
     size_t metrics_base; // number of the first row of bus_metrics.h in the table of `metrics`

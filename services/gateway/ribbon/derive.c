@@ -7,6 +7,7 @@
 #include "services/gateway/ribbon/aor.h"
 #include "services/gateway/ribbon/groups.h"
 #include "services/gateway/ribbon/match.h"
+#include "services/gateway/ribbon/secrets.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -181,8 +182,8 @@ static char *dup_or_null(struct str text)
     return text.n ? str_dup(text) : NULL;
 }
 
-// Digest over what is sealed, not over the passwords: labels are no place for anything that a password
-// follows from.
+// Digest over marks of what is sealed, not over the passwords: labels are no place for anything that a
+// password follows from.
 static uint32_t set_credentials(const struct derive_input *in, struct registration *r)
 {
     struct buf digested cleanup(buf_done) = BUF_INIT;
@@ -193,8 +194,10 @@ static uint32_t set_credentials(const struct derive_input *in, struct registrati
         if (!fits(v, r, &expressions))
             continue;
         unknown = unknown || !in->auth[i].password;
-        buf_addf(&digested, STR_FMT "\n" STR_FMT "\n" STR_FMT "\n", STR_ARG(fieldset_text(v, AUTH_REALM)),
-                 STR_ARG(fieldset_text(v, AUTH_USER)), STR_ARG(fieldset_text(v, AUTH_PASSWORD)));
+        buf_addf(&digested, STR_FMT "\n" STR_FMT "\n", STR_ARG(fieldset_text(v, AUTH_REALM)),
+                 STR_ARG(fieldset_text(v, AUTH_USER)));
+        secrets_mark(v, &digested);
+        buf_add_char(&digested, '\n');
         r->credentials[r->credential_count++] = (struct credential){
             .realm = dup_or_null(fieldset_text(v, AUTH_REALM)),
             .user = str_dup(fieldset_text(v, AUTH_USER)),

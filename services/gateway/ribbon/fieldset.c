@@ -29,6 +29,7 @@ void fieldset_done(struct fieldset *v)
         drop(v, i);
     for (size_t i = 0; i < CONTACT_SLOTS; i++)
         mem_free_cstr(&v->contact[i]);
+    mem_free_cstr(&v->mark);
 }
 
 void fieldset_copy(struct fieldset *to, const struct fieldset *from)
@@ -38,6 +39,7 @@ void fieldset_copy(struct fieldset *to, const struct fieldset *from)
         to->text[i] = mem_dup_cstr(from->text[i]);
     for (size_t i = 0; i < CONTACT_SLOTS; i++)
         to->contact[i] = mem_dup_cstr(from->contact[i]);
+    to->mark = mem_dup_cstr(from->mark);
 }
 
 void fieldset_set(struct fieldset *v, size_t field, struct str text)
@@ -85,6 +87,8 @@ void fieldset_write(struct buf *out, const struct fieldset *v)
     for (size_t i = 0; i < CONTACT_SLOTS; i++)
         if (v->contact[i])
             json_kv_cstr(&w, contact_names[i], v->contact[i]);
+    if (v->mark)
+        json_kv_cstr(&w, "mark", v->mark);
     json_end_object(&w);
 }
 
@@ -100,6 +104,10 @@ static void read_member(struct fieldset *v, struct str name, const struct json *
             continue;
         free(v->contact[i]);
         v->contact[i] = str_dup(json_str(value));
+    }
+    if (str_eq_cstr(name, "mark")) {
+        free(v->mark);
+        v->mark = str_dup(json_str(value));
     }
 }
 

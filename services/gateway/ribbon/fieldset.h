@@ -12,6 +12,9 @@ struct fieldset {
     // it is written again. NULL elsewhere.
     char *contact[CONTACT_SLOTS];
     bool clear[RESOURCE_FIELDS_MAX]; // a secret still to be sealed
+    // What tells the secret from the one before it, since the sealed text of one secret changes with the key.
+    // NULL: it was never sealed anew.
+    char *mark;
 };
 void fieldset_init(struct fieldset *v, const struct resource *r);
 void fieldset_done(struct fieldset *v); // wipes what is clear

@@ -92,7 +92,8 @@ static void add_row(struct plan *p, struct credentials_table *t, const struct ob
 {
     struct auth_row row;
     struct error err;
-    if (auth_row_read(p->params->ring, p->account, t->id, o, &row, &err))
+    struct key_ring *ring cleanup(key_ring_drop) = key_ring_box_get(p->params->keys);
+    if (auth_row_read(ring, p->account, t->id, o, &row, &err))
         log_line(LOG_WARNING, "ribbon", 0, "credentials %llu:%llu of %s: %s", (unsigned long long)t->id,
                  (unsigned long long)o->id.row, p->account, err.text);
     if (row.values)

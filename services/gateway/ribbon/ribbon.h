@@ -8,6 +8,7 @@
 #include "common/registration/seal.h"
 #include "services/gateway/dialect/dialect.h"
 #include "services/gateway/jobs/jobs.h"
+#include "services/gateway/jobs/reseal.h"
 #include "services/gateway/ribbon/fields.h"
 #include "services/gateway/ribbon/xml.h"
 
@@ -17,7 +18,7 @@ struct ribbon;
 
 struct ribbon_params {
     const struct dialect_shared *shared; // outlives it
-    const struct key_ring *ring;         // the same
+    struct key_ring_box *keys;           // the same
     enum xml_layout layout;
     bool csrf;               // X-CSRF-Token must come back with each request
     bool status_200;         // the transport's status is that, whatever http_code says
@@ -32,6 +33,8 @@ void ribbon_free(void *ribbon);
 // exactly once.
 void ribbon_handle(void *ribbon, struct http_request *r);
 
+// Its passwords under the key that seals now: for reseal_job_new.
+struct reseal_part ribbon_reseal_part(struct store *store);
 // What makes registrations follow the objects: for jobs_new.
 struct job_kind ribbon_job_kind(struct ribbon *ribbon);
 

@@ -1,10 +1,14 @@
 // See secrets.h.
 #include "services/gateway/ribbon/secrets.h"
 
+#include "common/base/encode.h"
 #include "common/base/mem.h"
 
+#include <openssl/sha.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define MARK_BYTES 8
 
 static struct seal_context context_of(const char *account, struct row_id id)
 {
@@ -29,11 +33,47 @@ void secrets_hide(const struct key_ring *ring, const char *account, struct row_i
     struct str password = fieldset_text(v, AUTH_PASSWORD);
     if (!v->clear[AUTH_PASSWORD])
         return;
-    if (old && seal_open(ring, &context, str_of(old), &held, NULL) == 0 && str_eq(buf_str(&held), password))
+    bool same =
+        old && seal_open(ring, &context, str_of(old), &held, NULL) == 0 && str_eq(buf_str(&held), password);
+    mem_free_cstr(&v->mark);
+    if (same) {
         buf_add_cstr(&sealed, old);
-    else
+        v->mark = mem_dup_cstr(before->mark);
+    } else {
         seal_text(ring, &context, password, &sealed);
+    }
     fieldset_set(v, AUTH_PASSWORD, buf_str(&sealed));
+}
+
+void secrets_mark(const struct fieldset *v, struct buf *out)
+{
+    unsigned char hash[SHA256_DIGEST_LENGTH];
+    struct str sealed = fieldset_text(v, AUTH_PASSWORD);
+    if (v->mark) {
+        buf_add_cstr(out, v->mark);
+        return;
+    }
+    SHA256((const unsigned char *)sealed.p, sealed.n, hash);
+    encode_hex(out, hash, MARK_BYTES);
+}
+
+int secrets_hide_anew(const struct key_ring *ring, const char *account, struct row_id id, struct fieldset *v,
+                      struct error *err)
+{
+    const struct seal_context context = context_of(account, id);
+    struct buf sealed cleanup(buf_done) = BUF_INIT, clear cleanup(wipe) = BUF_INIT, mark = BUF_INIT;
+    struct str held = fieldset_text(v, AUTH_PASSWORD);
+    if (str_eq_cstr(seal_key_of(held), key_ring_first(ring)))
+        return 0;
+    int rc = seal_open(ring, &context, held, &clear, err);
+    if (rc)
+        return rc;
+    secrets_mark(v, &mark);
+    mem_free_cstr(&v->mark);
+    v->mark = buf_steal(&mark);
+    seal_text(ring, &context, buf_str(&clear), &sealed);
+    fieldset_set(v, AUTH_PASSWORD, buf_str(&sealed));
+    return 1;
 }
 
 int auth_row_read(const struct key_ring *ring, const char *account, uint64_t table, const struct object *o,

@@ -200,6 +200,12 @@ static void set_scope(struct call *c)
         c->scope.kind = SCOPE_NONE;
 }
 
+static void hide_password(struct call *c)
+{
+    struct key_ring *ring cleanup(key_ring_drop) = key_ring_box_get(c->ribbon->params.keys);
+    secrets_hide(ring, call_account(c), c->id, c->has_before ? &c->before : NULL, &c->values);
+}
+
 static void change(struct call *c)
 {
     struct changes ch cleanup(changes_done) = {.count = 0};
@@ -212,8 +218,7 @@ static void change(struct call *c)
     if (is(c, "sipserver") && (!refer_to_something(c) || !is_of_one_kind(c)))
         return;
     if (is(c, "sipremoteauthentry"))
-        secrets_hide(c->ribbon->params.ring, call_account(c), c->id, c->has_before ? &c->before : NULL,
-                     &c->values);
+        hide_password(c);
     kind_of_resource(kind, c->resource, c->id.table);
     changes_set(&ch, kind, (struct row_id){.row = c->id.row}, &c->values);
     if (is(c, "sipserver"))

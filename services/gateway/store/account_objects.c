@@ -152,7 +152,7 @@ void store_account_change(struct store *s, struct str account, uint64_t version,
     add_arg(c, buf_str(&wanted));
     add_arg(c, job ? str_of(job->kind) : STR_NONE);
     add_arg(c, job ? job->args : STR_NONE);
-    add_arg(c, job && job->once ? STR_LIT("1") : STR_LIT("0"));
+    add_arg(c, !job || !job->once ? STR_LIT("0") : job->unless_there ? STR_LIT("2") : STR_LIT("1"));
     for (size_t i = 0; i < change_count; i++)
         add_change(c, &changes[i]);
     store_write_begin(&c->w);

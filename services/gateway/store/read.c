@@ -140,10 +140,12 @@ void store_count(struct store *s, struct str account, bool live_only, store_coun
 int store_open_secret(const struct store *s, const struct registration *r, size_t credential, char **ret,
                       struct error *err)
 {
-    return secrets_open(s->params.ring, r, credential, ret, err);
+    struct key_ring *ring cleanup(key_ring_drop) = key_ring_box_get(s->params.keys);
+    return secrets_open(ring, r, credential, ret, err);
 }
 
 bool store_keep_secrets(const struct store *s, const struct registration *before, struct registration *after)
 {
-    return secrets_keep(s->params.ring, before, after);
+    struct key_ring *ring cleanup(key_ring_drop) = key_ring_box_get(s->params.keys);
+    return secrets_keep(ring, before, after);
 }

@@ -41,6 +41,7 @@ if old[4] and old[4] ~= place then
     redis.call('HSET', reg, 'moved_from', list_with(old[7] or '', old[4], place))
 end
 
+note_seal(acct, now, '*') -- by whichever gateway, with whichever ring
 -- The revision is the time of its write unless writes came faster than the clock.
 redis.call('HSET', reg, 'account', account, 'name', name, 'place', place, 'bucket', bucket, 'enabled', enabled,
     'revision', revision, 'spec', ARGV[10], 'binding', binding, 'terms', ARGV[17], 'created_at', old[6] or ARGV[16],

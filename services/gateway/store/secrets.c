@@ -181,3 +181,49 @@ bool secrets_keep(const struct key_ring *ring, const struct registration *before
     }
     return true;
 }
+
+bool secrets_are_with(const struct registration *r, const char *key_id)
+{
+    for (size_t i = 0; i < r->credential_count; i++) {
+        for (size_t text = 0; text < TEXT_COUNT; text++) {
+            const char *sealed = text_at(r, place_at(i, text));
+            if (sealed && !str_eq_cstr(seal_key_of(str_of(sealed)), key_id))
+                return false;
+        }
+    }
+    return true;
+}
+
+void secrets_key(const struct registration *r, struct buf *out)
+{
+    struct str first = STR_NONE;
+    for (size_t i = 0; i < r->credential_count; i++) {
+        for (size_t text = 0; text < TEXT_COUNT; text++) {
+            const char *sealed = text_at(r, place_at(i, text));
+            struct str id = sealed ? seal_key_of(str_of(sealed)) : STR_NONE;
+            if (sealed && first.p && !str_eq(first, id)) {
+                buf_add_char(out, '*');
+                return;
+            }
+            first = sealed ? id : first;
+        }
+    }
+    buf_add_str(out, first);
+}
+
+int secrets_reseal(const struct key_ring *ring, struct registration *r, struct error *err)
+{
+    for (size_t i = 0; i < r->credential_count; i++) {
+        for (size_t text = 0; text < TEXT_COUNT; text++) {
+            struct place at = place_at(i, text);
+            char *clear cleanup(wipe_cstr) = NULL;
+            if (!text_at(r, at) || str_eq_cstr(seal_key_of(str_of(text_at(r, at))), key_ring_first(ring)))
+                continue;
+            int rc = open_text(ring, r, at, &clear, err);
+            if (rc)
+                return rc;
+            seal(ring, r, at, clear);
+        }
+    }
+    return 0;
+}

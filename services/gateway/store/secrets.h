@@ -16,6 +16,14 @@ must_use int secrets_seal(const struct key_ring *ring, const struct registration
 must_use bool secrets_keep(const struct key_ring *ring, const struct registration *before,
                            struct registration *r);
 
+// Is every secret of r under that key?
+bool secrets_are_with(const struct registration *r, const char *key_id);
+// The key that its secrets are under: "*" several, "" it has none.
+void secrets_key(const struct registration *r, struct buf *out);
+// Seals what is under other keys of `ring` with its first one; what r holds is sealed. 0, or -ENOKEY,
+// -EBADMSG: r is to be thrown away.
+must_use int secrets_reseal(const struct key_ring *ring, struct registration *r, struct error *err);
+
 // Clear text of credential i's password; caller wipes and frees. -ENOENT there is none; -ENOKEY, -EBADMSG.
 must_use int secrets_open(const struct key_ring *ring, const struct registration *r, size_t i, char **ret,
                           struct error *err);

@@ -50,6 +50,17 @@ local function add_event(shard, kind, id, account, revision, now, source, tracep
         'revision', revision, 'time', whole(now), 'source', source, 'traceparent', traceparent, 'data', data)
 end
 
+-- A secret under another key than the account's are to be sealed with (proto/redis-keys.md, kind `sealed`) ends the proof
+-- that all are. `key`: the one that it is under, '' where there is no secret.
+local function note_seal(acct, now, key)
+    local wanted = key ~= '' and redis.call('HGET', acct .. 'obj:sealed', 'wanted')
+    if wanted and wanted ~= '"' .. key .. '"' then
+        redis.call('HDEL', acct .. 'obj:sealed', 'with')
+        redis.call('HSET', acct .. 'obj:sealed', 'again', 'true')
+        redis.call('SET', acct .. 'obj-version', whole(next_revision(redis.call('GET', acct .. 'obj-version'), now)))
+    end
+end
+
 local function counter(name, count)
     return count and count ~= '0' and ',"' .. name .. '":' .. count or ''
 end

@@ -42,7 +42,7 @@ struct store_params {
     const char *redis_password;
     uint32_t wait_replicas; // ROLLCALL_REDIS_WAIT
     uint32_t wait_timeout_ms;
-    const struct key_ring *ring;
+    struct key_ring_box *keys; // outlives it
     struct store_gate *gate;
     const char *source; // ce_source of the events it writes
     void *arg;
@@ -168,6 +168,14 @@ void store_batch(struct store *s, struct str account, const struct store_item *i
                  const struct store_term *unique, size_t unique_count, const struct store_write_context *c,
                  store_batch_fn *fn, void *arg);
 typedef void store_done_fn(void *arg, int rc, const struct error *err);
+// Seals what record, as it was read, holds under other keys than the first of `ring`: a new revision,
+// published like any other, without an event and without another time of change, since nothing was
+// configured. -ESTALE: another write came between; -ENOKEY, -EBADMSG: a secret cannot be opened, nothing was
+// done.
+void store_reseal(struct store *s, const struct store_record *record, const struct key_ring *ring,
+                  store_done_fn *fn, void *arg);
+// Is every secret of it under that key? `reported`: of what was last reported as bound instead.
+bool store_is_sealed_with(const struct store_record *record, const char *key_id, bool reported);
 // Puts one that was written before there were indexes under its own, by its configuration and its last
 // report. Where it was written since, or is gone, nothing is done.
 void store_index(struct store *s, const struct store_record *record, store_done_fn *fn, void *arg);
@@ -222,6 +230,8 @@ struct store_job {
     // The account has one of this kind at most. One that waits stands for this one too, and one that is begun
     // begins again at its end, so asking again and again holds nobody up.
     bool once;
+    // With `once`: one that is begun does not begin again, either.
+    bool unless_there;
 };
 // All or nothing. `version`: that of the reads it follows from, else -ESTALE and nothing was done. `job` may
 // be NULL, change_count 0 with a job.

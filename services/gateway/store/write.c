@@ -1,5 +1,8 @@
 // Writes of one registration: create, update, delete.
 #include "common/base/mem.h"
+#include "common/json/json.h"
+#include "common/registration/status.h"
+#include "services/gateway/store/secrets.h"
 #include "services/gateway/store/write_call.h"
 
 #include <errno.h>
@@ -79,4 +82,50 @@ void store_delete(struct store *s, struct str account, uint64_t id, uint64_t rev
     c->items[0].reg.id = id;
     c->items[0].expected = revision;
     write_call_begin(c);
+}
+
+struct reseal {
+    store_done_fn *fn;
+    void *arg;
+};
+
+static void answer_reseal(struct write_call *c)
+{
+    struct reseal *one = c->arg;
+    one->fn(one->arg, c->w.err.code, c->w.err.code ? &c->w.err : NULL);
+    free(one);
+}
+
+void store_reseal(struct store *s, const struct store_record *record, const struct key_ring *ring,
+                  store_done_fn *fn, void *arg)
+{
+    const struct store_write_context nobody = {.actor = STR_LIT("")};
+    struct reseal *one = mem_alloc(sizeof *one);
+    *one = (struct reseal){.fn = fn, .arg = arg};
+    struct write_call *c = write_call_new(s, str_of(record->reg.account), 1, &nobody);
+    struct write_item *item = &c->items[0];
+    c->answer = answer_reseal;
+    c->arg = one;
+    item->kind = STORE_ITEM_UPDATE;
+    item->quiet = item->sealed = true;
+    write_item_update(c, 0, &record->reg, &record->reg);
+    if (secrets_reseal(ring, &item->reg, &c->w.err))
+        write_call_fail(c);
+    else
+        write_call_begin(c);
+}
+
+bool store_is_sealed_with(const struct store_record *record, const char *key_id, bool reported)
+{
+    struct json *root cleanup(json_free_ptr) = NULL;
+    struct status status;
+    if (!reported)
+        return secrets_are_with(&record->reg, key_id);
+    if (!record->status.n)
+        return true;
+    if (json_parse(record->status, NULL, &root, NULL) || status_read(root, &status, NULL))
+        return false;
+    bool with = !status.has_bound || secrets_are_with(&status.bound.sent, key_id);
+    status_done(&status);
+    return with;
 }

@@ -6,7 +6,7 @@
 -- {'reused'}: it was used for another request; {'crowded'}: a term would be had twice; {'absent' | 'stale' | 'exists' |
 -- 'used' | 'twice', index of the item}. An answer: of one written see write_item, of one deleted see delete_item.
 
-local ITEM_ARGS = 11
+local ITEM_ARGS = 12
 local IDEMPOTENCY_S = 24 * 3600
 local LEFT_BYTES = 16 * 17 - 1 -- of the digests of bindings that it left: sixteen
 
@@ -18,11 +18,12 @@ local names, twins = acct .. 'names', acct .. 'by:binding:'
 local now = now_ms()
 
 -- `expected`: the revision that must be held; '0' of a creation, which nothing may be, and of a deletion, where any may.
--- A deletion has nothing more but `data`, the event's.
+-- A deletion has nothing more but `data`, the event's. key: the one that its secrets are sealed with, '*' several, ''
+-- none. A 'reseal' is an update of which nobody is told: nothing was configured.
 local function item_at(first)
     return { kind = ARGV[first], id = ARGV[first + 1], expected = ARGV[first + 2], name = ARGV[first + 3],
         place = ARGV[first + 4], bucket = ARGV[first + 5], enabled = ARGV[first + 6], binding = ARGV[first + 7],
-        spec = ARGV[first + 8], terms = ARGV[first + 9], data = ARGV[first + 10], reg = shard .. 'reg:' .. ARGV[first + 1] }
+        spec = ARGV[first + 8], terms = ARGV[first + 9], data = ARGV[first + 10], key = ARGV[first + 11], reg = shard .. 'reg:' .. ARGV[first + 1] }
 end
 
 local function read_held(reg)
@@ -125,6 +126,7 @@ local function write_item(item)
     end
     local revision = whole(next_revision(held.revision, now))
     local created_at = held.created_at or whole(now)
+    local updated_at = item.kind == 'reseal' and held.updated_at or whole(now)
     local moved_from = held.moved_from or ''
     if held.place and held.place ~= item.place then
         moved_from = list_with(moved_from, held.place, item.place)
@@ -132,14 +134,17 @@ local function write_item(item)
     index_item(item)
     redis.call('HSET', item.reg, 'account', account, 'name', item.name, 'place', item.place, 'bucket', item.bucket,
         'enabled', item.enabled, 'revision', revision, 'spec', item.spec, 'binding', item.binding, 'terms', item.terms,
-        'created_at', created_at, 'updated_at', whole(now), 'pause', '0')
+        'created_at', created_at, 'updated_at', updated_at, 'pause', '0')
+    note_seal(acct, now, item.key)
     if moved_from ~= '' then
         redis.call('HSET', item.reg, 'moved_from', moved_from)
     end
     redis.call('ZADD', shard .. 'due', whole(now + due_ms), id)
-    add_event(shard, item.kind == 'create' and 'created' or 'updated', id, account, revision, now, source, traceparent,
-        item.data)
-    return { 'ok', revision, created_at, whole(now), held.refresh, held.flush, held.audit, held.status, held.place,
+    if item.kind ~= 'reseal' then
+        add_event(shard, item.kind == 'create' and 'created' or 'updated', id, account, revision, now, source, traceparent,
+            item.data)
+    end
+    return { 'ok', revision, created_at, updated_at, held.refresh, held.flush, held.audit, held.status, held.place,
         moved_from }
 end
 

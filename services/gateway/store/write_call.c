@@ -12,7 +12,7 @@
 
 // Ids that the sequence gives again although they are in use: only after a fail-over lost its last values.
 #define MAX_USED_IDS 1000
-#define ITEM_ARGS    11 // of write.lua
+#define ITEM_ARGS    12 // of write.lua
 #define HEAD_ARGS    8  // key and what stands before the unique terms
 
 static void ask_ids(struct write_call *c);
@@ -153,11 +153,17 @@ static void add_deletion(struct write_call *c, const struct write_item *item)
     add_argument(c, STR_LIT("delete"));
     add_number(c, item->reg.id);
     add_number(c, item->expected);
-    for (size_t i = 3; i < ITEM_ARGS - 1; i++)
+    for (size_t i = 3; i < ITEM_ARGS - 2; i++)
         add_argument(c, STR_NONE);
     struct json_writer members = json_writer(&c->text); // without braces: they are the drain's
     json_kv_cstr(&members, "actor", c->actor);
     end_argument(c);
+    add_argument(c, STR_NONE);
+}
+
+static const char *kind_of(const struct write_item *item)
+{
+    return item->kind == STORE_ITEM_CREATE ? "create" : item->quiet ? "reseal" : "update";
 }
 
 static void add_write(struct write_call *c, const struct write_item *item)
@@ -168,7 +174,7 @@ static void add_write(struct write_call *c, const struct write_item *item)
     registration_place(r, place);
     key_binding_digest(r, digest);
     terms_of(&terms, r);
-    add_argument(c, item->kind == STORE_ITEM_CREATE ? STR_LIT("create") : STR_LIT("update"));
+    add_argument(c, str_of(kind_of(item)));
     add_number(c, r->id);
     add_number(c, item->expected);
     add_argument(c, str_of(r->name));
@@ -181,11 +187,13 @@ static void add_write(struct write_call *c, const struct write_item *item)
     add_argument(c, buf_str(&terms));
     record_event(&c->text, r, str_of(c->actor));
     end_argument(c);
+    secrets_key(r, &c->text);
+    end_argument(c);
 }
 
 static int seal(struct write_call *c, struct write_item *item)
 {
-    const struct key_ring *ring = c->w.s->params.ring;
+    struct key_ring *ring cleanup(key_ring_drop) = key_ring_box_get(c->w.s->params.keys);
     if (item->kind == STORE_ITEM_UPDATE) {
         int rc = item->sealed ? 0 : secrets_seal(ring, &item->given, &item->reg, &c->w.err);
         item->sealed = true;

@@ -15,6 +15,7 @@ struct write_item {
         given; // CREATE: as it came, since a secret is sealed for one id; UPDATE: as it was read
     struct registration reg;      // to be stored; once answered, what is stored. DELETE: id alone
     bool sealed;                  // UPDATE: reg's secrets; a script that is sent again finds it so
+    bool quiet;                   // UPDATE: only sealed anew: nobody configured anything
     char *status;                 // as last reported, or NULL
     struct store_change *moved;   // to be published, the old place first; NULL: nothing
     struct store_change *changed; // the rest

@@ -148,7 +148,8 @@ int key_ring_load_again(const char *path, const struct key_ring *present, struct
 
 struct key_ring *key_ring_ref(struct key_ring *ring)
 {
-    (void)atomic_fetch_add(&ring->refs, 1);
+    if (ring)
+        (void)atomic_fetch_add(&ring->refs, 1);
     return ring;
 }
 

@@ -447,12 +447,35 @@ static void on_signal(evutil_socket_t number, short what, void *arg)
     hand_over(r);
 }
 
+static void say_keys(const struct key_ring *ring)
+{
+    struct buf names cleanup(buf_done) = BUF_INIT;
+    key_ring_names(ring, &names);
+    log_line(LOG_INFO, "registrant", 0, "key ring: " STR_FMT, STR_ARG(buf_str(&names)));
+}
+
+// A bad file is refused whole and the present ring stays. Each thread has a reference of its own.
+static void reload_keys(struct registrant *r)
+{
+    struct key_ring *next;
+    struct error err = {0};
+    if (key_ring_load_again(r->settings->key_ring_file, r->ring, &next, &err)) {
+        log_line(LOG_ERROR, "registrant", 0, "key ring not read again: %s", err.text);
+        return;
+    }
+    say_keys(next);
+    workers_tell_all(r->workers, &(struct sip_command){.kind = SIP_KEYS, .ring = next});
+    key_ring_free(r->ring);
+    r->ring = next;
+}
+
 static void on_hang_up(evutil_socket_t number, short what, void *arg)
 {
     (void)number;
     (void)what;
     struct registrant *r = arg;
-    log_line(LOG_INFO, "registrant", 0, "reading certificates, hosts, resolver and rules again");
+    log_line(LOG_INFO, "registrant", 0, "reading certificates, keys, hosts, resolver and rules again");
+    reload_keys(r);
     workers_tell_all(r->workers, &(struct sip_command){.kind = SIP_RELOAD});
 }
 

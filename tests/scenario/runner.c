@@ -268,22 +268,38 @@ static void step_sending(struct world *w, const struct words *words)
     w->send_rc = strcmp(text, "works") == 0 ? 0 : -(int)words_number(w, text);
 }
 
-// keys k1|k2: another ring, with that key; takes effect at the next restart
-static void step_keys(struct world *w, const struct words *words)
+static struct key_ring *new_ring(struct world *w, const struct words *words)
 {
     struct buf text = BUF_INIT;
     struct error err;
-    struct key_ring *old = w->ring;
+    struct key_ring *ring = NULL;
     buf_addf(&text, "%s %064d\n", argument(w, words, 1), words->items[1][1] - '0');
     if (words->count > 2)
         buf_addf(&text, "%s %064d\n", words->items[2], words->items[2][1] - '0');
-    if (key_ring_parse(buf_str(&text), &w->ring, &err))
+    if (key_ring_parse(buf_str(&text), &ring, &err))
         world_fail(w, "%s", err.text);
     buf_done(&text);
+    return ring;
+}
+
+// keys k1 [k2]: another ring, and a restart
+static void step_keys(struct world *w, const struct words *words)
+{
+    struct key_ring *old = w->ring;
+    w->ring = new_ring(w, words);
     if (!old)
         return;
     world_stop(w);
     world_start(w);
+    key_ring_free(old);
+}
+
+// ring k1 [k2]: another ring, read again while it runs
+static void step_ring(struct world *w, const struct words *words)
+{
+    struct key_ring *old = w->ring;
+    w->ring = new_ring(w, words);
+    engine_keys(w->engine, w->ring, w->now);
     key_ring_free(old);
 }
 
@@ -293,6 +309,7 @@ static const struct {
 } steps[] = {
     {"policy", step_policy},
     {"keys", step_keys},
+    {"ring", step_ring},
     {"load", step_load},
     {"open", step_open},
     {"close", step_close},

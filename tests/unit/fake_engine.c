@@ -305,6 +305,10 @@ void engine_rules(struct engine *e, const struct rules *rules, struct moment now
 {
 }
 
+void engine_keys(struct engine *e, const struct key_ring *ring, struct moment now)
+{
+}
+
 void engine_stop(struct engine *e, struct moment now)
 {
     for (size_t i = 0; i < e->shard_count; i++)

@@ -113,8 +113,16 @@ static void adopt_binding(struct engine *e, struct entry *r, const struct status
     entry_count_need(e, r);
 }
 
+// A key that was missing may be there for this process: that is found out at once.
+static bool is_for_want_of_a_key(const struct status *last)
+{
+    return last->by_local && key_ring_tells_missing(str_of(last->reason));
+}
+
 static void adopt_failures(struct entry *r, const struct status *last, struct moment now)
 {
+    if (is_for_want_of_a_key(last))
+        return;
     r->attempts = last->attempt;
     r->rejected = last->state == STATE_REJECTED;
     r->given_up = last->state == STATE_GIVEN_UP;

@@ -114,9 +114,11 @@ void flight_send(struct engine *e, struct flight *f, bool again, struct moment n
     }
     f->generation++;
     f->sent_us = now.us;
+    r->keyless = false;
     int rc = request_send(e, f, now, &err);
     if (rc) {
         const struct failure why = {.reason = str_of(err.text), .slow = is_hopeless(f), .by_local = true};
+        r->keyless = rc == -ENOKEY;
         flight_fail(e, f, &why, now);
         return;
     }

@@ -51,6 +51,14 @@ void engine_rules(struct engine *e, const struct rules *rules, struct moment now
     engine_turn(e, now);
 }
 
+void engine_keys(struct engine *e, const struct key_ring *ring, struct moment now)
+{
+    seal_opener_free(e->opener);
+    e->ring = ring;
+    e->opener = seal_opener_new(ring);
+    sweep_for_keys(e, now);
+}
+
 struct engine *engine_new(const struct engine_params *p, struct moment now)
 {
     struct engine *e = mem_alloc(sizeof(*e));

@@ -190,6 +190,9 @@ void engine_targets_changed(struct engine *e, struct str registrar, const struct
 // Other rules for registrars; the caller keeps them until the next call.
 void engine_rules(struct engine *e, const struct rules *rules, struct moment now);
 
+// Another key ring; the caller keeps it until the next call. What failed for want of a key is tried again.
+void engine_keys(struct engine *e, const struct key_ring *ring, struct moment now);
+
 // Hand-over before a graceful stop: like closing every shard.
 void engine_stop(struct engine *e, struct moment now);
 

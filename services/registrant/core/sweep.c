@@ -27,7 +27,7 @@ static void set_done(struct engine *e, struct sweep_set *set)
 
 static bool is_empty(const struct sweep_set *set)
 {
-    return !set->flow_count && !set->move_count;
+    return !set->flow_count && !set->move_count && !set->keys;
 }
 
 static int by_number(const void *left, const void *right)
@@ -68,6 +68,12 @@ void engine_flow_lost(struct engine *e, uint32_t flow, struct moment now)
         return;
     set->flows = mem_resize(set->flows, set->flow_count + 1, sizeof(*set->flows));
     set->flows[set->flow_count++] = flow;
+    look_for_more(e, now);
+}
+
+void sweep_for_keys(struct engine *e, struct moment now)
+{
+    e->sweep.next.keys = true;
     look_for_more(e, now);
 }
 
@@ -159,6 +165,12 @@ static bool is_worth_making(const struct entry *r, struct moment now)
 
 static void look_at(struct engine *e, struct entry *r, struct moment now)
 {
+    if (e->sweep.now.keys && r->keyless && !flight_of(e, r)) {
+        r->keyless = false;
+        entry_reset(r);
+        entry_update(e, r, now);
+        return;
+    }
     bool lost = is_lost(&e->sweep.now, r->flow), moved = has_moved(r);
     if (lost && !is_worth_making(r, now)) {
         r->flow = 0;

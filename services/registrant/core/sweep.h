@@ -20,6 +20,7 @@ struct sweep_set {
     uint32_t *flows; // lost
     struct sweep_move *moves;
     size_t flow_count, move_count;
+    bool keys; // there is another key ring
 };
 
 struct sweep { // all zero: nothing is looked for
@@ -30,6 +31,7 @@ struct sweep { // all zero: nothing is looked for
     struct table_walk walk;
 };
 
+void sweep_for_keys(struct engine *e, struct moment now);
 void sweep_timer(struct engine *e, struct moment now); // the next slice
 void sweep_done(struct engine *e);
 

@@ -206,6 +206,7 @@ void workers_tell(struct workers *w, unsigned thread, const struct sip_command *
     copy->until_us = c->until_us;
     copy->credit = c->credit;
     copy->id = c->id;
+    copy->ring = c->ring ? key_ring_ref(c->ring) : NULL;
     push(&w->items[thread], copy);
 }
 

@@ -21,6 +21,7 @@ void sip_command_free(struct sip_command *c)
         registration_done(&c->reg);
     if (c->has_last)
         status_done(&c->last);
+    key_ring_free(c->ring);
     free(c);
 }
 

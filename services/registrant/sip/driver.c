@@ -31,6 +31,7 @@ struct driver {
     struct agent *agent;
     struct engine *engine;
     struct rules *rules;
+    struct key_ring *ring;
     int timer_fd;
     bool touched;      // the engine was called since its last tick
     uint64_t armed_us; // what timer_fd is set to; 0: nothing
@@ -233,6 +234,14 @@ static void reload(struct driver *d, struct moment m)
         log_line(LOG_INFO, "sip", 0, "thread %u has read its files again", d->params.index);
 }
 
+static void go_over_to(struct driver *d, struct key_ring *ring, struct moment m)
+{
+    struct key_ring *old = d->ring;
+    d->ring = key_ring_ref(ring);
+    engine_keys(d->engine, d->ring, m);
+    key_ring_free(old);
+}
+
 static void obey(struct driver *d, const struct sip_command *c)
 {
     struct moment m = enter(d);
@@ -270,6 +279,9 @@ static void obey(struct driver *d, const struct sip_command *c)
         break;
     case SIP_RELOAD:
         reload(d, m);
+        break;
+    case SIP_KEYS:
+        go_over_to(d, c->ring, m);
         break;
     case SIP_STOP:
         stop(d, m);
@@ -406,7 +418,7 @@ static void open_loop(struct driver *d)
 
 static void open_engine(struct driver *d)
 {
-    struct engine_params p = {.ops = &ops, .ops_arg = d, .policy = d->params.policy, .ring = d->params.ring};
+    struct engine_params p = {.ops = &ops, .ops_arg = d, .policy = d->params.policy, .ring = d->ring};
     p.policy.rules = d->rules;
     random_bytes(&p.seed, sizeof(p.seed));
     struct moment m = now();
@@ -420,6 +432,7 @@ int driver_new(const struct driver_params *p, struct driver **ret, struct error 
 {
     struct driver *d = mem_alloc(sizeof(*d));
     d->params = p->thread;
+    d->ring = key_ring_ref(p->thread.ring);
     d->inbox = p->inbox;
     d->outbox = p->outbox;
     d->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
@@ -445,6 +458,7 @@ void driver_free(struct driver *d)
         return;
     if (d->engine)
         engine_free(d->engine);
+    key_ring_free(d->ring);
     rules_free(d->rules);
     agent_free(d->agent);
     struct event *const events[] = {d->commands, d->timer, d->beat};

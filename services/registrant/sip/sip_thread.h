@@ -23,6 +23,7 @@ enum sip_command_kind {
     SIP_CREDIT,
     SIP_REPORT_FAILED,
     SIP_RELOAD, // certificates, hosts, resolv.conf and the rules for registrars are read again
+    SIP_KEYS,   // another key ring
     SIP_STOP
 };
 // Allocated by the sender, freed by the receiver (sip_command_free).
@@ -37,7 +38,8 @@ struct sip_command {
     // and when it runs out if it is not repeated by then (0: never).
     uint64_t proved_us, until_us;
     uint32_t credit;
-    uint64_t id; // REPORT_FAILED, and DESIRED without a registration
+    struct key_ring *ring; // KEYS: its own reference
+    uint64_t id;           // REPORT_FAILED, and DESIRED without a registration
     // DESIRED: owned copies
     enum desired_op op;
     bool twin, snapshot, has_reg, has_last;
@@ -78,7 +80,7 @@ struct sip_stats {
 struct sip_thread_params {
     unsigned index; // 0 …; added to a fixed port, so that each thread has its own
     struct engine_policy policy;
-    const struct key_ring *ring;
+    struct key_ring *ring;   // the thread takes a reference of its own
     const char *listen;      // "host[:port],…" to send from, at most one a family (transport.h); port 0 any
     const char *interfaces;  // "name=host[:port],…"; NULL: none
     struct tls_settings tls; // of connections to registrars

@@ -170,6 +170,16 @@ static void on_fatal(void *arg, const struct error *why)
         c->params.on_fatal(c->params.arg, why);
 }
 
+void kafka_consumer_outlived(struct kafka_consumer *c)
+{
+    struct error why;
+    if (!c->is_static || c->closing || c->client.fatal || TAILQ_EMPTY(&c->commits_sent))
+        return;
+    c->client.fatal = true;
+    error_set(&why, -EAGAIN, "Kafka: the session ended while commits were under way");
+    on_fatal(c, &why);
+}
+
 // ---- life
 
 static int make_conf(const struct kafka_consumer_params *params, rd_kafka_conf_t **ret, struct error *err)

@@ -60,6 +60,10 @@ struct kafka_consumer {
 struct kafka_partition *kafka_partition_find(struct kafka_consumer *c, const char *topic, int32_t number);
 void kafka_partition_flow(struct kafka_consumer *c, struct kafka_partition *p); // pauses or resumes as is due
 
+// Gives the consumer up, if it has to be: its session is over while commits have no answer. librdkafka keeps
+// these and sends them to the next coordinator without a member id, which fences whoever has the name: us.
+void kafka_consumer_outlived(struct kafka_consumer *c);
+
 // rebalance.c
 void kafka_on_rebalance(struct kafka_consumer *c, rd_kafka_event_t *ev);
 void kafka_stop_leaving(struct kafka_consumer *c); // what waits for its release is gone at once

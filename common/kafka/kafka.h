@@ -68,8 +68,10 @@ size_t kafka_producer_pending_count(const struct kafka_producer *p);
 // for its metadata.
 struct kafka_topic_settings {
     const char *topic;
-    int32_t partitions;  // wanted when it does not exist
-    int32_t replication; // -1: the broker's default
+    int32_t partitions; // wanted when it does not exist
+    // -1: the broker's default, of min.insync.replicas too. From 3 on, more than half of them must be in
+    // sync.
+    int32_t replication;
     int64_t retention_ms;
 };
 typedef void kafka_topic_fn(void *arg, const char *topic, int32_t partitions_or_error);
@@ -108,9 +110,10 @@ struct kafka_consumer_params {
     // no position.
     void (*on_commit)(void *arg, const struct error *err, uint64_t sent_us);
     void (*on_health)(void *arg, bool up);
-    // librdkafka gave the consumer up (the coordinator fenced its static membership): every partition was
-    // told as lost, nothing more comes, and only free remains: not from within this callback. A consumer of
-    // the same group and instance may be made before that.
+    // The consumer is given up: every partition was told as lost, nothing more comes, and only free remains:
+    // not from within this callback. A consumer of the same group and instance may be made before that.
+    // The coordinator fenced its static membership, so another process may have its name; or, with -EAGAIN,
+    // nobody did: its session ended while commits were on their way, see kafka_consumer_outlived.
     void (*on_fatal)(void *arg, const struct error *why);
 };
 must_use int kafka_consumer_new(const struct kafka_consumer_params *p, struct kafka_consumer **ret,

@@ -155,6 +155,7 @@ void kafka_on_rebalance(struct kafka_consumer *c, rd_kafka_event_t *ev)
     } else if (c->closing || rd_kafka_assignment_lost(c->client.rk)) {
         kafka_stop_leaving(c);
         lose_listed(c, list);
+        kafka_consumer_outlived(c);
     } else {
         leave(c, list);
     }

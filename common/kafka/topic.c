@@ -42,7 +42,7 @@ static int result_of(rd_kafka_event_t *ev)
 // 0: it is there or being made.
 static int create(const struct ensure *e)
 {
-    char text[256], retention[24];
+    char text[256], retention[24], in_sync[16];
     rd_kafka_NewTopic_t *topic =
         rd_kafka_NewTopic_new(e->topic->name, e->partitions, e->replication, text, sizeof(text));
     if (!topic)
@@ -50,6 +50,12 @@ static int create(const struct ensure *e)
     if (e->retention_ms > 0) {
         (void)snprintf(retention, sizeof(retention), "%" PRId64, e->retention_ms);
         (void)rd_kafka_NewTopic_set_config(topic, "retention.ms", retention);
+    }
+    // acks=all waits for the replicas that are in sync, which may be one alone: what it acknowledged dies
+    // with it. More than half is what the loss of any one of three leaves.
+    if (e->replication >= 3) {
+        (void)snprintf(in_sync, sizeof(in_sync), "%d", e->replication / 2 + 1);
+        (void)rd_kafka_NewTopic_set_config(topic, "min.insync.replicas", in_sync);
     }
     rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(e->rk, RD_KAFKA_ADMIN_OP_CREATETOPICS);
     (void)rd_kafka_AdminOptions_set_request_timeout(options, CREATE_MS, text, sizeof(text));

@@ -26,6 +26,8 @@ enum admin_metric {
     PARTITIONS, // label: state
     RECORDS,
     POISON,
+    REJOINS,
+    RECOUNTS,
     REPORTS, // label: outcome
     LEASE_FRESH_GAUGE,
     ENGINE_BYTES,
@@ -87,6 +89,12 @@ static const struct metric rows[] = {
                  NULL},
     [POISON] = {"rollcall_registrant_poison_total", METRIC_COUNTER, "Change records skipped as unreadable",
                 NULL, NULL, NULL},
+    [REJOINS] =
+        {"rollcall_registrant_rejoins_total", METRIC_COUNTER,
+         "Consumers made anew: the group put the last one out, or its session ended with commits under way",
+         NULL, NULL, NULL},
+    [RECOUNTS] = {"rollcall_registrant_recounts_total", METRIC_COUNTER,
+                  "Times that a topic was found with another number of partitions", NULL, NULL, NULL},
     [REPORTS] = {"rollcall_registrant_reports_total", METRIC_COUNTER, "Reports by outcome", "outcome",
                  report_labels, NULL},
     [LEASE_FRESH_GAUGE] = {"rollcall_registrant_lease_fresh", METRIC_GAUGE, "1 while membership is proved",
@@ -188,6 +196,8 @@ static void fill(struct metrics *m, const struct admin_view *v)
     metrics_set(m, PARTITIONS, 2, v->places.parked);
     metrics_set(m, RECORDS, 0, (int64_t)v->places.records);
     metrics_set(m, POISON, 0, (int64_t)v->places.poison);
+    metrics_set(m, REJOINS, 0, (int64_t)v->places.rejoins);
+    metrics_set(m, RECOUNTS, 0, (int64_t)v->places.recounts);
     metrics_set(m, REPORTS, 0, (int64_t)v->reports.delivered);
     metrics_set(m, REPORTS, 1, (int64_t)v->reports.failed);
     metrics_set(m, LEASE_FRESH_GAUGE, 0, v->lease_fresh);

@@ -20,15 +20,43 @@ static void one_fenced_for_the_first_time_joins_again(void **state)
     assert_int_equal(pause_ms, 500);
 }
 
-static void one_fenced_again_within_a_minute_of_joining_has_a_twin(void **state)
+static void one_fenced_twice_within_a_minute_may_have_met_a_coordinator_that_failed_twice(void **state)
+{
+    (void)state;
+    struct fence f = {0};
+    uint32_t pause_ms = 0;
+    fence_joined(&f, MINUTE_US);
+    assert_true(fence_again(&f, MINUTE_US + 1, &pause_ms));
+    fence_joined(&f, MINUTE_US + 2);
+    assert_true(fence_again(&f, MINUTE_US + 3, &pause_ms));
+    assert_int_equal(pause_ms, 1000);
+}
+
+static void one_fenced_for_the_third_time_within_a_minute_of_joining_has_a_twin(void **state)
 {
     (void)state;
     struct fence f = {0};
     uint32_t pause_ms;
     assert_true(fence_again(&f, 1, &pause_ms));
+    fence_joined(&f, 2);
+    assert_true(fence_again(&f, MINUTE_US, &pause_ms));
     fence_joined(&f, MINUTE_US);
     fence_joined(&f, MINUTE_US + MINUTE_US / 2); // the group settled once more
     assert_false(fence_again(&f, 2 * MINUTE_US - 1, &pause_ms));
+}
+
+static void what_was_calm_for_a_minute_in_between_counts_anew(void **state)
+{
+    (void)state;
+    struct fence f = {0};
+    uint32_t pause_ms;
+    for (uint64_t hour = 1; hour < 10; hour++) {
+        uint64_t now_us = hour * 60 * MINUTE_US;
+        fence_joined(&f, now_us);
+        assert_true(fence_again(&f, now_us + MINUTE_US, &pause_ms));
+        fence_joined(&f, now_us + MINUTE_US + 1);
+        assert_true(fence_again(&f, now_us + MINUTE_US + 2, &pause_ms));
+    }
 }
 
 static void one_fenced_again_after_a_minute_has_none(void **state)
@@ -57,7 +85,9 @@ static void one_fenced_again_after_kafka_was_away_has_none(void **state)
     assert_int_equal(pause_ms, 500);
     fence_away(&f);
     fence_joined(&f, MINUTE_US + 3000);
-    assert_false(fence_again(&f, MINUTE_US + 4000, &pause_ms));
+    assert_true(fence_again(&f, MINUTE_US + 4000, &pause_ms));
+    fence_joined(&f, MINUTE_US + 5000);
+    assert_false(fence_again(&f, MINUTE_US + 6000, &pause_ms));
 }
 
 static void one_that_never_becomes_a_member_tries_ever_more_slowly_and_then_gives_up(void **state)
@@ -119,18 +149,22 @@ static void what_a_fenced_place_had_goes_on_from_memory_with_another_consumer(vo
     closed(f, 1);
 }
 
-static void a_place_whose_new_consumer_is_put_out_too_is_given_up(void **state)
+static void a_place_whose_new_consumers_are_put_out_too_is_given_up(void **state)
 {
     struct fixture *f = *state;
     open_one(0);
     settle();
     put_out((int32_t[]){0}, 1);
-    until_joined(f, 2);
-    assign(0);
-    settle();
-    put_out((int32_t[]){0}, 1);
+    expect("park 0, release 0");
+    for (size_t consumers = 2; consumers <= 3; consumers++) {
+        assert_int_equal(world.given_up, 0);
+        until_joined(f, consumers);
+        assign(0);
+        settle();
+        put_out((int32_t[]){0}, 1);
+        expect("fetch 0, cancel 0, release 0");
+    }
     assert_int_equal(world.given_up, 1);
-    expect("park 0, release 0, fetch 0, cancel 0, release 0");
     assert_int_equal(place_counts(f->place).parked, 1); // refreshed until the registrant has handed over
 }
 
@@ -172,6 +206,25 @@ static void a_place_put_out_again_after_kafka_was_away_joins_again(void **state)
     assert_int_equal(world.given_up, 0);
     until_joined(f, 3);
     expect("park 0, release 0, fetch 0, cancel 0, release 0");
+}
+
+// The session ended while commits were under way: see common/kafka.
+static void a_place_whose_session_ended_with_commits_under_way_joins_anew_at_once_however_often(void **state)
+{
+    struct fixture *f = *state;
+    struct error why;
+    error_set(&why, -EAGAIN, "outlived");
+    open_one(0);
+    for (size_t consumers = 2; consumers <= MEMBERS; consumers++) {
+        settle();
+        revoke(0, true);
+        world.group.on_fatal(world.group.arg, &why);
+        turn(f);
+        assert_int_equal(world.joined, consumers);
+        assign(0);
+    }
+    assert_int_equal(world.given_up, 0);
+    assert_int_equal(place_counts(f->place).rejoins, MEMBERS - 1);
 }
 
 static int timers(const struct fixture *f)
@@ -221,14 +274,17 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_fenced_for_the_first_time_joins_again),
-        cmocka_unit_test(one_fenced_again_within_a_minute_of_joining_has_a_twin),
+        cmocka_unit_test(one_fenced_twice_within_a_minute_may_have_met_a_coordinator_that_failed_twice),
+        cmocka_unit_test(one_fenced_for_the_third_time_within_a_minute_of_joining_has_a_twin),
+        cmocka_unit_test(what_was_calm_for_a_minute_in_between_counts_anew),
         cmocka_unit_test(one_fenced_again_after_a_minute_has_none),
         cmocka_unit_test(one_fenced_again_after_kafka_was_away_has_none),
         cmocka_unit_test(one_that_never_becomes_a_member_tries_ever_more_slowly_and_then_gives_up),
         TEST(what_a_fenced_place_had_goes_on_from_memory_with_another_consumer),
-        TEST(a_place_whose_new_consumer_is_put_out_too_is_given_up),
+        TEST(a_place_whose_new_consumers_are_put_out_too_is_given_up),
         TEST(a_place_put_out_again_after_kafka_was_away_joins_again),
         TEST(one_that_is_being_taken_or_loaded_when_the_place_is_put_out_is_loaded_anew),
+        TEST(a_place_whose_session_ended_with_commits_under_way_joins_anew_at_once_however_often),
         TEST(a_place_that_stops_meanwhile_joins_no_more),
         TEST(a_place_put_out_while_it_stops_is_neither_given_up_nor_joined_again),
         TEST(a_place_that_cannot_make_another_consumer_tries_again),

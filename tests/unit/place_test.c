@@ -346,10 +346,82 @@ static void a_higher_epoch_that_was_reported_is_outdone_by_a_proved_owner(void *
     assert_int_equal(place_counts(f->place).poison, 0);
 }
 
+// ---- another number of partitions
+
+static void a_topic_with_more_partitions_is_taken_over_anew(void **state)
+{
+    struct fixture *f = *state;
+    open_one(0);
+    open_one(1);
+    settle();
+    world.partitions = MORE_PARTITIONS;
+    world.pending = 1;
+    assign(4); // by the group's present consumer
+    expect("close 0, close 1");
+    assert_int_not_equal(place_counts(f->place).loading, 0);
+    revoke(1, false); // the group goes on giving them out meanwhile
+    closed(f, 0);
+    closed(f, 1);
+    turn(f);
+    assert_int_equal(world.left, 0); // reports are on their way
+    world.pending = 0;
+    while (world.joined < 2)
+        (void)event_base_loop(f->base, EVLOOP_ONCE);
+    assert_int_equal(world.left, 1);
+    expect("release 0, release 1");
+    open_one(5);
+    settle();
+    const struct place_counts counts = place_counts(f->place);
+    assert_int_equal(counts.owned, 1);
+    assert_int_equal(counts.loading, 0);
+    assert_int_equal(counts.recounts, 1);
+}
+
+static void what_is_loaded_parked_or_let_go_of_when_the_count_changes_is_waited_for(void **state)
+{
+    struct fixture *f = *state;
+    open_one(0);
+    open_one(1);
+    revoke(0, true);
+    revoke(1, false);
+    assign(2);
+    expect("park 0, release 0, close 1, load 2, fetch 2");
+    world.partitions = 2; // it was deleted, and made again with other settings
+    assign(3);
+    expect("drop 0, cancel 2, drop 2");
+    closed(f, 0);
+    closed(f, 2);
+    turn(f);
+    assert_int_equal(world.joined, 1);
+    closed(f, 1);
+    while (world.joined < 2)
+        (void)event_base_loop(f->base, EVLOOP_ONCE);
+    expect("release 2, release 1");
+    open_one(1);
+}
+
+static void a_place_that_stops_while_the_count_changes_joins_no_more(void **state)
+{
+    struct fixture *f = *state;
+    open_one(0);
+    world.partitions = MORE_PARTITIONS;
+    assign(4);
+    place_stop(f->place);
+    closed(f, 0);
+    while (place_has_partitions(f->place))
+        (void)event_base_loop(f->base, EVLOOP_ONCE);
+    turn(f);
+    assert_int_equal(world.joined, 1);
+    expect("close 0, release 0");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_partition_is_opened_with_an_epoch_above_all_in_its_snapshot),
+        TEST(a_topic_with_more_partitions_is_taken_over_anew),
+        TEST(what_is_loaded_parked_or_let_go_of_when_the_count_changes_is_waited_for),
+        TEST(a_place_that_stops_while_the_count_changes_joins_no_more),
         TEST(a_partition_taken_while_it_is_loaded_is_dropped_and_then_released),
         TEST(a_partition_lost_while_it_is_loaded_is_loaded_anew),
         TEST(a_revoked_partition_is_released_once_its_reports_are_acknowledged),

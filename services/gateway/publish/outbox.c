@@ -15,11 +15,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define OWNED_MS     3000
-#define RENEW_US     1000000
-#define POLL_MS      200
-#define READ_COUNT   64 // also the most that are under way of a shard
-#define RETENTION_MS (7ll * 24 * 3600 * 1000)
+#define OWNED_MS      3000
+#define RENEW_US      1000000
+#define POLL_MS       200
+#define LOOK_AGAIN_US 10000000
+#define READ_COUNT    64 // also the most that are under way of a shard
+#define RETENTION_MS  (7ll * 24 * 3600 * 1000)
 
 enum sent_state { SENT_NOT, SENT_UNDER_WAY, SENT_DONE };
 
@@ -48,6 +49,7 @@ struct outbox {
     struct event *turn;
     char topic[128];
     bool ready, ensuring;
+    uint64_t ensured_us;
     struct shard_outbox shards[STORE_SHARDS];
 };
 
@@ -215,21 +217,28 @@ static void on_topic(void *arg, const char *topic, int32_t partitions_or_error)
     struct outbox *o = arg;
     o->ensuring = false;
     o->ready = partitions_or_error > 0;
+    o->ensured_us = clock_monotonic_us();
     for (size_t i = 0; o->ready && i < STORE_SHARDS; i++)
         drive(&o->shards[i]);
 }
 
-static bool topic_is_ready(struct outbox *o)
+static void ensure_topic(struct outbox *o)
 {
-    if (o->ready || o->ensuring)
-        return o->ready;
+    if (o->ensuring)
+        return;
     const struct kafka_topic_settings topic = {.topic = o->topic,
                                                .partitions = o->hub->params.partitions_any,
                                                .replication = o->hub->params.replication,
                                                .retention_ms = RETENTION_MS};
     o->ensuring = true;
     kafka_topic_ensure(o->hub->producer, &topic, on_topic, o);
-    return false;
+}
+
+static bool topic_is_ready(struct outbox *o)
+{
+    if (!o->ready)
+        ensure_topic(o);
+    return o->ready;
 }
 
 static void drive(struct shard_outbox *s)
@@ -247,6 +256,8 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
     struct outbox *o = arg;
+    if (o->ready && clock_monotonic_us() - o->ensured_us > LOOK_AGAIN_US) // somebody may have deleted it
+        ensure_topic(o);
     for (size_t i = 0; i < STORE_SHARDS; i++)
         drive(&o->shards[i]);
 }

@@ -14,8 +14,9 @@
 #include <string.h>
 #include <uthash.h>
 
-#define TURN_S         1 // tries again what is not ready
-#define TURNS_A_POLL   5 // reads what other gateways remembered
+#define TURN_S         1  // tries again what is not ready
+#define TURNS_A_POLL   5  // reads what other gateways remembered
+#define TURNS_A_LOOK   10 // in so many, each place's topics are looked at again: somebody may delete one
 #define RETENTION_MS   (7ll * 24 * 3600 * 1000)
 #define TOPIC_BYTES    192
 #define STATUS_READY   1u
@@ -127,22 +128,26 @@ static int32_t partitions_wanted(const struct bus_params *s, const char *name)
     return name[0] == 'p' ? s->partitions_pop : s->partitions_node;
 }
 
-static void ensure(struct place *p)
+static void ask(struct place *p, unsigned topics)
 {
     struct hub *h = p->places->hub;
-    unsigned missing = EVERYTHING_SET & ~p->ready;
-    if (p->asked || !missing)
+    if (p->asked || !topics)
         return;
-    p->asked = missing;
+    p->asked = topics;
     struct kafka_topic_settings topic = {.topic = p->changes,
                                          .partitions = partitions_wanted(&h->params, p->name),
                                          .replication = h->params.replication,
                                          .retention_ms = RETENTION_MS};
-    if (missing & CHANGES_READY)
+    if (topics & CHANGES_READY)
         kafka_topic_ensure(h->producer, &topic, on_changes, p);
     topic.topic = p->status;
-    if (missing & STATUS_READY)
+    if (topics & STATUS_READY)
         kafka_topic_ensure(h->producer, &topic, on_status, p);
+}
+
+static void ensure(struct place *p)
+{
+    ask(p, EVERYTHING_SET & ~p->ready);
 }
 
 static void on_remembered(void *arg, const struct redis_value *v, const struct error *err)
@@ -225,8 +230,9 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
     struct places *places = arg;
+    unsigned n = places->turns;
     for (struct place *p = places->table; p; p = p->hh.next)
-        ensure(p);
+        ask(p, n++ % TURNS_A_LOOK ? EVERYTHING_SET & ~p->ready : EVERYTHING_SET);
     if (++places->turns % TURNS_A_POLL == 0 && hub_redis_usable(places->hub))
         places_redis_up(places);
 }

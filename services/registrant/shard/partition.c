@@ -187,10 +187,9 @@ void partition_lost(struct partition *p)
     release(p);
 }
 
-void partition_revoked(struct partition *p)
+static void let_go(struct partition *p)
 {
     partition_stop_loading(p);
-    log_line(LOG_INFO, "shard", 0, "%s/%d is given to another", p->home->place, p->number);
     switch (p->state) {
     case PARTITION_OPEN:
         tell(p, SIP_SHARD_CLOSE);
@@ -211,6 +210,21 @@ void partition_revoked(struct partition *p)
     p->reload = false;
     p->state = PARTITION_CLOSING;
     p->end_by_us = clock_monotonic_us() + CLOSE_WAIT_MS * UINT64_C(1000);
+}
+
+void partition_revoked(struct partition *p)
+{
+    log_line(LOG_INFO, "shard", 0, "%s/%d is given to another", p->home->place, p->number);
+    let_go(p);
+}
+
+void partition_hand_over(struct partition *p)
+{
+    p->reload = false;
+    if (p->state == PARTITION_PARKED)
+        drop(p, false); // what it touched may be news to others
+    else if (partition_is_ours(p) && p->state != PARTITION_CLOSING && p->state != PARTITION_FLUSHING)
+        let_go(p);
 }
 
 void partition_kept_from_us(struct partition *p)

@@ -51,8 +51,9 @@ uint32_t partition_shard(const struct partition *p);
 bool partition_is_ours(const struct partition *p); // to the group: assigned and not released
 
 void partition_assigned(struct partition *p);
-void partition_lost(struct partition *p);    // the session is over; the group has given it away already
-void partition_revoked(struct partition *p); // by a working group: released when its reports are delivered
+void partition_lost(struct partition *p);      // the session is over; the group has given it away already
+void partition_revoked(struct partition *p);   // by a working group: released when its reports are delivered
+void partition_hand_over(struct partition *p); // to ourselves or to another, whatever the group says
 void partition_kept_from_us(struct partition *p); // parked, and the group that works again gave it to another
 void partition_outdo(struct partition *p, uint64_t epoch); // somebody reported with that one
 void partition_closed(struct partition *p);                // every SIP thread has let it go

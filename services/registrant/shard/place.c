@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { END_POLL_MS = 5, PROVE_AGAIN_MS = 100, JOIN_RETRY_MS = 5000 };
+enum { END_POLL_MS = 5, PROVE_AGAIN_MS = 100, JOIN_RETRY_MS = 5000, LEAVE_MS = 2000 };
 
 struct place {
     struct place_params params;
@@ -26,10 +26,11 @@ struct place {
     struct lease lease;
     struct fence fence;
     struct event *commit_timer, *end_timer, *prove_again, *join_again;
+    bool recounting; // the topic has another number of partitions: all of them are being let go of
     struct place_counts counts;
 };
 
-// The table never grows: partitions keep their address for the callbacks that hold them.
+// The table never grows while any is held: partitions keep their address for the callbacks that hold them.
 static struct partition *partition_get(struct place *place, int32_t number)
 {
     return number >= 0 && number < place->home.partition_count ? &place->partitions[number] : NULL;
@@ -37,19 +38,15 @@ static struct partition *partition_get(struct place *place, int32_t number)
 
 // ---- the group gives and takes
 
+static void check_count(struct place *place);
+static void finish_recount(struct place *place);
+
 // The first assignment tells how many partitions there are.
 static void count_partitions(struct place *place, int32_t at_least)
 {
     int32_t count = kafka_consumer_partitions(place->consumer, place->topic);
     if (count < at_least)
         count = at_least;
-    if (count <= place->home.partition_count)
-        return;
-    if (place->home.partition_count) {
-        log_line(LOG_WARNING, "shard", 0, "%s now has %d partitions; restart the registrants to follow",
-                 place->topic, count);
-        return;
-    }
     place->partitions = mem_array((size_t)count, sizeof(*place->partitions));
     for (int32_t i = 0; i < count; i++)
         place->partitions[i] = (struct partition){.home = &place->home, .number = i, .next_offset = -1};
@@ -60,9 +57,12 @@ static void on_assigned(void *arg, const char *topic, int32_t number)
 {
     struct place *place = arg;
     (void)topic;
-    count_partitions(place, number + 1);
+    if (!place->home.partition_count)
+        count_partitions(place, number + 1);
+    else
+        check_count(place);
     struct partition *p = partition_get(place, number);
-    if (p)
+    if (p && !place->recounting)
         partition_assigned(p);
 }
 
@@ -77,6 +77,8 @@ static void on_end(evutil_socket_t fd, short what, void *arg)
         more = partition_end(&place->partitions[i], now_us) || more;
     if (more)
         (void)event_add(place->end_timer, &(struct timeval){.tv_usec = END_POLL_MS * 1000});
+    else if (place->recounting)
+        finish_recount(place);
 }
 
 static void on_revoked(void *arg, const char *topic, int32_t number, bool lost)
@@ -84,6 +86,8 @@ static void on_revoked(void *arg, const char *topic, int32_t number, bool lost)
     struct place *place = arg;
     (void)topic;
     struct partition *p = partition_get(place, number);
+    if (place->recounting && !lost)
+        return; // we leave the group as soon as the last reports are said
     if (!p)
         kafka_consumer_release(place->consumer, place->topic, number);
     else if (lost)
@@ -176,6 +180,7 @@ static void on_commit_timer(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     struct place *place = arg;
+    check_count(place);
     commit_all(place);
     place->params.on_lease(place->params.arg); // it may have run out
 }
@@ -225,8 +230,14 @@ static void on_fatal(void *arg, const struct error *why)
     uint32_t pause_ms;
     lease_void(&place->lease);
     place->params.on_lease(place->params.arg);
-    if (place->home.stopping)
+    if (place->home.stopping || place->recounting)
         return;
+    place->counts.rejoins++;
+    if (why->code == -EAGAIN) {
+        log_line(LOG_WARNING, "shard", 0, "joining the group of %s anew: %s", place->params.name, why->text);
+        join_in(place, 0);
+        return;
+    }
     if (!fence_again(&place->fence, clock_monotonic_us(), &pause_ms)) {
         log_line(LOG_ERROR, "shard", 0, "the group of %s will not have us any more: %s", place->params.name,
                  why->text);
@@ -283,6 +294,50 @@ static void on_join_again(evutil_socket_t fd, short what, void *arg)
     }
     place->home.consumer = place->consumer;
     kafka_consumer_free(fenced, 0);
+}
+
+// ---- another number of partitions
+
+// Which partition an id belongs to follows from their number, so with another one everything may have another
+// owner. All is handed over as at a restart, and taken over as the group gives it out anew. Members notice
+// within the time of a probe of each other; what two of them hold meanwhile is told apart by its epoch.
+static void check_count(struct place *place)
+{
+    int32_t had = place->home.partition_count;
+    int32_t count = had ? kafka_consumer_partitions(place->consumer, place->topic) : 0;
+    if (!count || count == had || place->recounting || place->home.stopping)
+        return;
+    log_line(LOG_WARNING, "shard", 0, "%s has %d partitions now, not %d: taking over anew", place->topic,
+             count, had);
+    place->recounting = true;
+    place->counts.recounts++;
+    for (int32_t i = 0; i < had; i++)
+        partition_hand_over(&place->partitions[i]);
+    (void)event_add(place->end_timer, &(struct timeval){0});
+}
+
+static bool holds_any(const struct place *place)
+{
+    for (int32_t i = 0; i < place->home.partition_count; i++)
+        if (place->partitions[i].state != PARTITION_NONE)
+            return true;
+    return false;
+}
+
+// A static member leaves no trace of its going: it comes back under its name.
+static void finish_recount(struct place *place)
+{
+    if (place->home.stopping || holds_any(place))
+        return;
+    lease_void(&place->lease);
+    place->params.on_lease(place->params.arg);
+    kafka_consumer_free(place->consumer, LEAVE_MS);
+    place->consumer = place->home.consumer = NULL;
+    free(place->partitions);
+    place->partitions = NULL;
+    place->home.partition_count = 0;
+    place->recounting = false;
+    join_in(place, 0);
 }
 
 static struct partition_home home_of(const struct place *p)
@@ -371,7 +426,8 @@ struct place_counts place_counts(const struct place *place)
 {
     struct place_counts c = place->counts;
     c.takeovers = place->home.takeovers;
-    c.owned = c.loading = c.parked = 0;
+    c.owned = c.parked = 0;
+    c.loading = place->recounting || !place->consumer;
     for (int32_t i = 0; i < place->home.partition_count; i++) {
         const struct partition *p = &place->partitions[i];
         enum partition_state state = p->state;

@@ -39,6 +39,8 @@ struct place_counts {
     uint32_t owned, loading, parked; // partitions
     bool settled;                    // the group has said at least once what is ours
     uint64_t records, poison;
+    uint64_t rejoins;           // consumers that another one followed: fenced, or of a session that was over
+    uint64_t recounts;          // of the topic's partitions
     struct histogram takeovers; // of partitions, from their assignment until they were opened
 };
 struct place_counts place_counts(const struct place *p);

@@ -33,6 +33,7 @@ class Operation:
     status: int = None  # of HTTP, None: no answer
     desired: dict = None
     again: bool = False  # repeats the operation before it, whose outcome was unknown
+    keyed: bool = False  # with an Idempotency-Key: however often it comes, it is done once
     seen: dict = None
     cause: str = None
 
@@ -97,6 +98,8 @@ class Final:
     registrars: dict = dataclasses.field(default_factory=dict)  # name: host:port
     deaths: list = dataclasses.field(default_factory=list)
     quiet: dict = dataclasses.field(default_factory=dict)
+    bindings_before: dict = dataclasses.field(default_factory=dict)  # just before the listing was read
+    wall_offset: float = 0.0  # wall clock less monotonic clock
 
 
 @dataclasses.dataclass
@@ -126,9 +129,9 @@ class Recorder:
     def operation(self, operation):
         self._line(self._operations, dataclasses.asdict(operation))
 
-    def begin(self, number, fault, excuses, detail=""):
+    def begin(self, number, fault, excuses, detail="", at=None):
         self._line(self._faults, {"number": number, "fault": fault, "excuses": excuses, "detail": detail,
-                                  "begin": time.monotonic()})
+                                  "begin": at or time.monotonic()})
 
     def end(self, number, excuses=None):
         """excuses: those that only the end told, in place of the first ones."""

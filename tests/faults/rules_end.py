@@ -1,0 +1,107 @@
+"""Rules about how a run ended: what is bound is what is wanted, the API says so, all is quiet, and nobody died."""
+import datetime
+
+from checker import rule
+from rules_bindings import earliest
+from timeline import key_of, user_of
+
+CLOCK_S = 6  # lifetimes are whole seconds, and a request counts from its sending
+
+
+@rule
+def left_bound(evidence):
+    """Nothing is bound at the end that may not be wanted, and nothing twice."""
+    for registrar, held in evidence.final.bindings.items():
+        for aor, bindings in held.items():
+            user, keys = user_of(aor), set()
+            for binding in bindings:
+                if binding["until"] <= evidence.final.at:
+                    continue
+                key = key_of(binding["uri"])
+                if not any(s.wants(registrar, key) for s in evidence.states_at_end(user)):
+                    yield user, f"{binding['uri']} is still bound at {registrar} for {binding['until'] - evidence.final.at:.0f} s", \
+                        evidence.final.at
+                if key in keys:
+                    yield user, f"{key} is bound twice at {registrar}: {[b['uri'] for b in bindings]}", evidence.final.at
+                keys.add(key)
+
+
+@rule
+def not_bound(evidence):
+    """What is certainly wanted is bound at the end."""
+    for user in evidence.timelines:
+        states = evidence.states_at_end(user)
+        if len({(s.enabled, s.key, s.desired and s.desired["registrar"]) for s in states}) > 1 or not states[0].enabled:
+            continue
+        wanted = states[0].desired
+        if not any(key_of(b["uri"]) == states[0].key for b in evidence.bound(wanted["registrar"], user)):
+            yield user, f"{wanted['contact']} is not bound at {wanted['registrar']}", evidence.final.at
+
+
+def seconds_of(text):
+    return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+
+
+def wrong_status(evidence, shown, status, bindings):
+    """What is wrong with a status beside those bindings, or None."""
+    registrar = next((n for n, address in evidence.final.registrars.items() if address == shown["domain"]), None)
+    bound = [b for aor, held in bindings.get(registrar, {}).items() if user_of(aor) == shown["name"]
+             for b in held if key_of(b["uri"]) == key_of(shown["contact"])]
+    if not status.get("in-sync"):
+        return f"its status is of revision {status.get('applied-revision')}, not {status.get('revision')}"
+    expected = "registered" if shown["enabled"] else "disabled"
+    if status["state"] != expected:
+        return f"is {status['state']} ({status.get('code')} {status.get('reason')}), not {expected}"
+    if not shown["enabled"]:
+        return f"is disabled and bound at {registrar}" if bound else None
+    if not bound:
+        return f"is registered and not bound at {registrar}"
+    told, held = seconds_of(status["expires-at"]) - evidence.final.wall_offset, bound[0]["until"]
+    if abs(told - held) > CLOCK_S and not evidence.excuses.of(["clock"], evidence.final.healed - 1e6, evidence.final.at):
+        return f"is said to end at {told:.1f} and ends at {held:.1f}"
+    return None
+
+
+@rule
+def status_is_wrong(evidence):
+    """At the end the API says of each what its registrar holds, just before or just after the list was read."""
+    final = evidence.final
+    for number, shown in final.listing.items():
+        status = final.status.get(number)
+        if status is None:
+            yield shown["name"], f"id {number} has no status", final.at
+            continue
+        wrong = [wrong_status(evidence, shown, status, b) for b in (final.bindings, final.bindings_before or final.bindings)]
+        if all(wrong):
+            wrong = wrong[0]
+            yield shown["name"], f"id {number} {wrong}", evidence.final.at
+
+
+@rule
+def not_quiet(evidence):
+    """When nothing was asked for any more there are refreshes when they are due, a report of each, and nothing else."""
+    quiet = evidence.final.quiet
+    if not quiet:
+        return
+    begin, end, seen = quiet["begin"], quiet["end"], 0
+    for (registrar, user), registers in evidence.registers.items():
+        within = [r for r in registers if begin <= r.t <= end]
+        good = [r for r in within if r.status == 200]
+        seen += len(good)
+        if not good and within:
+            yield user, f"{len(within)} REGISTERs at {registrar} got {sorted({r.status for r in within})}", within[0].t
+        if good:
+            least = min((c["expires"] for r in good for c in r.contacts), default=60) or 60
+            if len(good) > 1 + (end - begin) / earliest(least):
+                yield user, f"was registered {len(good)} times at {registrar} in {end - begin:.0f} s", good[0].t
+    for topic, most in ("changes", 0), ("events", 0), ("status", seen * 1.05 + 5):
+        if quiet[topic] > most:
+            yield topic, f"{quiet[topic]} records in {end - begin:.0f} s where nothing was asked for and {seen} REGISTERs were " \
+                "answered", begin
+
+
+@rule
+def died(evidence):
+    """No process ends by itself, nor shows a mistake of its own."""
+    for death in evidence.final.deaths:
+        yield death["process"], death["text"], None

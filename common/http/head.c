@@ -78,6 +78,7 @@ struct parse {
     struct head *head;
     const char *why;
     unsigned hosts, encodings, connections;
+    unsigned seen; // of single_fields, a bit each
     bool keep_alive;
 };
 
@@ -87,9 +88,18 @@ static int refuse(struct parse *p, int status, const char *why)
     return status;
 }
 
+// RFC 3986 3.2.2 and 3.2.3, without telling names, addresses and ports apart: links repeat it.
+static bool is_host(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+           (c && strchr("-._~!$&'()*+,;=%:[]", c));
+}
+
 static int take_host(struct parse *p, struct str value)
 {
-    return ++p->hosts > 1 ? refuse(p, 400, "More than one Host") : 0;
+    if (++p->hosts > 1)
+        return refuse(p, 400, "More than one Host");
+    return all_are(value, is_host) ? 0 : refuse(p, 400, "Host is not a host");
 }
 
 // evhttp looks at the first Connection field alone and only for its beginning, so of an HTTP/1.0 client only
@@ -152,6 +162,27 @@ static const struct {
     {NAME("expect"), take_expect},
 };
 
+// Fields that say who asks and what the body is, none of them a list (RFC 9110 5.3). Of two, what stands
+// before us might have believed the other.
+static const struct str single_fields[] = {
+    NAME("authorization"),   NAME("cookie"),
+    NAME("content-type"),    NAME("x-auth-token"),
+    NAME("x-csrf-token"),    NAME("x-auth-account-id"),
+    NAME("idempotency-key"), NAME("x-http-method-override"),
+};
+
+static int take_single(struct parse *p, struct str name)
+{
+    for (unsigned i = 0; i < ARRAY_LEN(single_fields); i++) {
+        if (!str_ieq(name, single_fields[i]))
+            continue;
+        if (p->seen & 1u << i)
+            return refuse(p, 400, "A header field that may stand once stands twice");
+        p->seen |= 1u << i;
+    }
+    return 0;
+}
+
 static int take_field(struct parse *p, struct str line)
 {
     size_t colon = str_find(line, ':', 0);
@@ -168,7 +199,7 @@ static int take_field(struct parse *p, struct str line)
             return refuse(p, 400, "A tab in a header field that frames the message");
         return framing_fields[i].take(p, str_trim(value));
     }
-    return 0;
+    return take_single(p, name);
 }
 
 static int take_method(struct parse *p, struct str method)

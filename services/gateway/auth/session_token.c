@@ -62,6 +62,7 @@ enum token_problem session_token_verify(struct str token, struct str secret, uin
 {
     struct jws jws cleanup(jws_done);
     struct session_token t = {.user = 0};
+    int64_t exp = 0, nbf = 0;
     if (jws_read(&jws, token, NULL))
         return TOKEN_MALFORMED;
     if (!jws_has_algorithm(&jws, "HS256"))
@@ -72,9 +73,12 @@ enum token_problem session_token_verify(struct str token, struct str secret, uin
     if (!str_eq_cstr(json_str(json_get(jws.claims, "aud")), audience) || !t.method ||
         !take_text(jws.claims, "jti", t.id, sizeof(t.id)) ||
         !take_text(jws.claims, "account_id", t.account, sizeof(t.account)) || !take_login(jws.claims, &t) ||
-        json_u64(json_get(jws.claims, "exp"), &t.expires_s))
+        jws_date(&jws, "exp", &exp) != 1 || jws_date(&jws, "nbf", &nbf) < 0)
         return TOKEN_MALFORMED;
-    if (t.expires_s <= now_s)
+    t.expires_s = (uint64_t)exp;
+    if (nbf > (int64_t)now_s)
+        return TOKEN_FUTURE;
+    if (exp <= (int64_t)now_s)
         return TOKEN_EXPIRED;
     *ret = t;
     return TOKEN_GOOD;

@@ -10,6 +10,7 @@
 #include "services/gateway/ribbon/envelope.h"
 
 #include <errno.h>
+#include <openssl/crypto.h>
 #include <string.h>
 
 #define SESSION_KIND  "ribbon-session"
@@ -198,6 +199,11 @@ static void answer_no_session(struct call *c)
     envelope_app(c, APP_NO_SESSION, NULL);
 }
 
+static bool is_token(struct str given, struct str wanted)
+{
+    return given.n == wanted.n && CRYPTO_memcmp(given.p, wanted.p, wanted.n) == 0;
+}
+
 // The session's user as far as the present principals still know it.
 static bool take_session(struct call *c, struct str value)
 {
@@ -206,7 +212,7 @@ static bool take_session(struct call *c, struct str value)
         return false;
     const struct principal *p = user_of(c, json_str(json_get(root, "user")));
     bool csrf = !c->ribbon->params.csrf ||
-                str_eq(http_header(c->call.http, CSRF_HEADER), json_str(json_get(root, "csrf")));
+                is_token(http_header(c->call.http, CSRF_HEADER), json_str(json_get(root, "csrf")));
     if (!p || !csrf || json_u64_or(json_get(root, "mark"), 0) != password_mark(p) ||
         !comes_from_allowed(c, p))
         return false;

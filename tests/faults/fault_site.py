@@ -4,8 +4,11 @@ its replica), "kafka-1" …, "gateway-1" …, "registrant-1" …, "registrar-1" 
 With a wire each process stands in a network namespace of its own; without one all are on loopback. It refuses to judge what it
 sees, and to heal what nobody asked it to heal.
 """
+import os
 import pathlib
 import signal
+import struct
+import subprocess
 import sys
 
 import redis
@@ -15,52 +18,79 @@ sys.path[:0] = [str(ROOT / "deploy/local"), str(ROOT / "tests/peers"), str(pathl
 from faults import fault_of  # noqa: E402
 from registrar_process import RegistrarProcess  # noqa: E402
 from stack import HERE, Broker, Redis, Stack, wait_for  # noqa: E402
+from wire import Wire  # noqa: E402
 
 PARTITIONS = "12"
 READY_S = 60
+SERVICE = "10.77.0.200"  # where Redis is on a wire, whichever server that is
 
 
 class Site:
-    """directory: where everything is written. build: of the services. kafka: "apache" (brokers: 1 or 3) or "embedded". wire: a
-    Wire that is started, or None; the embedded broker knows loopback only and takes none. seed: of the registrars."""
+    """directory: where everything is written. build: of the services. kafka: "apache" (brokers: 1 or 3) or "embedded". wire: each
+    process in a network namespace of its own; not with the embedded broker, which knows loopback only. spare: registrants that
+    are not started. disk_mb: Redis gets a disk of its own of that size, which a mount namespace of the caller's is needed for.
+    clocks: gateways, registrants and Redis have wall clocks that can be stepped. seed: of the registrars and the wire."""
 
     def __init__(self, directory, build, kafka="embedded", brokers=1, gateways=2, registrants=3, registrars=3,
-                 redis_replica=False, seed=0, gateway_env=None, registrant_env=None, wire=None):
+                 redis_replica=False, seed=0, gateway_env=None, registrant_env=None, wire=False, spare=0, disk_mb=0,
+                 clocks=False):
         assert not (wire and kafka == "embedded"), "the embedded broker listens on loopback only"
         self.directory = pathlib.Path(directory)
-        self.wire = wire
+        self.build = pathlib.Path(build)
         self.kafka_kind, self.broker_count = kafka, brokers
         self.gateway_env = {"ROLLCALL_PARTITIONS_ANY": PARTITIONS, **(gateway_env or {})}
         self.registrant_env = {"ROLLCALL_PARTITIONS_ANY": PARTITIONS, **(registrant_env or {})}
         self.stack = Stack(self.directory, build)
         self.processes = {}
         self.down = set()  # names of processes that somebody told to end
-        self._add_redis(redis_replica)
+        self.spare = set()
+        counts = {"redis": 2 if redis_replica else 1, "kafka": brokers, "gateway": gateways, "registrar": registrars,
+                  "registrant": registrants + spare}
+        self.wire = Wire(build, ["driver", *(f"{role}-{i}" for role, n in counts.items() for i in range(1, n + 1))],
+                         seed).start() if wire else None
+        self.disk = self._mount(disk_mb) if disk_mb else None
+        self._add_redis(counts["redis"])
         self._add_kafka()
         self.registrars = [self._add(RegistrarProcess(self.directory, name, machine.host, argv_prefix=machine.prefix, seed=seed))
                            for name, machine in self._machines("registrar", registrars)]
         for name, machine in self._machines("gateway", gateways):
             self._add(self.stack.new_gateway(name, env=self.gateway_env, machine=machine))
-        self.new_registrants(registrants)
+        for name, machine in self._machines("registrant", registrants + spare):
+            self._add(self.stack.new_registrant(name, env=self.registrant_env, machine=machine))
+        self.spare = set(self.names("registrant")[registrants:])
+        self.clocks = {}
+        if clocks:
+            self._add_clocks()
 
     # ---- parts
 
     def _machine(self, name):
         return self.wire.machine(name) if self.wire else HERE
 
-    def _machines(self, role, count, first=1):
-        return [(name, self._machine(name)) for name in (f"{role}-{i}" for i in range(first, first + count))]
+    def _machines(self, role, count):
+        return [(name, self._machine(name)) for name in (f"{role}-{i}" for i in range(1, count + 1))]
 
     def _add(self, process):
         self.processes[process.name] = process
         return process
 
-    def _add_redis(self, with_replica):
-        for name, machine in self._machines("redis", 2 if with_replica else 1):
-            server = self._add(Redis(self.directory, name=name, machine=machine))
-            server.options = ["--bind", "0.0.0.0", "--protected-mode", "no"] if self.wire else []
+    def _mount(self, megabytes):
+        disk = self.directory / "disk"
+        disk.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", disk], check=True)
+        return disk
+
+    def _add_redis(self, count):
+        for name, machine in self._machines("redis", count):
+            server = self._add(Redis(self.directory, self.process("redis-1").port if self.wire and self.processes else None,
+                                     name, machine, self.disk))
+            if self.wire:
+                server.options = ["--bind", "0.0.0.0", "--protected-mode", "no"]
+                server.url = f"redis://{SERVICE}:{server.port}"
         self.stack.redis = self.process("redis-1")
-        if with_replica:
+        if self.wire:
+            self.wire.claim("redis-1", SERVICE)
+        if count > 1:
             self.follow("redis-2", "redis-1")
 
     def _add_kafka(self):
@@ -73,16 +103,53 @@ class Site:
         for broker in self.stack.kafka.brokers:
             self._add(broker)
 
-    def new_registrants(self, count):
-        """As many more; they are not started."""
-        first = len(self.stack.registrants) + 1
-        return [self._add(self.stack.new_registrant(name, env=self.registrant_env, machine=machine))
-                for name, machine in self._machines("registrant", count, first)]
+    def _add_clocks(self):
+        for name in [n for role in ("redis", "gateway", "registrant") for n in self.names(role)]:
+            clock = self.directory / f"{name}.clock"
+            clock.write_bytes(struct.pack("q", 0))
+            self.clocks[name] = clock
+            self.process(name).more_env = {"LD_PRELOAD": str(self.build / "tests/faults/libstepped_clock.so"),
+                                           "STEPPED_CLOCK": str(clock)}
+
+    def step_clock(self, name, seconds):
+        """Its wall clock is that far from the true one from now on."""
+        with open(self.clocks[name], "r+b") as clock:
+            clock.write(struct.pack("q", int(seconds)))
+
+    # ---- Redis and its replica
 
     def follow(self, replica, master):
         """From its next start on that Redis is a replica of the other one."""
+        self.stand_alone(replica)
         other = self.process(master)
         self.process(replica).options += ["--replicaof", other.host, str(other.port)]
+
+    def stand_alone(self, name):
+        """From its next start on that Redis is nobody's replica."""
+        options = self.process(name).options
+        if "--replicaof" in options:
+            at = options.index("--replicaof")
+            del options[at:at + 3]
+
+    @property
+    def master(self):
+        return self.stack.redis.name
+
+    def promote(self):
+        """The replica takes the place of the master, which is dead: it is found where that one was. Gives its name."""
+        former = self.stack.redis
+        replica = next(self.process(n) for n in self.names("redis") if n != former.name)
+        client = self.redis_client(replica.name)
+        client.replicaof("NO", "ONE")
+        if self.wire:
+            self.wire.claim(replica.name, SERVICE)
+        else:
+            client.config_set("port", former.port)
+            former.port, replica.port = replica.port, former.port
+        self.stand_alone(replica.name)
+        self.stack.redis = replica
+        self.follow(former.name, replica.name)
+        return replica.name
 
     # ---- life
 
@@ -93,7 +160,8 @@ class Site:
         for name in self.names("registrar"):
             self.process(name).start()
         for name in self.names("gateway") + self.names("registrant"):
-            self.process(name).start(ready=False)
+            if name not in self.spare:
+                self.process(name).start(ready=False)
         self.wait_ready()
         return self
 
@@ -107,6 +175,10 @@ class Site:
                 self.process(name).kill()  # a quorum that is stopped one by one waits for itself
             else:
                 self.process(name).stop()
+        if self.wire:
+            self.wire.stop()
+        if self.disk and os.path.ismount(self.disk):
+            subprocess.run(["umount", self.disk], check=True)
         return [fault for fault in map(fault_of, self.processes.values()) if fault]
 
     def __enter__(self):
@@ -181,8 +253,9 @@ class Site:
         """{source of REGISTERs: registrant}: its address on a wire, address and port (of UDP) on loopback."""
         return {r.host if self.wire else f"{r.host}:{r.sip_port}": r.name for r in self.stack.registrants}
 
-    def redis_client(self, name="redis-1"):
-        server = self.process(name)
+    def redis_client(self, name=None):
+        """Of the master where no name is given."""
+        server = self.process(name or self.master)
         return redis.Redis(server.host, server.port, decode_responses=True, socket_timeout=5, socket_connect_timeout=5)
 
     def ready(self, name):

@@ -24,6 +24,20 @@ static size_t output_bytes(const struct conn *c)
     return evbuffer_get_length(bufferevent_get_output(c->bev));
 }
 
+// Events of the last priority are run a few at a time, where the base has one for them.
+static bool has_priorities(const struct http_server *s)
+{
+    return event_base_get_npriorities(s->params.base) > 2;
+}
+
+void conn_prefer(struct conn *c, bool preferred)
+{
+    int count = event_base_get_npriorities(c->server->params.base);
+    if (c->preferred != preferred && has_priorities(c->server) &&
+        !bufferevent_priority_set(c->bev, preferred ? count / 2 : count - 1))
+        c->preferred = preferred;
+}
+
 static void free_conn(struct conn *c)
 {
     buf_done(&c->head_text);
@@ -44,6 +58,7 @@ struct bufferevent *conn_new(struct event_base *base, void *server)
                            : bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
     if (!c->bev)
         abort();
+    server_accepted(s);
     bufferevent_incref(c->bev); // evhttp may free it before we look again
     TAILQ_INSERT_TAIL(&s->fresh, c, in_server);
     event_active(s->adopt, EV_TIMEOUT, 1);
@@ -63,6 +78,7 @@ static void on_closed(struct evhttp_connection *evcon, void *arg)
     if (c->request)
         conn_orphan(c);
     receive_discharge(s, &c->charged_bytes);
+    atomic_fetch_sub_explicit(s->unsent, c->unsent_bytes, memory_order_relaxed);
     if (!c->running)
         free_conn(c);
 }
@@ -174,13 +190,35 @@ static bool finish(struct conn *c)
     return true;
 }
 
+void conn_charge_unsent(struct conn *c)
+{
+    struct http_server *s = c->server;
+    const struct http_limits *limits = &s->params.limits;
+    size_t bytes = output_bytes(c) > limits->header_bytes ? output_bytes(c) : 0;
+    size_t more = bytes - c->unsent_bytes; // wraps around where it is less
+    c->unsent_bytes = bytes;
+    size_t all = atomic_fetch_add_explicit(s->unsent, more, memory_order_relaxed) + more;
+    struct conn *slowest = TAILQ_FIRST(&s->queues[WAIT_TAKE]);
+    if (!bytes || !limits->buffered_bytes || all <= limits->buffered_bytes)
+        return;
+    server_limited(s, HTTP_LIMIT_ANSWERS);
+    if (slowest && slowest != c && !slowest->running)
+        conn_close(slowest);
+    else
+        c->broken = true;
+}
+
 static bool write_out(struct conn *c)
 {
-    if (!output_bytes(c))
+    if (!output_bytes(c)) {
+        conn_charge_unsent(c);
         return finish(c);
-    if (c->waiting != WAIT_TAKE)
+    }
+    if (c->waiting != WAIT_TAKE) {
+        conn_charge_unsent(c);
         deadline_set(c, WAIT_TAKE);
-    return false;
+    }
+    return c->broken;
 }
 
 // One step; false when there is none until something happens.
@@ -271,6 +309,24 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
     conn_run(c);
 }
 
+// A flood of connections closes its own oldest ones; who has a request under way is never closed for it.
+static bool make_room(struct http_server *s)
+{
+    static const enum wait_for waits[] = {WAIT_REQUEST, WAIT_HEAD, WAIT_HANDSHAKE};
+    if (s->conn_count <= s->params.limits.connections)
+        return true;
+    for (size_t i = 0; i < ARRAY_LEN(waits); i++) {
+        struct conn *oldest = TAILQ_FIRST(&s->queues[waits[i]]);
+        if (!oldest || oldest->running)
+            continue;
+        server_limited(s, HTTP_LIMIT_IDLE);
+        conn_close(oldest);
+        return true;
+    }
+    server_limited(s, HTTP_LIMIT_CONNECTIONS);
+    return false;
+}
+
 void conn_adopt(struct conn *c)
 {
     struct http_server *s = c->server;
@@ -286,11 +342,13 @@ void conn_adopt(struct conn *c)
     TAILQ_INSERT_TAIL(&s->conns, c, in_server);
     s->conn_count++;
     evhttp_connection_set_closecb(c->evcon, on_closed, c);
-    if (s->stopping || s->conn_count > s->params.limits.connections) {
+    if (s->stopping || !make_room(s)) {
         conn_close(c);
         return;
     }
     (void)bufferevent_set_max_single_write(c->bev, WRITE_BYTES);
+    if (has_priorities(s)) // not before: evhttp gives the events a new descriptor, and with it a new priority
+        (void)bufferevent_priority_set(c->bev, event_base_get_npriorities(s->params.base) - 1);
     conn_take_callbacks(c);
     deadline_set(c, s->params.tls ? WAIT_HANDSHAKE : WAIT_REQUEST);
 }

@@ -5,7 +5,8 @@
 
 #include <stdlib.h>
 
-#define LINGER_MS 1000
+#define LINGER_MS       1000
+#define BYTES_PER_S_MIN 512
 
 static uint64_t wait_us(const struct http_limits *limits, enum wait_for what)
 {
@@ -26,9 +27,23 @@ static uint64_t taken_bytes(const struct conn *c)
     return c->given_bytes - evbuffer_get_length(bufferevent_get_output(c->bev));
 }
 
+// Whether so many bytes since the last look are enough to go on.
+static bool is_fast(const struct conn *c, uint64_t bytes)
+{
+    uint64_t least = (uint64_t)BYTES_PER_S_MIN * c->server->params.limits.body_timeout_ms / 1000;
+    return bytes && bytes >= least;
+}
+
+bool deadline_is_fast_upload(const struct conn *c)
+{
+    return is_fast(c, c->upload_bytes - c->upload_mark);
+}
+
 static void expire(struct conn *c, enum wait_for what)
 {
     deadline_set(c, WAIT_NOTHING);
+    if (what == WAIT_HEAD || what == WAIT_BODY)
+        server_limited(c->server, HTTP_LIMIT_SLOW);
     switch (what) {
     case WAIT_HEAD:
         conn_fail(c, 408, "The header took too long");
@@ -37,10 +52,11 @@ static void expire(struct conn *c, enum wait_for what)
         conn_fail(c, 408, "The body took too long");
         break;
     case WAIT_TAKE:
-        if (taken_bytes(c) > c->taken_mark) {
+        if (is_fast(c, taken_bytes(c) - c->taken_mark)) {
             deadline_set(c, WAIT_TAKE);
             return;
         }
+        server_limited(c->server, HTTP_LIMIT_SLOW);
         c->broken = true;
         break;
     case WAIT_UPLOAD:

@@ -31,12 +31,14 @@ struct http_limits {
     size_t header_bytes;        // 16 KiB -> 431
     size_t body_bytes;          // 1 MiB -> 413
     uint32_t header_timeout_ms; // from the first byte of a request to the end of its header -> 408
-    uint32_t body_timeout_ms;   // from there to the end of its body -> 408; and a client that takes nothing
-                                // of its answer for so long is closed
-    uint32_t idle_timeout_ms;   // between requests on a kept-alive connection: closed
-    size_t connections;         // of one server; past it new ones are closed
-    size_t buffered_bytes; // of all bodies collected or with the handler, those shorter than header_bytes
-                           // aside; what passes it is answered 503 with retry-after. 0: no limit
+    uint32_t
+        body_timeout_ms; // from there to the end of its body -> 408; and a client that takes less than 512
+                         // bytes a second of its answer for so long is closed, or sends less of an upload
+    uint32_t idle_timeout_ms; // between requests on a kept-alive connection: closed
+    size_t connections;       // of one server; past it the one that is idle longest makes room for a new one
+    size_t buffered_bytes;    // of all bodies collected or with the handler, those shorter than header_bytes
+                           // aside; what passes it is answered 503 with retry-after. And as much of answers
+                           // that clients have not taken yet; past it the slowest is closed. 0: no limit
 };
 #define HTTP_LIMITS_DEFAULT                                                                                  \
     ((struct http_limits){.header_bytes = 16384,                                                             \
@@ -46,6 +48,18 @@ struct http_limits {
                           .idle_timeout_ms = 60000,                                                          \
                           .connections = 10000,                                                              \
                           .buffered_bytes = (size_t)256 << 20})
+
+// A limit that did something, for a counter.
+enum http_limit {
+    HTTP_LIMIT_CONNECTIONS, // no room for a new connection, and none that could make some: it was closed
+    HTTP_LIMIT_IDLE, // one that waited for its next request, or had sent a part of one, made room for a new
+                     // one
+    HTTP_LIMIT_DESCRIPTORS, // out of descriptors: accepting rests
+    HTTP_LIMIT_SLOW,        // a client sent or took too little
+    HTTP_LIMIT_BODIES,      // buffered_bytes was passed by bodies
+    HTTP_LIMIT_ANSWERS,     // … or by answers that are not taken: the slowest was closed
+    HTTP_LIMIT_COUNT
+};
 
 struct http_server_params {
     struct event_base *base;
@@ -59,8 +73,9 @@ struct http_server_params {
     void (*write_error)(struct buf *out, int status, const char *title, const char *detail);
     const char *error_type; // its media type, a constant; NULL: application/json
     struct http_tls *tls;   // NULL: plain; borrowed, swapped by http_tls_reload
-    // Counts for limits.buffered_bytes over all servers that are given it; NULL: this server counts alone.
-    atomic_size_t *buffered;
+    // Count for limits.buffered_bytes over all servers that are given them; NULL: this server counts alone.
+    atomic_size_t *buffered, *unsent;
+    void (*on_limit)(void *arg, enum http_limit what); // NULL: nobody counts
     // Asked at the end of the head of a POST, PUT or PATCH, with a body or none: true, the body is not
     // collected (and body_bytes not looked at) but given piece by piece to whom an upload is begun with.
     // NULL: never.
@@ -107,6 +122,12 @@ struct str http_peer(const struct http_request *r);      // address text without
 struct str http_host(const struct http_request *r);      // Host header
 uint64_t http_received_us(const struct http_request *r); // monotonic; when it was whole
 
+// Whether what its connection sends next goes before what others send, where the base has three priorities or
+// more (connections begin with the last one, and preferred ones have that of most events). Of a request that
+// waits, or from on_request.
+void http_prefer(struct http_request *r, bool preferred);
+
+bool http_is_gone(const struct http_request *r); // the client has left: nobody reads the answer
 bool http_is_tls(const struct http_request *r);
 // The value of a cookie (RFC 6265 5.4; also of a whole Set-Cookie echoed back), STR_NONE: none.
 struct str http_cookie(const struct http_request *r, const char *name);

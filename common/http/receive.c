@@ -203,7 +203,11 @@ bool receive_head(struct conn *c)
 
 // ---- the body
 
-static const char too_many_bodies[] = "Too many long bodies are on their way";
+static bool refuse_body(struct conn *c)
+{
+    server_limited(c->server, HTTP_LIMIT_BODIES);
+    return fail(c, 503, "Too many long bodies are on their way");
+}
 
 // The body is decoded: puts it back under a head that gives its length.
 static bool deliver_decoded(struct conn *c)
@@ -241,7 +245,7 @@ static bool receive_chunked(struct conn *c)
             return fail(c, 413, "The body is too long");
     }
     return receive_charge(c, c->body ? evbuffer_get_length(c->body) : 0) ? wait_more(c, WAIT_BODY)
-                                                                         : fail(c, 503, too_many_bodies);
+                                                                         : refuse_body(c);
 }
 
 bool receive_body(struct conn *c)
@@ -251,6 +255,6 @@ bool receive_body(struct conn *c)
     size_t whole = c->head_bytes + (size_t)c->head.length;
     size_t have = evbuffer_get_length(input_of(c));
     if (have < whole && !receive_charge(c, have))
-        return fail(c, 503, too_many_bodies);
+        return refuse_body(c);
     return have >= whole ? deliver(c, whole) : wait_more(c, WAIT_BODY);
 }

@@ -145,6 +145,17 @@ struct str http_cookie(const struct http_request *r, const char *name)
     return value;
 }
 
+void http_prefer(struct http_request *r, bool preferred)
+{
+    if (r->conn)
+        conn_prefer(r->conn, preferred);
+}
+
+bool http_is_gone(const struct http_request *r)
+{
+    return !r->conn;
+}
+
 bool http_is_tls(const struct http_request *r)
 {
     return r->tls;

@@ -9,6 +9,12 @@
 #include <string.h>
 
 #define ACCEPT_AGAIN_MS 500
+#define ACCEPT_AT_ONCE  16 // in a turn of the loop
+
+static struct evconnlistener *listener_of(const struct http_server *s)
+{
+    return evhttp_bound_socket_get_listener(s->bound);
+}
 
 static void on_adopt(evutil_socket_t fd, short what, void *arg)
 {
@@ -16,6 +22,29 @@ static void on_adopt(evutil_socket_t fd, short what, void *arg)
     struct conn *c;
     while ((c = TAILQ_FIRST(&s->fresh)))
         conn_adopt(c);
+    s->accepted = 0;
+}
+
+static void on_go_on(evutil_socket_t fd, short what, void *arg)
+{
+    struct http_server *s = arg;
+    if (s->bound)
+        (void)evconnlistener_enable(listener_of(s));
+}
+
+// libevent would accept all that wait in one go.
+void server_accepted(struct http_server *s)
+{
+    if (++s->accepted < ACCEPT_AT_ONCE || !s->bound)
+        return;
+    (void)evconnlistener_disable(listener_of(s));
+    event_active(s->go_on, EV_TIMEOUT, 1);
+}
+
+void server_limited(struct http_server *s, enum http_limit what)
+{
+    if (s->params.on_limit)
+        s->params.on_limit(s->params.arg, what);
 }
 
 static void on_evhttp_request(struct evhttp_request *evreq, void *arg)
@@ -37,7 +66,7 @@ static void on_accept_error(struct evconnlistener *listener, void *evhttp)
 static void on_accept_again(evutil_socket_t fd, short what, void *arg)
 {
     struct http_server *s = arg;
-    (void)evconnlistener_enable(evhttp_bound_socket_get_listener(s->bound));
+    (void)evconnlistener_enable(listener_of(s));
 }
 
 static void listen_on(struct http_server *s)
@@ -58,15 +87,20 @@ struct http_server *http_server_new(const struct http_server_params *p)
     struct http_server *s = mem_alloc(sizeof(*s));
     s->params = *p;
     s->buffered = p->buffered ? p->buffered : &s->own_buffered;
+    s->unsent = p->unsent ? p->unsent : &s->own_unsent;
     TAILQ_INIT(&s->fresh);
     TAILQ_INIT(&s->conns);
     TAILQ_INIT(&s->requests);
     deadline_init(s);
     s->adopt = event_new(p->base, -1, 0, on_adopt, s);
     s->accept_again = event_new(p->base, -1, EV_PERSIST, on_accept_again, s);
+    s->go_on = event_new(p->base, -1, 0, on_go_on, s);
     s->http = evhttp_new(p->base);
-    if (!s->adopt || !s->accept_again || !s->http)
+    if (!s->adopt || !s->go_on || !s->accept_again || !s->http)
         abort();
+    int priorities = event_base_get_npriorities(p->base);
+    if (priorities > 2)
+        (void)event_priority_set(s->go_on, priorities - 1);
     evhttp_set_allowed_methods(s->http, UINT16_MAX);
     evhttp_set_gencb(s->http, on_evhttp_request, s);
     evhttp_set_bevcb(s->http, conn_new, s);
@@ -125,6 +159,7 @@ void http_server_free(struct http_server *s)
     }
     deadline_done(s);
     event_free(s->adopt);
+    event_free(s->go_on);
     event_free(s->accept_again);
     buf_done(&s->scratch);
     free(s);

@@ -54,6 +54,7 @@ struct conn {
     bool running;          // conn_run is on the stack
     bool closed;           // evcon is gone; freed when conn_run is through
     bool broken;           // to be closed by conn_run
+    bool preferred;        // see http_prefer
 
     struct head_scan scan;
     struct head head;
@@ -77,6 +78,7 @@ struct conn {
     enum wait_for waiting;
     uint64_t deadline_us;
     uint64_t given_bytes, taken_mark; // into `output` so far; of these taken at the last look
+    size_t unsent_bytes;              // of the server's limit on answers
     TAILQ_ENTRY(conn) in_queue;
     TAILQ_ENTRY(conn) in_server;
 };
@@ -88,6 +90,7 @@ struct http_server {
     struct evhttp *http;
     struct evhttp_bound_socket *bound; // NULL once stopped
     struct event *adopt;               // runs right after evhttp made connections
+    struct event *go_on;               // with accepting, when what was accepted had its turn
     struct event *timer;
     struct event *accept_again;
     uint64_t timer_us; // when `timer` fires; UINT64_MAX: not armed
@@ -95,9 +98,11 @@ struct http_server {
     struct conn_queue fresh; // made by evhttp and not yet adopted
     struct conn_queue conns;
     size_t conn_count, active_count;
+    unsigned accepted; // in this turn of the loop
     TAILQ_HEAD(, http_request) requests;
     atomic_size_t own_buffered; // where the servers of a process share no count
-    atomic_size_t *buffered;
+    atomic_size_t own_unsent;
+    atomic_size_t *buffered, *unsent;
     struct conn *delivering; // while evhttp's read callback runs
     struct buf scratch;
     bool stopping;
@@ -135,10 +140,19 @@ void conn_close(struct conn *c); // at once; c may be gone afterwards
 // Closes politely: the client can read what it was sent before the kernel resets the connection over bytes
 // that nobody read. Always false: conn_run has nothing more to do.
 bool conn_linger(struct conn *c);
+void conn_prefer(struct conn *c, bool preferred);
+// What of its answer the client has not taken counts for the limit of them all; past it, those that take
+// their time are closed. c may be broken afterwards.
+void conn_charge_unsent(struct conn *c);
 void conn_fail(struct conn *c, int status, const char *why); // answers with an error; conn_run follows
 void conn_orphan(struct conn *c);                            // its request outlives it
 bool conn_write(struct conn *c, struct str a, struct str b); // false: broken
 void conn_take_callbacks(struct conn *c);
+
+// ---- server.c
+
+void server_accepted(struct http_server *s); // before evhttp has it
+void server_limited(struct http_server *s, enum http_limit what);
 
 // ---- receive.c
 
@@ -165,6 +179,7 @@ void upload_gone(struct http_request *r);
 void deadline_init(struct http_server *s);
 void deadline_done(struct http_server *s);
 void deadline_set(struct conn *c, enum wait_for what); // WAIT_NOTHING: none
+bool deadline_is_fast_upload(const struct conn *c);    // since its deadline was set
 
 // ---- request.c
 

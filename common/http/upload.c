@@ -100,10 +100,12 @@ static bool fail(struct conn *c, int status, const char *why)
 
 void upload_expire(struct conn *c)
 {
-    if (c->upload_bytes > c->upload_mark)
+    if (deadline_is_fast_upload(c)) {
         deadline_set(c, WAIT_UPLOAD);
-    else
-        (void)fail(c, 408, "The body took too long");
+        return;
+    }
+    server_limited(c->server, HTTP_LIMIT_SLOW);
+    (void)fail(c, 408, "The body took too long");
 }
 
 // What the beginning of the input is, *ret_count bytes of it.

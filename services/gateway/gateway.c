@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 struct gateway {
     const struct gateway_settings *settings;
@@ -20,9 +21,10 @@ struct gateway {
     struct loop_shared shared;
     struct loop **loops;
     size_t loop_count;
-    atomic_size_t http_buffered;
+    atomic_size_t http_buffered, http_unsent;
 };
 
+#define DESCRIPTORS_KEPT    256
 #define DEFAULT_HTTP_LISTEN "127.0.0.1:8080"
 
 static const char *http_address(const struct gateway_settings *s)
@@ -47,7 +49,6 @@ static int start_bus(struct gateway *g, struct error *err)
         .node = s->node,
         .snapshot_listen = s->snapshot_listen,
         .snapshot_token = s->snapshot_token,
-        .ring = g->ring,
         .gate = &g->gate,
         .metrics = g->shared.metrics,
         .metrics_base = GATEWAY_BUS_METRICS,
@@ -98,7 +99,6 @@ static int load_tls(struct gateway *g, struct http_tls **ret, struct error *err)
     return http_tls_new(s->tls_certificate_file, s->tls_key_file, ret, err);
 }
 
-static int start(struct gateway *g, struct error *err)
 static void say_keys(const struct key_ring *ring)
 {
     struct buf names cleanup(buf_done) = BUF_INIT;
@@ -139,6 +139,7 @@ static size_t connections_of(const struct gateway_settings *s)
     return most;
 }
 
+static int start(struct gateway *g, struct error *err)
 {
     const struct gateway_settings *s = g->settings;
     if (strlen(s->token_secret) < 32)
@@ -164,7 +165,9 @@ static size_t connections_of(const struct gateway_settings *s)
                                      .gate = &g->gate,
                                      .throttle = throttle_new(&limits),
                                      .tls = tls,
-                                     .http_buffered = &g->http_buffered};
+                                     .http_buffered = &g->http_buffered,
+                                     .http_unsent = &g->http_unsent,
+                                     .http_connections = connections_of(s)};
     rc = start_bus(g, err);
     return rc ? rc : start_loops(g, err);
 }
@@ -213,9 +216,6 @@ static void reload_principals(struct gateway *g)
     log_line(LOG_INFO, "gateway", 0, "principals read again from %s", g->settings->principals_file);
 }
 
-static void wait_for_the_end(struct gateway *g, const sigset_t *signals)
-{
-    for (;;) {
 // What is sealed already is sealed anew by a job (jobs/reseal.h) where another key seals from now on.
 static void reload_keys(struct gateway *g)
 {
@@ -229,6 +229,9 @@ static void reload_keys(struct gateway *g)
     key_ring_box_swap(g->keys, next);
 }
 
+static void wait_for_the_end(struct gateway *g, const sigset_t *signals)
+{
+    for (;;) {
         int signal_number = 0;
         if (sigwait(signals, &signal_number) != 0)
             continue;
@@ -238,10 +241,10 @@ static void reload_keys(struct gateway *g)
         }
         reload_principals(g);
         reload_tls(g);
+        reload_keys(g);
     }
 }
 
-        reload_keys(g);
 int gateway_run(const struct gateway_settings *settings)
 {
     sigset_t signals;

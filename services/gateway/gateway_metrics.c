@@ -1,6 +1,5 @@
 #include "services/gateway/gateway_metrics.h"
 
-#include "common/http/http.h"
 #include "services/gateway/publish/bus_metrics.h"
 
 // In the order of enum http_method.

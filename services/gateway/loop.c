@@ -6,11 +6,12 @@
 #include "common/event/base_end.h"
 #include "common/log/log.h"
 #include "services/gateway/dialect/dialect.h"
+#include "services/gateway/gateway_metrics.h"
 #include "services/gateway/jobs/jobs.h"
 #include "services/gateway/jobs/reindex.h"
+#include "services/gateway/jobs/reseal.h"
 #include "services/gateway/kazoo/kazoo.h"
 #include "services/gateway/ribbon/ribbon.h"
-#include "services/gateway/jobs/reseal.h"
 #include "services/gateway/router.h"
 #include "services/gateway/voximplant/voximplant.h"
 #include "services/gateway/yeti/yeti.h"
@@ -25,11 +26,11 @@
 #define JOB_KINDS_MAX    8
 #define JOBS_INTERVAL_MS 200
 #define REINDEX_RETRY_MS 1000
-
-struct loop {
 #define RESEAL_LOOK_MS   1000
 #define RESEAL_IDLE_MS   15000
 #define PRIORITIES       3
+
+struct loop {
     const struct loop_shared *shared;
     pthread_t thread;
     int wake_fd;
@@ -39,15 +40,16 @@ struct loop {
     uint64_t drain_until_us;
     struct store *store;
     struct password_client *passwords;
+    struct fair *fair;
     struct dialect_shared dialect;
     struct job_kind job_kinds[JOB_KINDS_MAX]; // of the dialects
     size_t job_kind_count;
     struct reindex *reindex;
+    struct reseal_job *reseal_job;
+    struct reseal *reseal; // NULL: another loop leads
     struct router router;
     struct http_server *servers[2]; // without and with TLS; NULL: not served
 };
-    struct reseal_job *reseal_job;
-    struct reseal *reseal; // NULL: another loop leads
 
 static void written(void *arg, struct store_change *take_change)
 {
@@ -165,9 +167,6 @@ static void open_reindex(struct loop *l)
     principals_unref(p);
 }
 
-// Every loop works off jobs, whoever accepted them.
-static void open_jobs(struct loop *l, bool leads)
-{
 static char **present_accounts(void *arg, size_t *ret_count)
 {
     struct loop *l = arg;
@@ -207,11 +206,14 @@ static void add_reseal_kind(struct loop *l)
     add_job_kind(l, reseal_kind(l->reseal_job));
 }
 
+// Every loop works off jobs, whoever accepted them.
+static void open_jobs(struct loop *l, bool leads)
+{
     add_job_kind(l, reindex_kind(l->store));
+    add_reseal_kind(l);
     const struct jobs_params params = {
         .base = l->base,
         .store = l->store,
-    add_reseal_kind(l);
         .node = l->shared->settings->node,
         .kinds = l->job_kinds,
         .kind_count = l->job_kind_count,
@@ -219,9 +221,6 @@ static void add_reseal_kind(struct loop *l)
     };
     l->dialect.jobs = jobs_new(&params);
     open_reindex(l);
-}
-
-static void open_dialects(struct loop *l, bool leads)
     if (leads)
         open_reseal(l);
 }
@@ -244,21 +243,26 @@ static void open_fair(struct loop *l)
 {
     const struct fair_params params = {
         .base = l->base,
-        .limits = {[FAIR_REQUESTS] = {.share = 8, .alone = 64, .all = 128, .queue = 1024},
+        .limits = {[FAIR_REQUESTS] = {.share = 4, .alone = 64, .all = 128, .queue = 1024},
                    [FAIR_BULK] = {.share = 4, .alone = 8, .all = 64, .queue = 64}},
         .now_us = clock_monotonic_us,
         .arg = l,
         .on_wait = on_wait,
     };
     l->fair = fair_new(&params);
+}
+
+static void open_dialects(struct loop *l, bool leads)
 {
     const struct gateway_settings *s = l->shared->settings;
+    open_fair(l);
     l->passwords = password_client_new(l->shared->passwords, l->base);
     l->dialect = (struct dialect_shared){
         .store = l->store,
         .principals = l->shared->principals,
         .passwords = l->passwords,
         .throttle = l->shared->throttle,
+        .fair = l->fair,
         .token_secret = str_of(s->token_secret),
         .node = str_of(s->node),
         .contact = str_of(s->contact),
@@ -289,13 +293,15 @@ static struct http_server *open_server(struct loop *l, int listen_fd, struct htt
                    .header_timeout_ms = (uint32_t)s->http_header_timeout_ms,
                    .body_timeout_ms = (uint32_t)s->http_body_timeout_ms,
                    .idle_timeout_ms = (uint32_t)s->http_idle_timeout_ms,
-                   .connections = (size_t)s->http_connections,
+                   .connections = l->shared->http_connections,
                    .buffered_bytes = (size_t)s->http_buffered_bytes},
         .arg = &l->router,
         .on_request = router_handle,
         .takes_upload = router_takes_upload,
         .tls = tls,
         .buffered = l->shared->http_buffered,
+        .unsent = l->shared->http_unsent,
+        .on_limit = router_limited,
     };
     return http_server_new(&params);
 }
@@ -339,13 +345,17 @@ static void begin_drain(evutil_socket_t fd, short what, void *arg)
 
 static void close_all(struct loop *l)
 {
+    fair_close(l->fair);
     store_free(l->store); // answers what still waits for Redis, through the dialects and the server below
     password_client_free(l->passwords);
     for (size_t i = 0; i < ARRAY_LEN(l->servers); i++)
         http_server_free(l->servers[i]);
     for (size_t i = 0; i < l->router.dialect_count; i++)
         l->router.dialects[i].free(l->router.dialects[i].object);
+    fair_free(l->fair);
     reindex_free(l->reindex);
+    reseal_free(l->reseal);
+    reseal_job_free(l->reseal_job);
     jobs_free(l->dialect.jobs);
     event_free(l->drain_check);
     event_free(l->wake);
@@ -355,20 +365,24 @@ static void close_all(struct loop *l)
 static void *run(void *arg)
 {
     struct loop *l = arg;
-    reseal_free(l->reseal);
-    reseal_job_free(l->reseal_job);
     (void)event_base_dispatch(l->base);
     close_all(l);
     return NULL;
 }
 
-// One epoll_ctl for what a turn changed of a descriptor saves a quarter of a request's CPU.
+// One epoll_ctl for what a turn changed of a descriptor saves a quarter of a request's CPU. Three priorities:
+// of connections that wait for turns, are new or not known, a few are served at a time before the loop looks
+// for what goes before them (http_prefer).
 static struct event_base *new_base(void)
 {
+    static const struct timeval turn = {.tv_usec = 300};
     struct event_config *config = event_config_new();
     (void)event_config_set_flag(config, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST);
+    (void)event_config_set_max_dispatch_interval(config, &turn, 4, PRIORITIES - 1);
     struct event_base *base = event_base_new_with_config(config);
     event_config_free(config);
+    if (base && event_base_priority_init(base, PRIORITIES))
+        abort();
     return base;
 }
 

@@ -25,14 +25,16 @@ struct loop_shared {
     struct throttle *throttle;
     struct http_tls *tls;         // NULL: no listener with TLS
     atomic_size_t *http_buffered; // bytes of request bodies that all loops hold
+    atomic_size_t *http_unsent;   // bytes of answers that clients have not taken
+    size_t http_connections;      // of one loop at one listener
 };
 
 // A loop's own sockets of the ports that all loops serve; -1: not that one.
 struct loop_sockets {
     int http_fd, https_fd;
+    bool leads; // this one does what a gateway does once
 };
 
-    bool leads; // this one does what a gateway does once
 // The sockets are taken. The thread runs when this returns 0.
 must_use int loop_start(const struct loop_shared *shared, const struct loop_sockets *take_sockets,
                         struct loop **ret, struct error *err);

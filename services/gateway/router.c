@@ -95,6 +95,12 @@ bool router_takes_upload(void *arg, enum http_method method, struct str path)
     return d && d->takes_upload && d->takes_upload(d->object, method, plain);
 }
 
+void router_limited(void *arg, enum http_limit what)
+{
+    const struct router *router = arg;
+    metrics_add(router->metrics, GATEWAY_HTTP_LIMITED, (size_t)what, 1);
+}
+
 void router_handle(void *arg, struct http_request *r)
 {
     struct router *router = arg;

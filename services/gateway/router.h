@@ -29,6 +29,7 @@ struct router {
 
 // on_request of the HTTP server; arg is the struct router.
 void router_handle(void *arg, struct http_request *r);
+void router_limited(void *arg, enum http_limit what); // on_limit, likewise
 // takes_upload of the HTTP server, likewise.
 bool router_takes_upload(void *arg, enum http_method method, struct str path);
 

@@ -214,7 +214,7 @@ static void the_longest_body_is_taken(void **state)
 
 // ---- connections
 
-static void connections_past_the_limit_are_closed(void **state)
+static void a_connection_past_the_limit_takes_the_place_of_the_one_idle_longest(void **state)
 {
     struct http_limits l = app_limits();
     l.connections = 2;
@@ -225,17 +225,37 @@ static void connections_past_the_limit_are_closed(void **state)
         client_connect(&c[i], &a.f);
         (void)event_base_loop(a.f.base, EVLOOP_NONBLOCK);
     }
+    WAIT_UNTIL(&a.f, c[0].closed);
+    for (int i = 1; i < 3; i++) {
+        client_say(&c[i], GET("/"));
+        expect_text(&c[i], OK_EMPTY);
+    }
+    for (int i = 0; i < 3; i++)
+        client_close(&c[i]);
+    app_done(&a);
+}
+
+static void connections_past_the_limit_are_closed_where_all_are_busy(void **state)
+{
+    struct http_limits l = app_limits();
+    l.connections = 2;
+    struct app a;
+    struct client c[3];
+    app_init(&a, l);
+    for (int i = 0; i < 2; i++) {
+        client_connect(&c[i], &a.f);
+        client_say(&c[i], GET("/later"));
+    }
+    WAIT_UNTIL(&a.f, a.waiting_count == 2);
+    client_connect(&c[2], &a.f);
     WAIT_UNTIL(&a.f, c[2].closed);
     assert_false(c[0].closed || c[1].closed);
-    client_close(&c[0]);
-    client_close(&c[2]);
-    client_say(&c[1], GET("/"));
-    expect_text(&c[1], OK_EMPTY);
-    client_connect(&c[0], &a.f); // there is room again
-    client_say(&c[0], GET("/"));
-    expect_text(&c[0], OK_EMPTY);
-    client_close(&c[0]);
-    client_close(&c[1]);
+    for (int i = 0; i < 2; i++) {
+        http_reply(a.waiting[i], 200, STR_NONE);
+        WAIT_UNTIL(&a.f, c[i].got.n);
+    }
+    for (int i = 0; i < 3; i++)
+        client_close(&c[i]);
     app_done(&a);
 }
 
@@ -502,7 +522,8 @@ int main(void)
         cmocka_unit_test(the_last_request_of_a_client_that_half_closed_is_answered),
         cmocka_unit_test(a_client_that_expects_is_told_to_continue),
         cmocka_unit_test(the_longest_body_is_taken),
-        cmocka_unit_test(connections_past_the_limit_are_closed),
+        cmocka_unit_test(a_connection_past_the_limit_takes_the_place_of_the_one_idle_longest),
+        cmocka_unit_test(connections_past_the_limit_are_closed_where_all_are_busy),
         cmocka_unit_test(the_client_decides_whether_the_connection_stays),
         cmocka_unit_test(a_request_outlives_its_client),
         cmocka_unit_test(a_request_outlives_its_server),

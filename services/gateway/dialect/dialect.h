@@ -8,6 +8,7 @@
 #include "services/gateway/auth/password_worker.h"
 #include "services/gateway/auth/principals.h"
 #include "services/gateway/auth/throttle.h"
+#include "services/gateway/dialect/fair.h"
 #include "services/gateway/store/store.h"
 
 #include <sys/queue.h>
@@ -21,6 +22,7 @@ struct dialect_shared {
     struct principals_box *principals;
     struct password_client *passwords;
     struct throttle *throttle;
+    struct fair *fair;       // of this loop
     struct str token_secret; // HS256 key of the tokens that the gateway issues
     struct str node;         // this gateway's name
     struct str contact;      // where a dialect gives no Contact: "sip:{username}@{local}"
@@ -38,7 +40,9 @@ struct dialect_call {
     const struct principal *principal; // who asks; NULL: nobody yet
     const struct account *account;     // whose registrations: the principal's own or one below it
     bool in_password_check;
-    bool waits; // for a timer of its own, which runs no more once the gateway stops
+    bool waits; // for a timer of its own or its turn, which do not come any more once the gateway stops
+    struct fair_ticket ticket;
+    void (*admitted)(struct dialect_call *c), (*dropped)(struct dialect_call *c);
 };
 struct dialect_calls {
     TAILQ_HEAD(, dialect_call) list;
@@ -84,6 +88,12 @@ void dialect_request_id(const struct http_request *r, struct buf *out);
 // Takes `cost` requests of c->principal's.
 struct throttle_answer dialect_throttle(const struct dialect_shared *shared, const struct dialect_call *c,
                                         uint32_t cost);
+// Runs `run` now or when the turn of c->principal's account comes (fair.h); the turn ends with the call. A
+// client that has left meanwhile is not served: `drop` answers and ends the call. False: too many of the
+// account's requests wait already: answer 503 with Retry-After.
+must_use bool dialect_admit(const struct dialect_shared *shared, struct dialect_call *c, enum fair_lane lane,
+                            unsigned cost, void (*run)(struct dialect_call *c),
+                            void (*drop)(struct dialect_call *c));
 // Asked before a password or key is checked, told when the check failed. The name may be empty: of an API
 // key.
 struct throttle_answer dialect_throttle_login(const struct dialect_shared *shared,

@@ -12,6 +12,37 @@ struct throttle_answer dialect_throttle(const struct dialect_shared *shared, con
     return throttle_request(shared->throttle, buf_str(&who), cost, clock_monotonic_us());
 }
 
+static void admitted(struct fair_ticket *t)
+{
+    struct dialect_call *c = container_of(t, struct dialect_call, ticket);
+    bool waited = c->waits;
+    c->waits = false;
+    if (!waited)
+        http_prefer(c->http, true);
+    if (waited && http_is_gone(c->http))
+        c->dropped(c);
+    else
+        c->admitted(c);
+}
+
+bool dialect_admit(const struct dialect_shared *shared, struct dialect_call *c, enum fair_lane lane,
+                   unsigned cost, void (*run)(struct dialect_call *c), void (*drop)(struct dialect_call *c))
+{
+    c->admitted = run;
+    c->dropped = drop;
+    switch (fair_ask(shared->fair, &c->ticket, lane, str_of(c->principal->account->name), cost, admitted)) {
+    case FAIR_BEGUN:
+        return true; // and the call may be over
+    case FAIR_QUEUED:
+        c->waits = true;
+        http_prefer(c->http, false);
+        return true;
+    case FAIR_FULL:
+        http_prefer(c->http, false);
+    }
+    return false;
+}
+
 struct throttle_answer dialect_throttle_login(const struct dialect_shared *shared,
                                               const struct http_request *r, struct str name)
 {

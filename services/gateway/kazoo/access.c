@@ -5,6 +5,7 @@
 #include "common/base/encode.h"
 #include "services/gateway/kazoo/answer.h"
 #include "services/gateway/kazoo/check.h"
+#include "services/gateway/kazoo/handlers.h"
 #include "services/gateway/kazoo/routes.h"
 #include "services/gateway/kazoo/session.h"
 
@@ -35,6 +36,21 @@ static int problem_of(const struct call *c, const struct verb *verb)
     return verb->writes && !principal_may(c->call.principal, MAY_WRITE) ? PROBLEM_FORBIDDEN : -1;
 }
 
+static void run(struct dialect_call *base)
+{
+    struct call *c = container_of(base, struct call, call);
+    kazoo_routes_verb(c->resource, c->verb)->run(c);
+}
+
+// Lists go on for as long as their client reads.
+static void take_turn(struct call *c, const struct verb *verb)
+{
+    enum fair_lane lane = verb->run == kazoo_list_run ? FAIR_BULK : FAIR_REQUESTS;
+    if (!dialect_admit(c->kazoo->shared, &c->call, lane, verb->writes ? FAIR_WRITE : FAIR_READ, run,
+                       kazoo_answer_stopping))
+        kazoo_answer_problem(c, PROBLEM_UNREACHABLE, STR_LIT("too many requests of this account wait"));
+}
+
 static void authorize(struct call *c)
 {
     const struct verb *verb = c->resource ? kazoo_routes_verb(c->resource, c->verb) : NULL;
@@ -45,7 +61,7 @@ static void authorize(struct call *c)
     }
     if (c->resource->access == ACCESS_ACCOUNT && !c->call.account)
         c->call.account = c->call.principal->account;
-    verb->run(c);
+    take_turn(c, verb);
 }
 
 // ---- step 6

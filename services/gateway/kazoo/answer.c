@@ -152,3 +152,9 @@ void kazoo_answer_options(struct call *c)
     http_reply(c->call.http, 200, STR_NONE);
     kazoo_call_free(c);
 }
+
+void kazoo_answer_stopping(struct dialect_call *call)
+{
+    kazoo_answer_problem(container_of(call, struct call, call), PROBLEM_UNREACHABLE,
+                         STR_LIT("the gateway is stopping"));
+}

@@ -12,6 +12,7 @@ void kazoo_answer_data(struct call *c, int status, struct str data); // JSON of 
 void kazoo_answer_problem(struct call *c, enum problem problem, struct str detail);
 void kazoo_answer_failure(struct call *c, int rc, const struct error *err); // of a call of the store
 void kazoo_answer_options(struct call *c);
+void kazoo_answer_stopping(struct dialect_call *call); // nothing of it was begun
 
 // MD5 of the data as hexadecimal digits: what `revision` holds.
 struct revision;

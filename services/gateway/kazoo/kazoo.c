@@ -37,16 +37,10 @@ struct kazoo *kazoo_new(const struct dialect_shared *shared)
     return k;
 }
 
-static void answer_stopping(struct dialect_call *call)
-{
-    kazoo_answer_problem(container_of(call, struct call, call), PROBLEM_UNREACHABLE,
-                         STR_LIT("the gateway is stopping"));
-}
-
 void kazoo_free(void *kazoo)
 {
     struct kazoo *k = kazoo;
-    dialect_calls_close(&k->calls, answer_stopping);
+    dialect_calls_close(&k->calls, kazoo_answer_stopping);
 }
 
 static bool is_version_1(const struct http_request *r)

@@ -221,18 +221,36 @@ static bool take_session(struct call *c, struct str value)
     return true;
 }
 
+static void run(struct dialect_call *base)
+{
+    struct call *c = container_of(base, struct call, call);
+    c->next(c);
+}
+
+// The entries that are registrations of other dialects are streamed.
+static enum fair_lane lane_of(const struct call *c)
+{
+    return c->path.count == 3 && str_eq_cstr(c->path.parts[1], "65535") ? FAIR_BULK : FAIR_REQUESTS;
+}
+
+static unsigned cost_of(const struct call *c)
+{
+    enum http_method m = http_method(c->call.http);
+    return m == HTTP_GET || m == HTTP_HEAD ? FAIR_READ : FAIR_WRITE;
+}
+
 static void on_value(void *arg, int rc, struct str value, const struct error *err)
 {
     struct call *c = arg;
-    call_fn *next = c->next;
     if (rc && rc != -ENOENT)
         envelope_failure(c, rc, err);
     else if (rc || !take_session(c, value))
         answer_no_session(c);
     else if (!dialect_throttle(c->ribbon->params.shared, &c->call, 1).passes)
         envelope_app_http(c, 429, APP_FAILURE, "Too many requests; come again later.", NULL);
-    else
-        next(c);
+    else if (!dialect_admit(c->ribbon->params.shared, &c->call, lane_of(c), cost_of(c), run,
+                            envelope_stopping))
+        envelope_app_http(c, 503, APP_FAILURE, "Too many requests of this account wait already.", NULL);
 }
 
 void session_check(struct call *c, call_fn *next)

@@ -4,6 +4,7 @@
 
 #include "common/base/mem.h"
 #include "services/gateway/voximplant/answer.h"
+#include "services/gateway/voximplant/handlers.h"
 #include "services/gateway/voximplant/login.h"
 #include "services/gateway/voximplant/methods.h"
 
@@ -17,7 +18,6 @@ struct voximplant *voximplant_new(const struct dialect_shared *shared)
     return v;
 }
 
-// No call of this dialect waits for a password.
 static void answer_stopping(struct dialect_call *base)
 {
     vox_answer_error(container_of(base, struct call, base), CODE_DB, "The gateway is stopping.");
@@ -64,6 +64,19 @@ static bool find_method(struct call *c)
     return false;
 }
 
+static void run(struct dialect_call *base)
+{
+    struct call *c = container_of(base, struct call, base);
+    c->method->run(c);
+}
+
+static void take_turn(struct call *c)
+{
+    unsigned cost = c->method->run == vox_list_run ? FAIR_LIST : FAIR_WRITE;
+    if (!dialect_admit(c->vox->shared, &c->base, FAIR_REQUESTS, cost, run, answer_stopping))
+        vox_answer_error(c, CODE_RATE_LIMIT_EXCEED, "Too many requests of this account wait already.");
+}
+
 void voximplant_handle(void *voximplant, struct http_request *r)
 {
     struct voximplant *v = voximplant;
@@ -77,5 +90,5 @@ void voximplant_handle(void *voximplant, struct http_request *r)
     else if (!vox_params_read(&c->params, r, &fault))
         vox_answer_fault(c, &fault);
     else if (find_method(c) && vox_login_run(c))
-        c->method->run(c);
+        take_turn(c);
 }

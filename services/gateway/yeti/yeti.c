@@ -4,6 +4,7 @@
 
 #include "common/base/mem.h"
 #include "services/gateway/yeti/answer.h"
+#include "services/gateway/yeti/handlers.h"
 #include "services/gateway/yeti/negotiate.h"
 #include "services/gateway/yeti/routes.h"
 
@@ -19,7 +20,8 @@ struct yeti *yeti_new(const struct yeti_params *p)
 
 static void answer_stopping(struct dialect_call *call)
 {
-    answer_unavailable(container_of(call, struct call, call), "The gateway is stopping.");
+    answer_unavailable(container_of(call, struct call, call),
+                       "The request was not begun: the gateway is stopping.");
 }
 
 void yeti_free(void *yeti)
@@ -36,6 +38,22 @@ static void set_base(struct call *c)
     buf_add_cstr(&c->base, YETI_PREFIX);
 }
 
+static void run(struct dialect_call *base)
+{
+    struct call *c = container_of(base, struct call, call);
+    c->route->run(c);
+}
+
+static void take_turn(struct call *c)
+{
+    enum http_method m = http_method(c->call.http);
+    bool reads = m == HTTP_GET || m == HTTP_HEAD, lists = c->route->run == registrations_index;
+    enum fair_lane lane = c->route->flags & (ROUTE_LINES | ROUTE_ATOMIC) ? FAIR_BULK : FAIR_REQUESTS;
+    unsigned cost = lists ? FAIR_LIST : reads ? FAIR_READ : FAIR_WRITE;
+    if (!dialect_admit(c->yeti->params.shared, &c->call, lane, cost, run, answer_stopping))
+        answer_unavailable(c, "Too many requests of this account wait already.");
+}
+
 void yeti_handle(void *yeti, struct http_request *r)
 {
     struct yeti *y = yeti;
@@ -48,10 +66,10 @@ void yeti_handle(void *yeti, struct http_request *r)
     }
     negotiate_read(c);
     set_base(c);
-    bool passes = c->route->flags & ROUTE_OPEN ||
-                  (negotiate_token(c) && negotiate_limits(c) && negotiate_media(c) && negotiate_query(c));
-    if (passes)
+    if (c->route->flags & ROUTE_OPEN)
         c->route->run(c);
+    else if (negotiate_token(c) && negotiate_limits(c) && negotiate_media(c) && negotiate_query(c))
+        take_turn(c);
 }
 
 bool yeti_takes_upload(void *yeti, enum http_method method, struct str path)

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -16,8 +17,9 @@ enum {
     PROBE_UP_MS = 10000,     // counts of partitions are asked for this often
     PROBE_TIMEOUT_MS = 1000, // bounds how long closing may wait for the worker
     EVENTS_A_TURN = 1000,
-    TOLD_PAUSE_S = 10, // between two troubles
-    TOLD_AGAIN_S = 60, // between two of the same kind
+    END_WAIT_MS = 2000, // a handle that is well needs some 10 ms
+    TOLD_PAUSE_S = 10,  // between two troubles
+    TOLD_AGAIN_S = 60,  // between two of the same kind
 };
 
 // ---- settings
@@ -380,21 +382,44 @@ static rd_kafka_t *strip(struct kafka_client *c)
     return rk;
 }
 
-void kafka_client_close(struct kafka_client *c)
-{
-    rd_kafka_destroy(strip(c));
-}
+struct ending {
+    rd_kafka_t *rk;
+    int flags;
+};
 
 static void *end_handle(void *arg)
 {
-    rd_kafka_destroy_flags(arg, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    struct ending *e = arg;
+    rd_kafka_destroy_flags(e->rk, e->flags);
+    free(e);
     return NULL;
+}
+
+void kafka_handle_end(rd_kafka_t *rk, int flags, uint32_t wait_ms)
+{
+    struct ending *e = mem_alloc(sizeof(*e));
+    struct timespec by;
+    pthread_t thread;
+    *e = (struct ending){.rk = rk, .flags = flags};
+    (void)clock_gettime(CLOCK_MONOTONIC, &by);
+    by.tv_sec += wait_ms / 1000;
+    by.tv_nsec += wait_ms % 1000 * 1000000L;
+    if (by.tv_nsec >= 1000000000L) {
+        by.tv_nsec -= 1000000000L;
+        by.tv_sec++;
+    }
+    if (pthread_create(&thread, NULL, end_handle, e) != 0)
+        abort();
+    if (!wait_ms || pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &by) != 0)
+        (void)pthread_detach(thread);
+}
+
+void kafka_client_close(struct kafka_client *c)
+{
+    kafka_handle_end(strip(c), 0, END_WAIT_MS);
 }
 
 void kafka_client_cast_off(struct kafka_client *c)
 {
-    pthread_t thread;
-    if (pthread_create(&thread, NULL, end_handle, strip(c)) != 0)
-        abort();
-    (void)pthread_detach(thread);
+    kafka_handle_end(strip(c), RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE, 0);
 }

@@ -56,6 +56,9 @@ must_use int kafka_client_open(struct kafka_client *c, rd_kafka_type_t type, con
 // Stops the events and the worker; the handle is still there.
 void kafka_client_quiet(struct kafka_client *c);
 void kafka_client_close(struct kafka_client *c);
+// Destroys a handle in a thread of its own, and waits for that so long at most. librdkafka never ends one
+// that fetched from a topic which was deleted and made again: a thread of it goes on until the process ends.
+void kafka_handle_end(rd_kafka_t *rk, int flags, uint32_t wait_ms);
 // The same, but the handle ends in a thread of its own: one that was given up waits for what it has asked of
 // a broker that hangs. Such a handle leaves no group.
 void kafka_client_cast_off(struct kafka_client *c);

@@ -13,7 +13,9 @@
 #include <stdlib.h>
 
 enum {
-    ASK_MS = 5000,
+    ASK_MS = 250, // bounds how long an end is waited for
+    ASKS = 20,
+    END_WAIT_MS = 2000,
     OFFSETS_MS = 10000,
     POLL_MS = 200,
     STALL_MS = 30000, // without a record or an end: the broker is away
@@ -74,7 +76,9 @@ static void push(struct kafka_replay *r, struct batch *take_batch)
 static int add_topic(struct kafka_replay *r, const char *name, rd_kafka_topic_partition_list_t *list)
 {
     rd_kafka_topic_t *handle = rd_kafka_topic_new(r->rk, name, NULL);
-    int32_t count = handle ? kafka_ask_partitions(r->rk, handle, ASK_MS) : -EINVAL;
+    int32_t count = handle ? -ETIMEDOUT : -EINVAL;
+    for (int i = 0; i < ASKS && (count == -ETIMEDOUT || count == -ENOTCONN) && !is_stopping(r); i++)
+        count = kafka_ask_partitions(r->rk, handle, ASK_MS);
     if (handle)
         rd_kafka_topic_destroy(handle);
     if (count < 0 && count != -ENOENT)
@@ -158,7 +162,7 @@ static bool take(struct kafka_replay *r, rd_kafka_topic_partition_list_t *end, r
     return ours;
 }
 
-static int read_until(struct kafka_replay *r, rd_kafka_topic_partition_list_t *end)
+static void read_until(struct kafka_replay *r, rd_kafka_topic_partition_list_t *end)
 {
     struct batch *b = mem_alloc(sizeof(*b));
     uint64_t moved_us = clock_monotonic_us();
@@ -173,19 +177,21 @@ static int read_until(struct kafka_replay *r, rd_kafka_topic_partition_list_t *e
             b = mem_alloc(sizeof(*b));
         }
         if (clock_monotonic_us() - moved_us > STALL_MS * UINT64_C(1000))
-            error_set(&r->result, -ETIMEDOUT, "Kafka: nothing was read for %d s", STALL_MS / 1000);
+            (void)error_set(&r->result, -ETIMEDOUT, "Kafka: nothing was read for %d s", STALL_MS / 1000);
     }
     push(r, b);
-    return r->result.code;
 }
 
-static int read_all(struct kafka_replay *r, rd_kafka_topic_partition_list_t *start,
-                    rd_kafka_topic_partition_list_t *end)
+static void read_all(struct kafka_replay *r, rd_kafka_topic_partition_list_t *start,
+                     rd_kafka_topic_partition_list_t *end)
 {
     if (start->cnt == 0)
-        return 0;
+        return;
     rd_kafka_resp_err_t e = rd_kafka_assign(r->rk, start);
-    return e ? kafka_error_set(&r->result, e, NULL) : read_until(r, end);
+    if (e)
+        (void)kafka_error_set(&r->result, e, NULL);
+    else
+        read_until(r, end);
 }
 
 static void *thread_main(void *arg)
@@ -202,7 +208,7 @@ static void *thread_main(void *arg)
             rc = ask_starts(r, start);
         if (rc == 0) {
             keep_readable(start, end);
-            rc = read_all(r, start, end);
+            read_all(r, start, end);
         }
     }
     rd_kafka_topic_partition_list_destroy(start);
@@ -218,7 +224,7 @@ static void *thread_main(void *arg)
 static void release(struct kafka_replay *r)
 {
     (void)rd_kafka_assign(r->rk, NULL);
-    rd_kafka_destroy(r->rk);
+    kafka_handle_end(r->rk, 0, END_WAIT_MS);
     event_free(r->arrived);
     mailbox_free(r->to_loop);
     (void)sem_destroy(&r->room);

@@ -1,15 +1,18 @@
 // The socket to Redis: finds the address without blocking, connects, and cuts what arrives into replies.
 #include "common/base/mem.h"
-#include "common/redis/internal.h"
+#include "common/redis/conn.h"
 
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
+#include <event2/bufferevent_ssl.h>
 #include <event2/dns.h>
 #include <event2/event.h>
 #include <hiredis/hiredis.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/err.h>
+#include <openssl/x509.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
@@ -18,45 +21,47 @@ enum { KEEPALIVE_IDLE_S = 15, KEEPALIVE_INTERVAL_S = 5, KEEPALIVE_PROBES = 3 };
 
 // evdns answers even a cancelled question, and then the connection may be gone: this outlives it.
 struct redis_lookup {
-    struct redis *r; // NULL: nobody waits for the answer
+    struct redis_conn *c; // NULL: nobody waits for the answer
     struct evdns_getaddrinfo_request *request;
 };
 
 // ---- what arrives
 
-static void parse(struct redis *r)
+static void parse(struct redis_conn *c)
 {
-    const struct bufferevent *socket = r->socket;
-    while (r->socket == socket && r->socket) {
+    const struct bufferevent *socket = c->socket;
+    while (c->socket == socket && c->socket) {
         void *reply = NULL;
-        if (redisReaderGetReply(r->reader, &reply) != REDIS_OK) {
+        if (redisReaderGetReply(c->reader, &reply) != REDIS_OK) {
             struct error err;
-            error_set(&err, -EPROTO, "Redis sent what is not RESP2: %s", r->reader->errstr);
-            redis_drop(r, &err);
+            error_set(&err, -EPROTO, "Redis sent what is not RESP2: %s", c->reader->errstr);
+            redis_drop(c, &err);
             return;
         }
         if (!reply)
             return;
-        redis_take_reply(r, reply);
-        freeReplyObject(reply);
+        c->reply_kept = false;
+        redis_take_reply(c, reply);
+        if (!c->reply_kept)
+            freeReplyObject(reply);
     }
 }
 
 static void on_read(struct bufferevent *socket, void *arg)
 {
-    struct redis *r = arg;
+    struct redis_conn *c = arg;
     struct evbuffer *in = bufferevent_get_input(socket);
-    redis_enter(r);
+    redis_conn_enter(c);
     size_t bytes;
     // The reader is fed piece by piece: it copies, and pulling the input together first would copy twice.
-    while (r->socket == socket && (bytes = evbuffer_get_contiguous_space(in)) > 0) {
-        int rc = redisReaderFeed(r->reader, (const char *)evbuffer_pullup(in, (ev_ssize_t)bytes), bytes);
+    while (c->socket == socket && (bytes = evbuffer_get_contiguous_space(in)) > 0) {
+        int rc = redisReaderFeed(c->reader, (const char *)evbuffer_pullup(in, (ev_ssize_t)bytes), bytes);
         (void)evbuffer_drain(in, bytes);
         if (rc != REDIS_OK)
             abort(); // hiredis fails here only when memory is out
-        parse(r);
+        parse(c);
     }
-    redis_leave(r);
+    redis_conn_leave(c);
 }
 
 static void tune(evutil_socket_t fd)
@@ -69,160 +74,185 @@ static void tune(evutil_socket_t fd)
     (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(probes));
 }
 
+// Why the socket or its TLS failed, as a person would say it.
+static const char *reason_of(struct bufferevent *socket, int code)
+{
+    SSL *ssl = bufferevent_openssl_get_ssl(socket);
+    long verdict = ssl ? SSL_get_verify_result(ssl) : X509_V_OK;
+    unsigned long failure = ssl ? bufferevent_get_openssl_error(socket) : 0;
+    const char *reason = failure ? ERR_reason_error_string(failure) : NULL;
+    if (verdict != X509_V_OK)
+        return X509_verify_cert_error_string(verdict);
+    if (reason)
+        return reason;
+    return code ? strerror(code) : "socket error";
+}
+
 static void on_event(struct bufferevent *socket, short what, void *arg)
 {
-    struct redis *r = arg;
+    struct redis_conn *c = arg;
     struct error err;
     int code = EVUTIL_SOCKET_ERROR();
-    redis_enter(r);
-    if (r->socket != socket) {
+    redis_conn_enter(c);
+    if (c->socket != socket) {
         // closed in the same loop turn
     } else if (what & BEV_EVENT_CONNECTED) {
-        if (r->url.host)
+        if (c->host)
             tune(bufferevent_getfd(socket));
-        redis_greet(r);
+        redis_greet(c);
     } else if (what & BEV_EVENT_EOF) {
         error_set(&err, -ENOTCONN, "Redis closed the connection");
-        redis_drop(r, &err);
+        redis_drop(c, &err);
     } else {
         error_set(&err, -ENOTCONN, "%s: %s",
-                  r->state == REDIS_CONNECTING ? "cannot connect to Redis" : "lost the connection to Redis",
-                  code ? strerror(code) : "socket error");
-        redis_drop(r, &err);
+                  c->state == REDIS_CONNECTING ? "cannot connect to Redis" : "lost the connection to Redis",
+                  reason_of(socket, code));
+        redis_drop(c, &err);
     }
-    redis_leave(r);
+    redis_conn_leave(c);
 }
 
 // ---- getting there
 
-static void refuse(struct redis *r, const char *why)
+static void refuse(struct redis_conn *c, const char *why)
 {
     struct error err;
-    if (r->url.host)
-        error_set(&err, -ENOTCONN, "cannot connect to Redis at %s port %u: %s", r->url.host, r->url.port,
-                  why);
+    if (c->host)
+        error_set(&err, -ENOTCONN, "cannot connect to Redis at %s port %u: %s", c->host, c->port, why);
     else
-        error_set(&err, -ENOTCONN, "cannot connect to Redis at %s: %s", r->url.path, why);
-    redis_drop(r, &err);
+        error_set(&err, -ENOTCONN, "cannot connect to Redis at %s: %s", c->path, why);
+    redis_drop(c, &err);
 }
 
-static void dial(struct redis *r, const struct sockaddr *address, socklen_t bytes)
+static void dial(struct redis_conn *c, const struct sockaddr *address, socklen_t bytes)
 {
-    r->reader = redisReaderCreate();
     // Deferred: no callback runs inside a call that we make.
-    r->socket = bufferevent_socket_new(r->params.base, -1, BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
-    if (!r->reader || !r->socket)
+    const int options = BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS;
+    if (c->params.tls && c->host) {
+        SSL *ssl;
+        struct error err;
+        if (redis_tls_session(c->params.tls, c->host, &ssl, &err) < 0) {
+            refuse(c, err.text);
+            return;
+        }
+        c->socket =
+            bufferevent_openssl_socket_new(c->params.base, -1, ssl, BUFFEREVENT_SSL_CONNECTING, options);
+    } else {
+        c->socket = bufferevent_socket_new(c->params.base, -1, options);
+    }
+    c->reader = redisReaderCreate();
+    if (!c->reader || !c->socket)
         abort();
-    bufferevent_setcb(r->socket, on_read, NULL, on_event, r);
+    bufferevent_setcb(c->socket, on_read, NULL, on_event, c);
     // On failure the event callback tells as well, with the same errno.
-    if (bufferevent_socket_connect(r->socket, address, (int)bytes) == 0)
-        (void)bufferevent_enable(r->socket, EV_READ | EV_WRITE);
+    if (bufferevent_socket_connect(c->socket, address, (int)bytes) == 0)
+        (void)bufferevent_enable(c->socket, EV_READ | EV_WRITE);
 }
 
 // The addresses of a name are tried in turn, one an attempt.
-static void dial_one_of(struct redis *r, const struct evutil_addrinfo *found)
+static void dial_one_of(struct redis_conn *c, const struct evutil_addrinfo *found)
 {
     size_t count = 0, wanted;
     for (const struct evutil_addrinfo *a = found; a; a = a->ai_next)
         count++;
-    wanted = (size_t)((r->attempts - 1) % count);
+    wanted = (size_t)((c->attempts - 1) % count);
     while (wanted--)
         found = found->ai_next;
-    dial(r, found->ai_addr, (socklen_t)found->ai_addrlen);
+    dial(c, found->ai_addr, (socklen_t)found->ai_addrlen);
 }
 
 static void on_address(int rc, struct evutil_addrinfo *found, void *arg)
 {
     struct redis_lookup *lookup = arg;
-    struct redis *r = lookup->r;
+    struct redis_conn *c = lookup->c;
     free(lookup);
-    if (r) {
-        redis_enter(r);
-        r->lookup = NULL;
+    if (c) {
+        redis_conn_enter(c);
+        c->lookup = NULL;
         if (rc == 0 && found)
-            dial_one_of(r, found);
+            dial_one_of(c, found);
         else
-            refuse(r, rc ? evutil_gai_strerror(rc) : "the name has no address");
-        redis_leave(r);
+            refuse(c, rc ? evutil_gai_strerror(rc) : "the name has no address");
+        redis_conn_leave(c);
     }
     if (found)
         evutil_freeaddrinfo(found);
 }
 
-static void ask_for_address(struct redis *r, const char *port, const struct evutil_addrinfo *hints)
+static void ask_for_address(struct redis_conn *c, const char *port, const struct evutil_addrinfo *hints)
 {
     // Made once: /etc/resolv.conf and /etc/hosts are read at the first attempt.
-    if (!r->dns)
-        r->dns = evdns_base_new(r->params.base,
+    if (!c->dns)
+        c->dns = evdns_base_new(c->params.base,
                                 EVDNS_BASE_INITIALIZE_NAMESERVERS | EVDNS_BASE_DISABLE_WHEN_INACTIVE);
-    if (!r->dns) {
-        refuse(r, "no name server is configured");
+    if (!c->dns) {
+        refuse(c, "no name server is configured");
         return;
     }
     struct redis_lookup *lookup = mem_alloc(sizeof(*lookup));
-    lookup->r = r;
-    r->lookup = lookup;
+    lookup->c = c;
+    c->lookup = lookup;
     struct evdns_getaddrinfo_request *request =
-        evdns_getaddrinfo(r->dns, r->url.host, port, hints, on_address, lookup);
-    if (request && r->lookup == lookup) // else it was answered from /etc/hosts before this line
+        evdns_getaddrinfo(c->dns, c->host, port, hints, on_address, lookup);
+    if (request && c->lookup == lookup) // else it was answered from /etc/hosts before this line
         lookup->request = request;
 }
 
-static void dial_host(struct redis *r)
+static void dial_host(struct redis_conn *c)
 {
     char port[8];
-    (void)snprintf(port, sizeof(port), "%u", r->url.port);
+    (void)snprintf(port, sizeof(port), "%u", c->port);
     struct evutil_addrinfo hints = {.ai_family = AF_UNSPEC,
                                     .ai_socktype = SOCK_STREAM,
                                     .ai_protocol = IPPROTO_TCP,
                                     .ai_flags = EVUTIL_AI_NUMERICHOST | EVUTIL_AI_NUMERICSERV};
     struct evutil_addrinfo *found = NULL;
-    if (evutil_getaddrinfo(r->url.host, port, &hints, &found) == 0) {
-        dial_one_of(r, found);
+    if (evutil_getaddrinfo(c->host, port, &hints, &found) == 0) {
+        dial_one_of(c, found);
         evutil_freeaddrinfo(found);
         return;
     }
     hints.ai_flags = EVUTIL_AI_NUMERICSERV;
-    ask_for_address(r, port, &hints);
+    ask_for_address(c, port, &hints);
 }
 
-static void dial_path(struct redis *r)
+static void dial_path(struct redis_conn *c)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (strlen(r->url.path) >= sizeof(address.sun_path)) {
-        refuse(r, "the path is too long for a unix socket");
+    if (strlen(c->path) >= sizeof(address.sun_path)) {
+        refuse(c, "the path is too long for a unix socket");
         return;
     }
-    memcpy(address.sun_path, r->url.path, strlen(r->url.path));
-    dial(r, (const struct sockaddr *)(const void *)&address, sizeof(address));
+    memcpy(address.sun_path, c->path, strlen(c->path));
+    dial(c, (const struct sockaddr *)(const void *)&address, sizeof(address));
 }
 
-void redis_link_open(struct redis *r)
+void redis_link_open(struct redis_conn *c)
 {
-    r->state = REDIS_CONNECTING;
-    r->attempts++;
-    uint32_t limit_ms = redis_timeout_ms(r);
+    c->state = REDIS_CONNECTING;
+    c->attempts++;
+    uint32_t limit_ms = redis_timeout_ms(c);
     struct timeval limit = {.tv_sec = limit_ms / 1000, .tv_usec = (suseconds_t)(limit_ms % 1000) * 1000};
-    (void)event_add(r->deadline, &limit);
-    if (r->url.path)
-        dial_path(r);
+    (void)event_add(c->deadline, &limit);
+    if (c->path)
+        dial_path(c);
     else
-        dial_host(r);
+        dial_host(c);
 }
 
-void redis_link_close(struct redis *r)
+void redis_link_close(struct redis_conn *c)
 {
-    if (r->lookup) {
-        struct evdns_getaddrinfo_request *request = r->lookup->request;
-        r->lookup->r = NULL;
-        r->lookup = NULL;
+    if (c->lookup) {
+        struct evdns_getaddrinfo_request *request = c->lookup->request;
+        c->lookup->c = NULL;
+        c->lookup = NULL;
         if (request)
             evdns_getaddrinfo_cancel(request);
     }
-    if (r->socket) {
-        bufferevent_free(r->socket);
-        r->socket = NULL;
-        redisReaderFree(r->reader);
-        r->reader = NULL;
+    if (c->socket) {
+        bufferevent_free(c->socket);
+        c->socket = NULL;
+        redisReaderFree(c->reader);
+        c->reader = NULL;
     }
 }

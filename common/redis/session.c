@@ -2,7 +2,7 @@
 // master and which one), the loss, and the pause before the next attempt.
 #include "common/base/clock.h"
 #include "common/base/mem.h"
-#include "common/redis/internal.h"
+#include "common/redis/conn.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -11,58 +11,58 @@
 
 enum { PAUSE_FIRST_MS = 50, PAUSE_MAX_MS = 2000, TIMEOUT_DEFAULT_MS = 5000 };
 
-uint32_t redis_timeout_ms(const struct redis *r)
+uint32_t redis_timeout_ms(const struct redis_conn *c)
 {
-    return r->params.command_timeout_ms ? r->params.command_timeout_ms : TIMEOUT_DEFAULT_MS;
+    return c->params.timeout_ms ? c->params.timeout_ms : TIMEOUT_DEFAULT_MS;
 }
 
 // ---- the loss
 
 // Uniform between half and all of 50 ms · 2^n, at most 2 s: many clients of one Redis do not come back at
 // once.
-static void arm_retry(struct redis *r)
+static void arm_retry(struct redis_conn *c)
 {
-    r->pause_ms = r->pause_ms ? r->pause_ms * 2 : PAUSE_FIRST_MS;
-    if (r->pause_ms > PAUSE_MAX_MS)
-        r->pause_ms = PAUSE_MAX_MS;
-    uint64_t wait_ms = r->pause_ms / 2 + rng_below(&r->rng, r->pause_ms / 2 + 1);
+    c->pause_ms = c->pause_ms ? c->pause_ms * 2 : PAUSE_FIRST_MS;
+    if (c->pause_ms > PAUSE_MAX_MS)
+        c->pause_ms = PAUSE_MAX_MS;
+    uint64_t wait_ms = c->pause_ms / 2 + rng_below(&c->rng, c->pause_ms / 2 + 1);
     struct timeval wait = {.tv_sec = (time_t)(wait_ms / 1000),
                            .tv_usec = (suseconds_t)(wait_ms % 1000) * 1000};
-    (void)event_add(r->retry, &wait);
+    (void)event_add(c->retry, &wait);
 }
 
-static void tell_down(struct redis *r, const struct error *why, bool was_up)
+static void tell_down(struct redis_conn *c, const struct error *why, bool was_up)
 {
     // Attempts that fail for the same reason are not told again.
-    if (!was_up && r->told.code == why->code && strcmp(r->told.text, why->text) == 0)
+    if (!was_up && c->told.code == why->code && strcmp(c->told.text, why->text) == 0)
         return;
-    r->told = *why;
-    if (r->params.on_down)
-        r->params.on_down(r->params.arg, why);
+    c->told = *why;
+    if (c->params.on_down)
+        c->params.on_down(c->params.arg, why);
 }
 
-void redis_drop(struct redis *r, const struct error *why)
+void redis_drop(struct redis_conn *c, const struct error *why)
 {
     struct error reason = *why; // `why` may be that of a callback which is about to be answered
     struct error lost = *why;
     if (reason.code != -ETIMEDOUT)
         lost.code = -ENOTCONN;
-    bool was_up = r->state == REDIS_UP;
+    bool was_up = c->state == REDIS_UP;
     struct redis_calls lost_calls;
     STAILQ_INIT(&lost_calls);
-    STAILQ_CONCAT(&lost_calls, &r->sent);
-    r->sent_count = 0;
-    r->state = REDIS_DOWN;
-    redis_link_close(r);
-    (void)event_del(r->deadline);
-    arm_retry(r);
+    STAILQ_CONCAT(&lost_calls, &c->sent);
+    c->sent_count = 0;
+    c->state = REDIS_DOWN;
+    redis_link_close(c);
+    (void)event_del(c->deadline);
+    arm_retry(c);
     struct redis_call *call;
     while ((call = STAILQ_FIRST(&lost_calls))) {
         STAILQ_REMOVE_HEAD(&lost_calls, link);
         redis_call_answer(call, NULL, &lost);
     }
-    if (!r->freed)
-        tell_down(r, &reason, was_up);
+    if (!c->freed)
+        tell_down(c, &reason, was_up);
 }
 
 // ---- the greeting
@@ -81,65 +81,70 @@ static struct str info_field(struct str info, struct str name)
 static void on_greeting(void *arg, const struct redis_value *v, const struct error *err)
 {
     (void)v;
-    struct redis *r = arg;
+    struct redis_conn *c = arg;
     // The first refusal is the reason: what follows it is refused because of it.
-    if (err && r->state == REDIS_GREETING && !r->greeting.code) {
-        r->greeting = *err;
-        r->greeting.code = -EACCES;
-        error_prefix(&r->greeting, "Redis refused the login or the database");
+    if (err && c->state == REDIS_GREETING && !c->greeting.code) {
+        c->greeting = *err;
+        c->greeting.code = -EACCES;
+        error_prefix(&c->greeting, "Redis refused the login or the database");
     }
 }
 
-static void on_info(void *arg, const struct redis_value *v, const struct error *err)
+static void usable(struct redis_conn *c, struct str replication_id)
 {
-    struct redis *r = arg;
-    if (r->state != REDIS_GREETING)
+    c->state = REDIS_UP;
+    c->pause_ms = 0;
+    c->told = (struct error){0};
+    buf_clear(&c->replication_id);
+    buf_add_str(&c->replication_id, replication_id);
+    if (c->params.on_up)
+        c->params.on_up(c->params.arg, buf_str(&c->replication_id));
+}
+
+// INFO, or PING where any server will do.
+static void on_last(void *arg, const struct redis_value *v, const struct error *err)
+{
+    struct redis_conn *c = arg;
+    if (c->state != REDIS_GREETING)
         return; // the connection was lost meanwhile
-    struct error why = r->greeting;
-    struct str info = redis_str(v), id = info_field(info, STR_LIT("master_replid"));
+    struct error why = c->greeting;
+    struct str info = c->params.any_role ? STR_NONE : redis_str(v);
     if (!why.code && err)
         why = *err;
     else if (!why.code && str_eq_cstr(info_field(info, STR_LIT("loading")), "1"))
         error_set(&why, -EAGAIN, "Redis is loading its data");
     else if (!why.code && str_eq_cstr(info_field(info, STR_LIT("role")), "slave"))
         error_set(&why, -EROFS, "this Redis is a replica, not the master");
-    if (why.code) {
-        redis_drop(r, &why);
-        return;
-    }
-    r->state = REDIS_UP;
-    r->pause_ms = 0;
-    r->told = (struct error){0};
-    buf_clear(&r->replication_id);
-    buf_add_str(&r->replication_id, id);
-    if (r->params.on_up)
-        r->params.on_up(r->params.arg, buf_str(&r->replication_id));
-}
-
-static void send_auth(struct redis *r)
-{
-    const struct redis_url *url = &r->url;
-    struct str with_user[] = {STR_LIT("AUTH"), str_of(url->user), str_of(url->password)};
-    struct str without[] = {STR_LIT("AUTH"), str_of(url->password)};
-    if (url->user)
-        redis_send(r, redis_call_new(on_greeting, r), ARRAY_LEN(with_user), with_user);
+    if (why.code)
+        redis_drop(c, &why);
     else
-        redis_send(r, redis_call_new(on_greeting, r), ARRAY_LEN(without), without);
+        usable(c, info_field(info, STR_LIT("master_replid")));
 }
 
-void redis_greet(struct redis *r)
+static void send_auth(struct redis_conn *c)
 {
-    r->state = REDIS_GREETING;
-    r->greeting = (struct error){0};
-    (void)event_del(r->deadline);
-    if (r->url.password)
-        send_auth(r);
-    if (r->url.db) {
+    const struct redis_conn_params *p = &c->params;
+    struct str with_user[] = {STR_LIT("AUTH"), str_of(p->user), str_of(p->password)};
+    struct str without[] = {STR_LIT("AUTH"), str_of(p->password)};
+    if (p->user)
+        redis_conn_write(c, redis_call_new(on_greeting, c), ARRAY_LEN(with_user), with_user);
+    else
+        redis_conn_write(c, redis_call_new(on_greeting, c), ARRAY_LEN(without), without);
+}
+
+void redis_greet(struct redis_conn *c)
+{
+    c->state = REDIS_GREETING;
+    c->greeting = (struct error){0};
+    (void)event_del(c->deadline);
+    if (c->params.password)
+        send_auth(c);
+    if (c->params.db) {
         cleanup(buf_done) struct buf db = BUF_INIT;
-        buf_add_u64(&db, r->url.db);
+        buf_add_u64(&db, c->params.db);
         struct str select[] = {STR_LIT("SELECT"), buf_str(&db)};
-        redis_send(r, redis_call_new(on_greeting, r), ARRAY_LEN(select), select);
+        redis_conn_write(c, redis_call_new(on_greeting, c), ARRAY_LEN(select), select);
     }
-    struct str info[] = {STR_LIT("INFO")};
-    redis_send(r, redis_call_new(on_info, r), ARRAY_LEN(info), info);
+    const struct str last[] = {c->params.any_role ? STR_LIT("PING") : STR_LIT("INFO")};
+    redis_conn_write(c, redis_call_new(on_last, c), ARRAY_LEN(last), last);
 }

@@ -1,16 +1,32 @@
-// Where a Redis is and who we are there: the parsed form of a redis:// or unix:// URL. Knows no other scheme;
-// rediss:// (TLS) is refused, since hiredis 0.14 has none and a sidecar carries it.
+// Where a Redis is, how it is found and who we are there: the parsed form of ROLLCALL_REDIS_URL.
+//
+//   redis://[user[:password]@]host[:port][/db]       one server
+//   unix:///path                                      one server, over a unix socket
+//   redis-sentinel://[user[:password]@]host[:port],…/master[/db]   the master that Sentinel names
+//   redis-cluster://[user[:password]@]host[:port],…   a cluster, found from any of its nodes
+//
+// rediss://, rediss-sentinel:// and rediss-cluster:// are the same over TLS, for every connection.
 #ifndef ROLLCALL_REDIS_URL_H
 #define ROLLCALL_REDIS_URL_H
 
 #include "common/base/error.h"
 #include "common/base/str.h"
 
-struct redis_url {
-    char *host; // NULL with a path
+enum redis_kind { REDIS_ONE, REDIS_SENTINEL, REDIS_CLUSTER };
+
+struct redis_address {
+    char *host;
     uint16_t port;
-    char *path; // of a unix socket; NULL with a host
-    char *user; // NULL: the default user
+};
+
+struct redis_url {
+    enum redis_kind kind;
+    bool tls;
+    struct redis_address *addresses; // of the server, of the sentinels, or of nodes of the cluster
+    size_t address_count;            // 0 with a path
+    char *path;                      // of a unix socket; NULL with addresses
+    char *master;                    // what Sentinel calls it; NULL for the other kinds
+    char *user;                      // NULL: the default user
     char *password;
     uint32_t db;
 };

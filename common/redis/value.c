@@ -1,6 +1,9 @@
 // Reading replies. A redis_value is hiredis's own reply object; nothing is copied.
 #include "common/redis/redis.h"
 
+#include "common/base/mem.h"
+#include "common/redis/conn.h"
+
 #include <hiredis/hiredis.h>
 
 static const redisReply *reply_of(const struct redis_value *v)
@@ -52,4 +55,26 @@ const struct redis_value *redis_at(const struct redis_value *v, size_t index)
     if (index >= redis_count(v))
         return NULL;
     return (const struct redis_value *)(const void *)reply_of(v)->element[index];
+}
+
+struct redis_value *redis_conn_keep(struct redis_conn *c, const struct redis_value *v)
+{
+    if (!v)
+        return NULL;
+    c->reply_kept = true;
+    return (struct redis_value *)(uintptr_t)v;
+}
+
+struct redis_value *redis_value_integer(int64_t number)
+{
+    redisReply *reply = mem_alloc(sizeof(*reply));
+    reply->type = REDIS_REPLY_INTEGER;
+    reply->integer = number;
+    return (struct redis_value *)(void *)reply;
+}
+
+void redis_value_free(struct redis_value *v)
+{
+    if (v)
+        freeReplyObject(v);
 }

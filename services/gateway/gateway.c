@@ -46,6 +46,7 @@ static int start_bus(struct gateway *g, struct error *err)
         .replication = (int32_t)s->kafka_replication,
         .redis_url = s->redis_url,
         .redis_password = s->redis_password,
+        .redis_options = gateway_settings_redis(s),
         .node = s->node,
         .snapshot_listen = s->snapshot_listen,
         .snapshot_token = s->snapshot_token,

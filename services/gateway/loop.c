@@ -70,6 +70,7 @@ static int open_store(struct loop *l, struct error *err)
         .base = l->base,
         .redis_url = s->redis_url,
         .redis_password = s->redis_password,
+        .redis_options = gateway_settings_redis(s),
         .wait_replicas = (uint32_t)s->redis_wait,
         .wait_timeout_ms = (uint32_t)s->redis_wait_timeout_ms,
         .keys = l->shared->keys,

@@ -45,8 +45,18 @@ static const struct setting table[] = {
      "Most bytes of request bodies held at a time, short ones aside; past it 503 with Retry-After",
      AT(http_buffered_bytes), .min = 1 << 20, .max = (int64_t)1 << 40},
     {"ROLLCALL_REDIS_URL", SETTING_STRING, "redis://127.0.0.1:6379", NULL,
-     "Redis: redis://[user@]host[:port][/db] or unix:///path", AT(redis_url)},
+     "Redis: redis://[user@]host[:port][/db], unix:///path, redis-sentinel://[user@]host[:port],…/master[/db] "
+     "or redis-cluster://[user@]host[:port],…; rediss… for TLS",
+     AT(redis_url)},
     {"ROLLCALL_REDIS_PASSWORD", SETTING_SECRET, NULL, NULL, "Redis password", AT(redis_password)},
+    {"ROLLCALL_REDIS_SENTINEL_PASSWORD", SETTING_SECRET, NULL, NULL, "Password of the sentinels themselves",
+     AT(redis_sentinel_password)},
+    {"ROLLCALL_REDIS_TLS_CA_FILE", SETTING_STRING, NULL, "path",
+     "Who may sign the certificate of Redis; unset: whom the system trusts", AT(redis_tls_ca_file)},
+    {"ROLLCALL_REDIS_TLS_CERTIFICATE_FILE", SETTING_STRING, NULL, "path",
+     "Our certificate, where Redis asks for one; read at each connection", AT(redis_tls_certificate_file)},
+    {"ROLLCALL_REDIS_TLS_KEY_FILE", SETTING_STRING, NULL, "path", "Key of that certificate",
+     AT(redis_tls_key_file)},
     {"ROLLCALL_REDIS_WAIT", SETTING_INT, "0", "replicas",
      "Replicas that must confirm a write before it is answered", AT(redis_wait), .min = 0, .max = 16},
     {"ROLLCALL_REDIS_WAIT_TIMEOUT", SETTING_INT, "1000", "ms", "How long to wait for those replicas",
@@ -150,4 +160,12 @@ int gateway_settings_main(int argc, char **argv, struct gateway_settings *s, int
 void gateway_settings_done(struct gateway_settings *s)
 {
     settings_done(table, ARRAY_LEN(table), s);
+}
+
+struct redis_options gateway_settings_redis(const struct gateway_settings *s)
+{
+    return (struct redis_options){.sentinel_password = s->redis_sentinel_password,
+                                  .tls_ca_file = s->redis_tls_ca_file,
+                                  .tls_certificate_file = s->redis_tls_certificate_file,
+                                  .tls_key_file = s->redis_tls_key_file};
 }

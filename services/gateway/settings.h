@@ -3,6 +3,7 @@
 #define ROLLCALL_GATEWAY_SETTINGS_H
 
 #include "common/config/settings.h"
+#include "common/redis/redis.h"
 
 struct gateway_settings {
     char *node;
@@ -12,7 +13,8 @@ struct gateway_settings {
     int64_t http_header_bytes, http_body_bytes;
     int64_t http_header_timeout_ms, http_body_timeout_ms, http_idle_timeout_ms;
     int64_t http_connections, http_buffered_bytes;
-    char *redis_url, *redis_password;
+    char *redis_url, *redis_password, *redis_sentinel_password;
+    char *redis_tls_ca_file, *redis_tls_certificate_file, *redis_tls_key_file;
     int64_t redis_wait, redis_wait_timeout_ms;
     char *kafka_bootstrap, *kafka_extra, *kafka_password, *topic_prefix;
     int64_t partitions_any, partitions_pop, partitions_node, kafka_replication;
@@ -40,5 +42,7 @@ struct gateway_settings {
 // As settings_main; *s is zeroed first.
 must_use int gateway_settings_main(int argc, char **argv, struct gateway_settings *s, int *ret_exit);
 void gateway_settings_done(struct gateway_settings *s);
+// Borrows the settings' strings.
+struct redis_options gateway_settings_redis(const struct gateway_settings *s);
 
 #endif

@@ -236,7 +236,7 @@ static void bad_urls_are_refused_with_a_sentence(void **state)
     struct fixture *f = *state;
     static const char *const bad[] = {"",
                                       "redis://",
-                                      "rediss://h",
+                                      "rediss+tls://h",
                                       "http://h",
                                       "redis://h:0",
                                       "redis://h:65536",

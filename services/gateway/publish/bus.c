@@ -37,7 +37,7 @@
 
 struct bus {
     struct hub hub;
-    char *texts[9]; // what hub.params borrows
+    char *texts[13]; // what hub.params borrows
     pthread_t thread;
     struct mailbox *posted;
     struct event *on_posted;
@@ -128,6 +128,7 @@ static int connect_all(struct hub *h, struct error *err)
     const struct redis_params redis = {.base = h->base,
                                        .url = h->params.redis_url,
                                        .password = h->params.redis_password,
+                                       .options = h->params.redis_options,
                                        .command_timeout_ms = REDIS_TIMEOUT_MS,
                                        .arg = h,
                                        .on_up = on_redis_up,
@@ -229,6 +230,10 @@ static void keep_params(struct bus *b, const struct bus_params *p)
     own->node = kept(b, 5, p->node);
     own->snapshot_listen = kept(b, 6, p->snapshot_listen);
     own->snapshot_token = kept(b, 7, p->snapshot_token);
+    own->redis_options.sentinel_password = kept(b, 9, p->redis_options.sentinel_password);
+    own->redis_options.tls_ca_file = kept(b, 10, p->redis_options.tls_ca_file);
+    own->redis_options.tls_certificate_file = kept(b, 11, p->redis_options.tls_certificate_file);
+    own->redis_options.tls_key_file = kept(b, 12, p->redis_options.tls_key_file);
     struct buf process = BUF_INIT;
     buf_addf(&process, "%s-%" PRIx64, p->node, clock_wall_ms());
     b->hub.process = buf_steal(&process);

@@ -16,6 +16,7 @@ struct bus_params {
     int32_t replication;
     const char *redis_url;
     const char *redis_password;
+    struct redis_options redis_options;
     const char *node;            // this gateway's name: client id, event source
     const char *snapshot_listen; // "host:port" of the internal listener
     const char *snapshot_token;

@@ -341,6 +341,7 @@ static int open_redis(struct snapshots *s, struct error *err)
     const struct redis_params params = {.base = s->hub->base,
                                         .url = p->redis_url,
                                         .password = p->redis_password,
+                                        .options = p->redis_options,
                                         .command_timeout_ms = 5000,
                                         .arg = s,
                                         .on_up = on_link_up,

@@ -41,6 +41,7 @@ static int link_open(struct store_link *l, const struct store_params *p, uint32_
         .base = p->base,
         .url = p->redis_url,
         .password = p->redis_password,
+        .options = p->redis_options,
         .command_timeout_ms = timeout_ms,
         .arg = l,
         .on_up = link_up,

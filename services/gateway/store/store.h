@@ -3,6 +3,7 @@
 #ifndef ROLLCALL_GATEWAY_STORE_STORE_H
 #define ROLLCALL_GATEWAY_STORE_STORE_H
 
+#include "common/redis/redis.h"
 #include "common/registration/registration.h"
 #include "common/registration/seal.h"
 
@@ -40,6 +41,7 @@ struct store_params {
     struct event_base *base;
     const char *redis_url;
     const char *redis_password;
+    struct redis_options redis_options;
     uint32_t wait_replicas; // ROLLCALL_REDIS_WAIT
     uint32_t wait_timeout_ms;
     struct key_ring_box *keys; // outlives it

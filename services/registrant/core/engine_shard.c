@@ -1,11 +1,14 @@
 // Partitions that come and go: loading, open, parked, closing, drained.
-#include "services/registrant/core/entry.h"
+#include "services/registrant/core/machine.h"
 
 #include "common/base/mem.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+// Whoever takes over has begun by then, or what it takes over is treated as after a death.
+enum { HANDED_OVER_WITHIN_MS = 60000 };
 
 static void each_update(struct engine *e, struct shard *s, struct moment now)
 {
@@ -131,7 +134,14 @@ void engine_shard_unpark(struct engine *e, uint32_t shard, uint64_t epoch, doubl
         engine_shard_open(e, shard, epoch, share, now);
 }
 
-// Everything is told once more: that this was a clean hand-over is news to all.
+// Whether whoever comes next is to be told of one that nothing changed of: until its next action the last
+// report is the last word anyway (adopt.c). So it takes no million of reports to hand a million over.
+static bool is_due_soon(const struct entry *r, struct moment now)
+{
+    const struct plan plan = machine_plan(r, PERMIT_ALL, ms_of(now));
+    return plan.kind != PLAN_NOTHING && plan.at_ms < ms_of(now) + HANDED_OVER_WITHIN_MS;
+}
+
 static void drain(struct engine *e, struct shard *s, struct moment now)
 {
     size_t at = 0;
@@ -142,11 +152,10 @@ static void drain(struct engine *e, struct shard *s, struct moment now)
         r->handover = !f && !s->dropped;
         if (f)
             flight_abandon(e, f, now);
-        if (!s->dropped || r->dirty)
+        if (r->dirty || (!s->dropped && (f || is_due_soon(r, now))))
             report_mark(e, r);
     }
-    if (s->dropped)
-        shard_forget(e, s, is_untouched); // without a word
+    shard_forget(e, s, is_untouched); // without a word
 }
 
 void shard_check(struct engine *e, struct shard *s, struct moment now)

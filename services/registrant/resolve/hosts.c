@@ -109,7 +109,7 @@ static int compare_name(struct str name, const char *entry)
 size_t hosts_find(const struct hosts *h, struct str name, struct address *ret, size_t max)
 {
     size_t low = 0, high = h->count, n = 0;
-    if (!name.n)
+    if (!name.n || str_has_char(name, '\0')) // a name in the file ends there
         return 0;
     while (low < high) {
         size_t middle = low + (high - low) / 2;

@@ -112,6 +112,7 @@ int str_to_u64(struct str s, uint64_t *ret_value)
     if (s.n == 0)
         return -EINVAL;
     for (size_t i = 0; i < s.n; i++) {
+        // NOLINTNEXTLINE(clang-analyzer-core.NullDereference): with a length there are bytes
         if (s.p[i] < '0' || s.p[i] > '9')
             return -EINVAL;
         if (__builtin_mul_overflow(value, 10u, &value) ||

@@ -86,7 +86,6 @@ static void answer_record(struct call *c, const struct store_record *record)
     struct runtime runtime;
     derive_entry(&record->reg, &v);
     runtime_of(&runtime, record, NULL, clock_wall_ms());
-    struct buf none cleanup(buf_done) = BUF_INIT;
     c->has_values = true;
     c->values = v;
     struct call *last = c; // freed by its answer, with the values

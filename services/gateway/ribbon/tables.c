@@ -237,7 +237,7 @@ static bool is_in_use(struct call *c)
     char id[ROW_ID_BYTES], server[ROW_ID_BYTES];
     for (size_t i = 0; i < servers->field_count; i++) {
         const struct field *f = &servers->fields[i];
-        if (!f->refers_to || strcmp(f->refers_to, c->resource->name) || !referrers->count)
+        if (!f->refers_to || strcmp(f->refers_to, c->resource->name) != 0 || !referrers->count)
             continue;
         envelope_app(c, f->protects, envelope_id_text(c->id, id).p,
                      envelope_id_text(referrers->items[0].id, server).p, NULL);

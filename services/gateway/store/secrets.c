@@ -112,7 +112,7 @@ static bool keep_sealed(const struct key_ring *ring, const struct registration *
         if (!text_at(before, there) || is_clear(before, there) || !same_realm(before, j, r, at.credential) ||
             open_text(ring, before, there, &clear, NULL))
             continue; // one that cannot be opened cannot be compared: it is sealed anew
-        if (strcmp(clear, text_at(r, at)))
+        if (strcmp(clear, text_at(r, at)) != 0)
             continue;
         take_text(r, at, mem_dup_cstr(text_at(before, there)));
         return true;
@@ -127,7 +127,7 @@ static int seal_for_realm(const struct key_ring *ring, const struct registration
     size_t from = SIZE_MAX;
     for (size_t j = 0; before && j < before->credential_count; j++) {
         const char *text = text_at(before, (struct place){.credential = j, .ha1 = at.ha1});
-        if (!text || strcmp(text, text_at(r, at)))
+        if (!text || strcmp(text, text_at(r, at)) != 0)
             continue;
         if (same_realm(before, j, r, at.credential))
             return 0;

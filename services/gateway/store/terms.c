@@ -46,7 +46,7 @@ void term_add(struct buf *out, const char *field, struct str value)
 {
     buf_add_cstr(out, field);
     buf_add_char(out, ':');
-    if (strcmp(field, "domain")) {
+    if (strcmp(field, "domain") != 0) {
         add_value(out, value);
         return;
     }

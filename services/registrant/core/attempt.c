@@ -22,6 +22,7 @@ static struct flight *take_slot(struct engine *e)
     if (e->free_flight_count)
         return e->flights[e->free_flights[--e->free_flight_count]];
     size_t count = e->flight_count + 1;
+    // NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers
     e->flights = mem_resize(e->flights, count, sizeof(*e->flights));
     e->free_flights = mem_resize(e->free_flights, count, sizeof(*e->free_flights));
     struct flight *f = mem_alloc(sizeof(*f));
@@ -38,7 +39,7 @@ bool flight_is_aside(const struct flight *f)
 static void set_what_is_sent(struct engine *e, struct flight *f)
 {
     struct entry *r = f->entry;
-    struct str local = STR_NONE;
+    struct str local = STR_NONE; // NOLINT(clang-analyzer-deadcode.DeadStores): gcc wants it
     switch ((enum flight_kind)f->kind) {
     case FLIGHT_BIND:
     case FLIGHT_CLEAR:

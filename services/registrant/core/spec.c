@@ -104,7 +104,7 @@ static struct str unpack_secret(const char **at, bool there)
 
 static void unpack_credential(const char **at, struct spec_view *v, size_t i)
 {
-    int mask = *(*at)++;
+    int mask = (unsigned char)*(*at)++;
     v->credentials[i].realm = unpack(at, mask & REALM);
     v->credentials[i].user = mask & USERNAME_AGAIN ? v->username : unpack(at, mask & USER);
     v->credentials[i].secret = unpack_secret(at, mask & SECRET);
@@ -114,7 +114,7 @@ static void unpack_credential(const char **at, struct spec_view *v, size_t i)
 
 static void unpack_contact(const char **at, struct spec_view *v, size_t i)
 {
-    int mask = *(*at)++;
+    int mask = (unsigned char)*(*at)++;
     uint32_t expires;
     v->contacts[i].uri = unpack(at, true);
     v->contacts[i].q = unpack(at, mask & Q);
@@ -129,7 +129,7 @@ static void unpack_contact(const char **at, struct spec_view *v, size_t i)
 void spec_open(const struct spec *s, struct spec_view *ret)
 {
     const char *at = s->text;
-    int mask = *at++;
+    int mask = (unsigned char)*at++;
     ret->username = unpack(&at, mask & USERNAME);
     ret->display = unpack(&at, mask & DISPLAY);
     ret->aor = unpack(&at, mask & AOR);

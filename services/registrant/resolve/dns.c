@@ -440,8 +440,7 @@ static void run_tick(struct dns *d)
 static void send_waiting(struct dns *d)
 {
     uint64_t now = d->now_us();
-    struct dns_query *q;
-    while (d->in_flight < MAX_IN_FLIGHT && (q = TAILQ_FIRST(&d->waiting))) {
+    while (d->in_flight < MAX_IN_FLIGHT && !TAILQ_EMPTY(&d->waiting)) {
         keep_current(d, now);
         send_one(d, TAILQ_FIRST(&d->waiting), now);
     }

@@ -204,6 +204,8 @@ static int compare(const void *a, const void *b)
     if (x->port != y->port)
         return x->port < y->port ? -1 : 1;
     int names = x->name && y->name ? strcmp(x->name, y->name) : 0;
+    // All of it is set, and any order will do that is always the same.
+    // NOLINTNEXTLINE(bugprone-suspicious-memory-comparison,cert-exp42-c,cert-flp37-c)
     return names ? names : memcmp(&x->address, &y->address, sizeof(x->address));
 }
 

@@ -8,6 +8,7 @@
 #include "tests/fuzz/target.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 
 #define REQUESTS_MAX 6
@@ -226,7 +227,7 @@ static void check_answer(struct str answer)
 
 static struct str next_request(struct str *rest)
 {
-    static const struct str mark = STR_LIT("\n---\n");
+    const struct str mark = STR_LIT("\n---\n");
     size_t at = str_find_str(*rest, mark);
     struct str one = str_slice(*rest, 0, at < rest->n ? at : rest->n);
     *rest = at < rest->n ? str_slice(*rest, at + mark.n, rest->n) : STR_NONE;

@@ -6,6 +6,7 @@
 #include "tests/fuzz/target.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <pthread.h>
@@ -96,10 +97,10 @@ static int connect_to(uint16_t port)
     return fd;
 }
 
-static void set_port(const char *name, const char *form, uint16_t port)
+static void set_port(const char *name, const char *before, uint16_t port)
 {
     char text[64];
-    (void)snprintf(text, sizeof(text), form, port);
+    (void)snprintf(text, sizeof(text), "%s%u", before, port);
     HOLDS(setenv(name, text, 1) == 0);
 }
 
@@ -110,17 +111,17 @@ static void start_redis(void)
     (void)snprintf(port, sizeof(port), "%u", w.redis);
     start((char *[]){name, o1, port, o2, host, o3, none, NULL});
     w.redis_fd = connect_to(w.redis);
-    set_port("ROLLCALL_REDIS_URL", "redis://127.0.0.1:%u", w.redis);
+    set_port("ROLLCALL_REDIS_URL", "redis://127.0.0.1:", w.redis);
 }
 
 static void start_broker(void)
 {
     char path[] = BROKER_PATH;
-    set_port("ROLLCALL_BROKER_LISTEN", "%u", w.broker);
+    set_port("ROLLCALL_BROKER_LISTEN", "", w.broker);
     start((char *[]){path, NULL});
     HOLDS(unsetenv("ROLLCALL_BROKER_LISTEN") == 0); // which a gateway does not have
     (void)close(connect_to(w.broker));
-    set_port("ROLLCALL_KAFKA_BOOTSTRAP", "127.0.0.1:%u", w.broker);
+    set_port("ROLLCALL_KAFKA_BOOTSTRAP", "127.0.0.1:", w.broker);
 }
 
 // ---- the gateway
@@ -163,7 +164,7 @@ static void start_gateway(void)
     int status;
     for (size_t i = 0; i < ARRAY_LEN(fixed); i++)
         HOLDS(setenv(fixed[i][0], fixed[i][1], 1) == 0);
-    set_port("ROLLCALL_HTTP_LISTEN", "127.0.0.1:%u", w.http);
+    set_port("ROLLCALL_HTTP_LISTEN", "127.0.0.1:", w.http);
     set_file("ROLLCALL_PRINCIPALS_FILE", principals);
     set_file("ROLLCALL_KEY_RING_FILE", keys);
     HOLDS(gateway_settings_main(1, (char *[]){name, NULL}, &w.settings, &status) == 0);

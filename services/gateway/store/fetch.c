@@ -5,7 +5,7 @@
 
 #include <errno.h>
 
-#define SLICE 100
+#define SLICE 25 // what others ask for in between waits behind so many
 
 static void ask_slice(struct fetch *f);
 

@@ -21,6 +21,7 @@ struct store_link {
 struct store_later {
     STAILQ_ENTRY(store_later) link;
     void (*run)(struct store_later *l);
+    uint32_t who; // of a slice: whose
 };
 STAILQ_HEAD(store_laters, store_later);
 
@@ -49,15 +50,17 @@ struct store {
     size_t unanswered;                    // of those committing
     struct store_laters slices;           // of walks, waiting for their turn
     unsigned slices_begun;
+    uint32_t slice_who; // whose was begun last
     bool closing;
 };
 
 void store_run_later(struct store *s, struct store_later *l, void (*run)(struct store_later *l));
 
 // Slices of walks take turns, a few of them under way at once: however many walk, whoever does not waits
-// behind those few only. `run` is called now or in its turn, also when the store closes; store_slice_end
-// follows it.
-void store_slice_begin(struct store *s, struct store_later *l, void (*run)(struct store_later *l));
+// behind those few only, and accounts take turns. `run` is called now or in its turn, also when the store
+// closes; store_slice_end follows it.
+void store_slice_begin(struct store *s, struct store_later *l, struct str account,
+                       void (*run)(struct store_later *l));
 void store_slice_end(struct store *s);
 
 // 0, or why nothing may be written over this connection now: -ENOTCONN, -EBUSY.

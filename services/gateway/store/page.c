@@ -31,6 +31,8 @@ struct page_call {
     struct top *top;
     uint64_t *ids; // the page's
     size_t id_count, id_size;
+    void (*each)(void *arg, const struct store_record *record);
+    size_t told; // to each
     struct store_record *records;
     size_t record_count;
     uint64_t seen, total;
@@ -58,7 +60,7 @@ static void answer(struct page_call *c)
     if (c->err.code)
         c->fn(c->arg, c->err.code, NULL, 0, 0, &c->err);
     else
-        c->fn(c->arg, 0, c->records, c->record_count, c->total, NULL);
+        c->fn(c->arg, 0, c->records, c->each ? c->told : c->record_count, c->total, NULL);
     for (size_t i = 0; i < c->record_count; i++) {
         registration_done(&c->records[i].reg);
         free((void *)(uintptr_t)c->records[i].status.p);
@@ -79,6 +81,12 @@ static void answer_later(struct store_later *l)
 static void keep_record(struct fetch *f, struct store_record *take_record)
 {
     struct page_call *c = container_of(f, struct page_call, fetch);
+    if (c->each) {
+        c->each(c->arg, take_record);
+        registration_done(&take_record->reg);
+        c->told++;
+        return;
+    }
     struct store_record *kept = &c->records[c->record_count++];
     *kept = *take_record;
     kept->status.p = take_record->status.n ? str_dup(take_record->status) : NULL;
@@ -109,7 +117,8 @@ static void read_page(struct page_call *c)
 {
     if (c->top)
         c->id_count = top_page(c->top, c->offset, &c->ids);
-    c->records = mem_array(c->id_count + 1, sizeof *c->records);
+    if (!c->each)
+        c->records = mem_array(c->id_count + 1, sizeof *c->records);
     read_records(c, c->ids, c->id_count, true, keep_record, page_read);
 }
 
@@ -179,7 +188,7 @@ static void walk_on(struct page_call *c)
 {
     bool full = c->total_given && c->id_count >= c->limit && !c->top;
     if (!full && !c->scan.end) {
-        store_slice_begin(c->s, &c->later, begin_slice);
+        store_slice_begin(c->s, &c->later, str_of(c->scan.account), begin_slice);
         return;
     }
     if (c->seen > c->total)
@@ -274,6 +283,7 @@ static struct page_call *page_call_new(struct store *s, const struct store_query
     c->keep_arg = q->keep_arg;
     c->keep_reads_status = q->keep && q->keep_reads_status;
     c->total_given = q->without_total;
+    c->each = q->each;
     scan_init(&c->scan, s, q, q->descending && !sorts_by_key(c));
     if (sorts_by_key(c))
         c->top = top_new(c->offset + c->limit, c->descending);

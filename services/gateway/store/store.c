@@ -1,6 +1,7 @@
 // The store's life: connections, the gate, answers on the next turn. Knows no key and no script's answer.
 #include "services/gateway/store/store.h"
 
+#include "common/base/hash.h"
 #include "common/base/mem.h"
 #include "services/gateway/store/internal.h"
 #include "services/gateway/store/scripts.h"
@@ -10,7 +11,7 @@
 #include <stdlib.h>
 
 #define COMMAND_TIMEOUT_MS 5000
-#define SLICES_AT_ONCE     4
+#define SLICES_AT_ONCE     2
 
 uint64_t store_replication_hash(struct str replication_id)
 {
@@ -83,10 +84,13 @@ void store_run_later(struct store *s, struct store_later *l, void (*run)(struct 
         event_active(s->turn, 0, 0);
 }
 
-void store_slice_begin(struct store *s, struct store_later *l, void (*run)(struct store_later *l))
+void store_slice_begin(struct store *s, struct store_later *l, struct str account,
+                       void (*run)(struct store_later *l))
 {
+    l->who = hash_murmur2(account);
     if (s->slices_begun < SLICES_AT_ONCE) {
         s->slices_begun++;
+        s->slice_who = l->who;
         run(l);
         return;
     }
@@ -94,14 +98,19 @@ void store_slice_begin(struct store *s, struct store_later *l, void (*run)(struc
     STAILQ_INSERT_TAIL(&s->slices, l, link);
 }
 
+// Another account's where one waits.
 void store_slice_end(struct store *s)
 {
     struct store_later *next = STAILQ_FIRST(&s->slices);
+    while (next && next->who == s->slice_who)
+        next = STAILQ_NEXT(next, link);
+    next = next ? next : STAILQ_FIRST(&s->slices);
     if (!next) {
         s->slices_begun--;
         return;
     }
-    STAILQ_REMOVE_HEAD(&s->slices, link);
+    STAILQ_REMOVE(&s->slices, next, store_later, link);
+    s->slice_who = next->who;
     store_run_later(s, next, next->run);
 }
 

@@ -109,9 +109,13 @@ struct store_query {
     bool (*keep)(const void *arg, const struct store_record *record); // NULL: all
     const void *keep_arg;                                             // borrowed until the answer
     bool keep_reads_status; // record->status is filled for keep (costs a walk twice as much)
-    size_t slice;           // most records that a walk gives at once; 0, or more than its own 200: those
-    bool live_only;         // only what has a live binding, by its last report
-    bool without_total;     // a walk may stop once the page is full; total is then what was seen
+    size_t slice;           // most records that a walk gives at once; 0, or more than its own 50: those
+    // store_page only: gets the page's records one by one as they come, a few in each turn of the loop, and
+    // is told of the same `arg` as fn, which then gets NULL and how many there were. After an error what it
+    // got is no page.
+    void (*each)(void *arg, const struct store_record *record);
+    bool live_only;     // only what has a live binding, by its last report
+    bool without_total; // a walk may stop once the page is full; total is then what was seen
 };
 // The whole of an account or of what a query keeps, in ascending order of ids, slice by slice: for exports.
 // `fn` gets each slice (rc 0); it ends with count 0 or an error. The next slice is read when store_walk_next

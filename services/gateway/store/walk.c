@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#define SLICE 50 // ids; what the reader makes of them is one turn of the loop
+
 enum walk_state {
     WALK_WAITING, // for store_walk_next
     WALK_READING, // an answer of Redis or the next loop turn is awaited
@@ -71,6 +73,25 @@ static void tell_later(struct store_later *l)
 
 static void on_slice(struct scan *x);
 
+static void begin_slice(struct store_later *l)
+{
+    struct store_walk *w = container_of(l, struct store_walk, later);
+    if (w->s->closing)
+        (void)error_set(&w->err, -ENOTCONN, "the store is closing");
+    if (!w->err.code && !w->dropped) {
+        scan_next(&w->scan, on_slice);
+        return;
+    }
+    store_slice_end(w->s);
+    tell(w);
+}
+
+static void next_slice(struct store_walk *w)
+{
+    w->state = WALK_READING;
+    store_slice_begin(w->s, &w->later, str_of(w->scan.account), begin_slice);
+}
+
 // Nothing of a slice was kept: the reader waits for the next one that has something.
 static void read_on(struct store_walk *w)
 {
@@ -80,7 +101,7 @@ static void read_on(struct store_walk *w)
     if (w->err.code || w->scan.end || w->dropped)
         tell(w);
     else
-        scan_next(&w->scan, on_slice);
+        next_slice(w);
 }
 
 static void keep_record(struct fetch *f, struct store_record *take_record)
@@ -100,6 +121,7 @@ static void slice_read(struct fetch *f)
 {
     struct store_walk *w = container_of(f, struct store_walk, fetch);
     w->err = f->err;
+    store_slice_end(w->s);
     if (w->err.code || w->record_count) {
         tell(w);
         return;
@@ -113,6 +135,7 @@ static void on_slice(struct scan *x)
     struct store_walk *w = container_of(x, struct store_walk, scan);
     w->err = x->err;
     if (w->err.code || w->dropped) {
+        store_slice_end(w->s);
         tell(w);
         return;
     }
@@ -155,6 +178,7 @@ struct store_walk *store_walk_begin(struct store *s, const struct store_query *q
     w->keep_arg = q->keep_arg;
     w->state = WALK_READING;
     scan_init(&w->scan, s, q, false);
+    w->scan.slice = w->scan.slice < SLICE ? w->scan.slice : SLICE;
     if (s->closing)
         tell_closing(w);
     else
@@ -171,8 +195,7 @@ void store_walk_next(struct store_walk *w)
         w->state = WALK_READING;
         store_run_later(w->s, &w->later, tell_later);
     } else {
-        w->state = WALK_READING;
-        scan_next(&w->scan, on_slice);
+        next_slice(w);
     }
 }
 

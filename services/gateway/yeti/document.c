@@ -349,26 +349,49 @@ static void put_page_links(struct json_writer *w, const struct document *d, cons
     json_end_object(w);
 }
 
+void document_list_begin(struct document_list *l, struct buf *out, const struct type *type)
+{
+    *l = (struct document_list){
+        .w = json_writer(out), .type = type, .included = mem_alloc(sizeof *l->included)};
+    json_begin_object(&l->w);
+    json_key(&l->w, "data");
+    json_begin_array(&l->w);
+}
+
+void document_list_add(struct document_list *l, const struct document *d, const void *item)
+{
+    put_resource(&l->w, d, l->type, item);
+    collect(l->included, d, l->type, item, l->count++);
+}
+
+void document_list_end(struct document_list *l, const struct document *d, uint64_t total)
+{
+    json_end_array(&l->w);
+    put_included(&l->w, d, l->included);
+    json_key(&l->w, "meta");
+    json_begin_object(&l->w);
+    json_kv_u64(&l->w, "total-count", total);
+    json_end_object(&l->w);
+    put_page_links(&l->w, d, l->type, total);
+    json_end_object(&l->w);
+}
+
+void document_list_done(struct document_list *l)
+{
+    if (l->included)
+        included_done(l->included);
+    free(l->included);
+    l->included = NULL;
+}
+
 void document_write_list(struct buf *out, const struct document *d, const struct type *type,
                          const void *const *items, size_t count, uint64_t total)
 {
-    struct included in cleanup(included_done) = {.type_count = 0};
-    struct json_writer w = json_writer(out);
-    json_begin_object(&w);
-    json_key(&w, "data");
-    json_begin_array(&w);
-    for (size_t i = 0; i < count; i++) {
-        put_resource(&w, d, type, items[i]);
-        collect(&in, d, type, items[i], i);
-    }
-    json_end_array(&w);
-    put_included(&w, d, &in);
-    json_key(&w, "meta");
-    json_begin_object(&w);
-    json_kv_u64(&w, "total-count", total);
-    json_end_object(&w);
-    put_page_links(&w, d, type, total);
-    json_end_object(&w);
+    struct document_list l cleanup(document_list_done);
+    document_list_begin(&l, out, type);
+    for (size_t i = 0; i < count; i++)
+        document_list_add(&l, d, items[i]);
+    document_list_end(&l, d, total);
 }
 
 void document_write_linkage(struct buf *out, const struct document *d, const struct type *type, int64_t id,

@@ -27,6 +27,20 @@ void document_write_one(struct buf *out, const struct document *d, const struct 
 void document_write_list(struct buf *out, const struct document *d, const struct type *type,
                          const void *const *items, size_t count, uint64_t total);
 
+// The same piece by piece. An item is needed until it is added, what its relationships lead to until the end;
+// `out` stays where it is.
+struct included;
+struct document_list {
+    struct json_writer w;
+    const struct type *type;
+    struct included *included;
+    size_t count; // added
+};
+void document_list_begin(struct document_list *l, struct buf *out, const struct type *type);
+void document_list_add(struct document_list *l, const struct document *d, const void *item);
+void document_list_end(struct document_list *l, const struct document *d, uint64_t total);
+void document_list_done(struct document_list *l); // also of one that was not ended, or is zeroed
+
 // {"data":{type,id} or null,"links":…} of the relationship of record `id`.
 void document_write_linkage(struct buf *out, const struct document *d, const struct type *type, int64_t id,
                             const struct relation *relation, int64_t target);

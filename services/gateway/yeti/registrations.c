@@ -181,57 +181,72 @@ void registrations_destroy(struct call *c)
 
 // ---- list
 
+// A page in the making: each record is written as it comes, so that no turn of the loop writes a whole page.
 struct list {
-    const void **pointers;
-    struct values *values;
-    struct status_item *statuses;
-    size_t count;
+    struct sorting sorting;
+    struct buf body;
+    struct document_list document;
+    struct status_item *statuses; // where they are included; as many as a page may have
 };
 
-static void list_done(struct list *l)
+static void list_free(void *arg)
 {
-    for (size_t i = 0; i < l->count; i++) {
-        values_done(&l->values[i]);
-        if (l->statuses)
-            status_item_done(&l->statuses[i]);
-    }
-    free(l->pointers);
-    free(l->values);
+    struct list *l = arg;
+    for (size_t i = 0; l->statuses && i < l->document.count; i++)
+        status_item_done(&l->statuses[i]);
     free(l->statuses);
+    document_list_done(&l->document);
+    buf_done(&l->body);
+    free(l);
 }
 
-static void fill_list(struct call *c, struct list *l, const struct store_record *records, size_t count)
+static struct list *list_new(struct call *c)
 {
-    uint64_t now_ms = clock_wall_ms();
-    *l = (struct list){.pointers = mem_array(count + 1, sizeof(void *)),
-                       .values = mem_array(count + 1, sizeof(struct values)),
-                       .count = count};
+    struct list *l = mem_alloc(sizeof(*l));
+    l->sorting = sorting_of(&c->query);
+    document_list_begin(&l->document, &l->body, c->type);
     if (c->query.include & INCLUDE_STATUS)
-        l->statuses = mem_array(count + 1, sizeof(struct status_item));
-    for (size_t i = 0; i < count; i++) {
-        registrations_values(c, &records[i].reg, &l->values[i]);
-        l->pointers[i] = &l->values[i];
-        if (l->statuses)
-            status_item_of(&l->statuses[i], &records[i], now_ms);
-    }
+        l->statuses = mem_array(c->query.page_size + 1, sizeof(struct status_item));
+    c->work = l;
+    c->work_free = list_free;
+    return l;
+}
+
+static struct document list_document(struct call *c)
+{
+    const struct list *l = c->work;
+    struct document d = call_document(c);
+    d.statuses = l->statuses;
+    d.status_bytes = sizeof(struct status_item);
+    return d;
+}
+
+static void on_item(void *arg, const struct store_record *record)
+{
+    struct call *c = arg;
+    struct list *l = c->work;
+    struct values values cleanup(values_done);
+    registrations_values(c, &record->reg, &values);
+    if (l->statuses)
+        status_item_of(&l->statuses[l->document.count], record, clock_wall_ms());
+    struct document d = list_document(c);
+    document_list_add(&l->document, &d, &values);
 }
 
 static void on_page(void *arg, int rc, const struct store_record *records, size_t count, uint64_t total,
                     const struct error *err)
 {
     struct call *c = arg;
-    struct list l cleanup(list_done) = {.count = 0};
-    struct buf body cleanup(buf_done) = BUF_INIT;
+    struct list *l = c->work;
+    (void)records;
+    (void)count;
     if (rc) {
         answer_failure(c, rc, err);
         return;
     }
-    fill_list(c, &l, records, count);
-    struct document d = call_document(c);
-    d.statuses = l.statuses;
-    d.status_bytes = sizeof(struct status_item);
-    document_write_list(&body, &d, c->type, l.pointers, count, total);
-    answer_document(c, 200, buf_str(&body), STR_NONE);
+    struct document d = list_document(c);
+    document_list_end(&l->document, &d, total);
+    answer_document(c, 200, buf_str(&l->body), STR_NONE);
 }
 
 // A sealed password has no order that means anything: those that are set are equal.
@@ -273,12 +288,9 @@ void registrations_filter(struct query *q, struct store_query *ret, struct store
 
 static void index_page(struct call *c)
 {
-    struct sorting *sorting = mem_alloc(sizeof(*sorting));
-    *sorting = sorting_of(&c->query);
-    c->work = sorting;
-    c->work_free = free;
+    const struct list *l = list_new(c);
     bool descending;
-    bool by_id = sorting_is_by_id(sorting, &descending);
+    bool by_id = sorting_is_by_id(&l->sorting, &descending);
     struct store_term terms[CONDITIONS_TERMS_MAX];
     struct store_query q = {
         .account = call_account(c),
@@ -287,7 +299,8 @@ static void index_page(struct call *c)
         .limit = c->query.page_size,
         .descending = by_id && descending,
         .sort_key_with = by_id ? NULL : sort_key,
-        .sort_arg = sorting,
+        .sort_arg = &l->sorting,
+        .each = on_item,
     };
     registrations_filter(&c->query, &q, terms);
     store_page(call_store(c), &q, on_page, c);

@@ -95,6 +95,16 @@ static enum client write_request(struct buf *out, struct str text)
 
 // ---- the answer
 
+// A broken property stops the fuzzer, and the answer is shown.
+static void hold(bool holds, const char *what, struct str answer)
+{
+    if (holds)
+        return;
+    (void)fprintf(stderr, "%s does not hold of:\n" STR_FMT "\n", what, STR_ARG(answer));
+    abort();
+}
+#define ANSWER_HOLDS(condition, answer) hold((condition), #condition, (answer))
+
 // A header that the gateway does not give has come in by a text of the request.
 static void check_header(struct str line)
 {
@@ -146,8 +156,7 @@ static void check_header(struct str line)
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
         if (str_ieq_cstr(name, names[i]))
             return;
-    (void)fprintf(stderr, "a header that is not the gateway's: " STR_FMT "\n", STR_ARG(line));
-    HOLDS(false);
+    ANSWER_HOLDS(!"a header of the gateway's", line);
 }
 
 static void check_json(struct str body)
@@ -155,7 +164,13 @@ static void check_json(struct str body)
     static const struct json_limits limits = {.max_bytes = 8u << 20, .max_depth = 64};
     struct json *root cleanup(json_free_ptr) = NULL;
     if (body.n)
-        HOLDS(json_parse(body, &limits, &root, NULL) == 0);
+        ANSWER_HOLDS(json_parse(body, &limits, &root, NULL) == 0, body);
+}
+
+static void check_lines(struct str body)
+{
+    for (struct str line; str_split(&body, '\n', &line);)
+        check_json(line);
 }
 
 // Elements are closed in the order in which they were opened, and text breaks out of none.
@@ -163,22 +178,22 @@ static void check_xml(struct str body)
 {
     size_t depth = 0;
     for (size_t i = 0; i < body.n; i++) {
-        HOLDS(body.p[i] != '\0');
+        ANSWER_HOLDS(body.p[i] != '\0', body);
         if (body.p[i] != '<')
             continue;
         size_t end = i;
         while (end < body.n && body.p[end] != '>')
-            HOLDS(body.p[++end] != '<');
-        HOLDS(end < body.n);
+            ANSWER_HOLDS(body.p[++end] != '<', body);
+        ANSWER_HOLDS(end < body.n, body);
         if (body.p[i + 1] == '/') {
-            HOLDS(depth > 0);
+            ANSWER_HOLDS(depth > 0, body);
             depth--;
         } else if (body.p[i + 1] != '?' && body.p[end - 1] != '/') {
             depth++;
         }
         i = end;
     }
-    HOLDS(depth == 0);
+    ANSWER_HOLDS(depth == 0, body);
 }
 
 static void keep_id(struct str body)
@@ -205,21 +220,26 @@ static bool is_session_over(struct str answer)
 static void check_answer(struct str answer)
 {
     size_t end = str_find_str(answer, STR_LIT("\r\n\r\n"));
-    HOLDS(end < answer.n && str_starts(answer, STR_LIT("HTTP/1.")) && answer.p[8] == ' ');
+    ANSWER_HOLDS(end < answer.n && str_starts(answer, STR_LIT("HTTP/1.")), answer);
     struct str head = str_slice(answer, 0, end), body = str_slice(answer, end + 4, answer.n), line;
-    bool is_json = false, is_xml = false, is_chunked = false;
-    HOLDS(memcmp(answer.p + 9, "500", 3) != 0);
+    bool is_json = false, is_lines = false, is_xml = false, is_chunked = false;
+    ANSWER_HOLDS(memcmp(answer.p + strlen("HTTP/1.1 "), "500", 3) != 0, answer);
     (void)str_split(&head, '\n', &line);
     while (str_split(&head, '\n', &line)) {
         check_header(line);
+        is_lines = is_lines || str_find_str(line, STR_LIT("ndjson")) < line.n;
         is_json = is_json || str_find_str(line, STR_LIT("json")) < line.n;
         is_xml = is_xml || str_find_str(line, STR_LIT("xml")) < line.n;
         is_chunked = is_chunked || str_find_str(line, STR_LIT("chunked")) < line.n;
     }
     keep_id(body);
-    if (is_xml && !is_chunked)
+    if (is_chunked)
+        return;
+    if (is_xml)
         check_xml(body);
-    else if (is_json && !is_chunked)
+    else if (is_lines)
+        check_lines(body);
+    else if (is_json)
         check_json(body);
 }
 

@@ -2,6 +2,7 @@
 #include "tests/fuzz/gateway_world.h"
 
 #include "common/base/mem.h"
+#include "common/log/log.h"
 #include "services/gateway/gateway.h"
 #include "tests/fuzz/target.h"
 
@@ -157,7 +158,6 @@ static void start_gateway(void)
         {"ROLLCALL_SNAPSHOT_LISTEN", "127.0.0.1:0"},
         {"ROLLCALL_HTTP_THREADS", "1"},
         {"ROLLCALL_FAILED_LOGINS", "0"},
-        {"ROLLCALL_LOG_LEVEL", "error"},
         {"ROLLCALL_RIBBON_SESSION_IDLE", "86400"},
     };
     char name[] = "rollcall-gateway";
@@ -187,11 +187,12 @@ void world_start(void)
         return;
     w.runs = true;
     (void)signal(SIGPIPE, SIG_IGN);
+    log_setup("rollcall-gateway", LOG_ERROR, false);
     w.http = free_port();
     w.redis = free_port();
     w.broker = free_port();
+    start_broker(); // first: it has none of the settings that follow
     start_redis();
-    start_broker();
     start_gateway();
     for (int i = 0; i < TRIES && !is_ready(); i++)
         (void)usleep(10000);

@@ -83,6 +83,12 @@ void kafka_consumer_resume(struct kafka_consumer *c, const char *topic, int32_t 
     want(c, topic, partition, true);
 }
 
+int64_t kafka_consumer_end(struct kafka_consumer *c, const char *topic, int32_t partition)
+{
+    const struct kafka_partition *p = kafka_partition_find(c, topic, partition);
+    return p ? p->end : -1;
+}
+
 int32_t kafka_consumer_partitions(struct kafka_consumer *c, const char *topic)
 {
     const struct kafka_topic *t = kafka_topic_find(&c->client, topic);

@@ -18,6 +18,7 @@ struct kafka_partition {
     enum kafka_partition_state state;
     uint64_t term;    // tells this assignment from an earlier one of the same partition
     int64_t position; // next offset that the owner will be given; negative while unknown
+    int64_t end;      // of the partition just before the owner was told of it; negative: unknown
     bool placing;     // the lookup is under way
     bool wanted;      // the owner resumed it
     bool flowing;     // what librdkafka was last told

@@ -17,7 +17,8 @@ struct placing {
     rd_kafka_t *rk;
     int64_t fallback; // OFFSET_BEGINNING or _END: for a partition without a committed offset
     rd_kafka_topic_partition_list_t *list;
-    uint64_t *terms; // of list's partitions
+    rd_kafka_topic_partition_list_t *ends; // of the same partitions, in the same order
+    uint64_t *terms;                       // of list's partitions
     int rc;
 };
 
@@ -54,6 +55,17 @@ static int ask_committed(struct placing *p)
     }
     rd_kafka_topic_partition_list_destroy(without);
     return rc;
+}
+
+// A partition without a leader has no end that could be told; it can be taken over all the same.
+static void ask_ends(struct placing *p)
+{
+    for (int i = 0; i < p->list->cnt; i++) {
+        const rd_kafka_topic_partition_t *item = &p->list->elems[i];
+        rd_kafka_topic_partition_list_add(p->ends, item->topic, item->partition)->offset =
+            RD_KAFKA_OFFSET_END;
+    }
+    (void)kafka_ask_offsets(p->rk, p->ends, ASK_MS, p->job.stopping);
 }
 
 // Leaves in `list` what librdkafka does not fetch yet: a new assignment starts when its own lookup is done.
@@ -95,6 +107,8 @@ static void run(struct kafka_job *job)
     p->rc = ask_committed(p);
     if (p->rc == 0)
         p->rc = seek(p);
+    if (p->rc == 0)
+        ask_ends(p);
 }
 
 // ---- on the loop
@@ -106,6 +120,7 @@ static struct placing *placing_new(struct kafka_consumer *c, size_t count)
     p->rk = c->client.rk;
     p->fallback = c->params.from_beginning ? RD_KAFKA_OFFSET_BEGINNING : RD_KAFKA_OFFSET_END;
     p->list = rd_kafka_topic_partition_list_new((int)count);
+    p->ends = rd_kafka_topic_partition_list_new((int)count);
     p->terms = mem_array(count, sizeof(*p->terms));
     return p;
 }
@@ -119,6 +134,7 @@ static void placing_add(struct placing *p, const struct kafka_partition *partiti
 static void placing_free(struct placing *p)
 {
     rd_kafka_topic_partition_list_destroy(p->list);
+    rd_kafka_topic_partition_list_destroy(p->ends);
     free(p->terms);
     free(p);
 }
@@ -141,7 +157,9 @@ static void tell_assigned(struct placing *p, int i)
     // The owner may ask for the count, so it must be known by now.
     if (p->rc < 0 || kafka_consumer_partitions(c, partition->topic) == 0)
         return; // the next tick tries again
+    const rd_kafka_topic_partition_t *end = &p->ends->elems[i];
     partition->position = p->list->elems[i].offset;
+    partition->end = end->err || end->offset < 0 ? -1 : end->offset;
     partition->state = PARTITION_OURS;
     c->params.on_assigned(c->params.arg, partition->topic, partition->number);
 }

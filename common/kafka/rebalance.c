@@ -41,7 +41,7 @@ static void assign(struct kafka_consumer *c, rd_kafka_topic_partition_list_t *li
         p->number = list->elems[i].partition;
         p->state = PARTITION_PLACING;
         p->term = ++c->terms;
-        p->position = -1;
+        p->position = p->end = -1;
         TAILQ_INSERT_TAIL(&c->partitions, p, link);
     }
     c->unsettled = true;

@@ -308,6 +308,7 @@ static void tell(struct world *w, struct model *m, enum desired_op op, const str
         .last = words_has(words, 2, "last") && m->has_last ? &m->last : NULL,
         .twin = words_has(words, 2, "twin"),
         .snapshot = words_has(words, 2, "snapshot"),
+        .replayed = words_has(words, 2, "replayed"),
     };
     engine_desired(w->engine, shard_of(w, words), &d, w->now);
     world_after(w);

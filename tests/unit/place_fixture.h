@@ -36,10 +36,12 @@ static struct {
     char members[MEMBERS]; // consumers, in the order in which they were made
     size_t joined, left;
     bool no_kafka;      // none can be made
+    int64_t end;        // of every partition when it is assigned
     int32_t partitions; // of the topic
     struct snapshot *snapshots[MORE_PARTITIONS];
     size_t pending;                             // reports of any shard
     unsigned given[MORE_PARTITIONS], last_kind; // DESIRED commands
+    unsigned replayed;                          // of them, those of before the assignment
     uint64_t epochs[MORE_PARTITIONS];           // of the last OPEN or UNPARK
     int32_t commits[COMMITS];
     size_t commit_count;
@@ -90,6 +92,13 @@ int32_t kafka_consumer_partitions(struct kafka_consumer *c, const char *topic)
     (void)topic;
     expect_present(c);
     return world.partitions;
+}
+
+int64_t kafka_consumer_end(struct kafka_consumer *c, const char *topic, int32_t partition)
+{
+    (void)topic, (void)partition;
+    expect_present(c);
+    return world.end;
 }
 
 void kafka_consumer_pause(struct kafka_consumer *c, const char *topic, int32_t partition)
@@ -154,6 +163,7 @@ void workers_desired(struct workers *w, struct sip_command *take)
 {
     (void)w;
     world.given[take->shard & 0xffff]++;
+    world.replayed += take->replayed;
     sip_command_free(take);
 }
 

@@ -199,7 +199,7 @@ static void take_in(struct engine *e, struct shard *s, const struct desired *d, 
     case DESIRED_REMOVE:
         break;
     }
-    if (!d->reg)
+    if (!d->reg || (!r && d->replayed))
         return;
     if (!r) {
         begin(e, s, d, now);

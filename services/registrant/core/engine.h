@@ -153,6 +153,9 @@ struct desired {
         *last;     // what the store last heard, or NULL. BURIED: what was reported of a buried id: remove it
     bool twin;     // REMOVE: a twin holds the binding: do not send if nothing was sent for the removal yet
     bool snapshot; // part of taking the shard over: `last` is ours to continue from
+    // KEEP and REMOVE: older than the snapshot. Whatever that does not hold was proved to be removed, or sent
+    // from another place, since: it is not begun again.
+    bool replayed;
 };
 void engine_desired(struct engine *e, uint32_t shard, const struct desired *d, struct moment now);
 

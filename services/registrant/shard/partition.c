@@ -112,6 +112,7 @@ static void fetch_snapshot(struct partition *p)
 void partition_assigned(struct partition *p)
 {
     p->next_offset = -1;
+    p->known_offset = kafka_consumer_end(p->home->consumer, p->home->topic, p->number);
     if (p->home->stopping)
         return;
     if (!partition_is_ours(p))

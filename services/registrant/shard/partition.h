@@ -44,6 +44,7 @@ struct partition {
     uint64_t highest_epoch; // in the snapshot
     uint64_t end_by_us;     // CLOSING, FLUSHING: when the group is not kept waiting any longer
     int64_t next_offset;    // of the next record to handle; -1: none seen
+    int64_t known_offset;   // what was written before has a lower one, and is in the snapshot; -1: unknown
     bool reload;            // DROPPING: ours again, to be loaded anew afterwards
 };
 

@@ -158,6 +158,7 @@ static void on_records(void *arg, const struct kafka_record *records, size_t cou
             continue;
         }
         c->shard = partition_shard(p);
+        c->replayed = r->offset < p->known_offset;
         if (c->has_last && strcmp(c->last.place, place->params.name) == 0 &&
             lease_is_fresh(&place->lease, clock_monotonic_us()))
             partition_outdo(p, c->last.epoch);

@@ -187,7 +187,8 @@ static void desire(struct driver *d, const struct sip_command *c, struct moment 
                              .revision = c->revision,
                              .last = c->has_last ? &c->last : NULL,
                              .twin = c->twin,
-                             .snapshot = c->snapshot};
+                             .snapshot = c->snapshot,
+                             .replayed = c->replayed};
     engine_desired(d->engine, c->shard, &wanted, m);
 }
 

@@ -172,8 +172,8 @@ int key_ring_say_missing(struct str id, struct error *err)
 
 bool key_ring_tells_missing(struct str sentence)
 {
-    struct str end = STR_LIT(" missing");
-    return sentence.n > end.n && str_starts(sentence, STR_LIT("key ")) &&
+    struct str begin = STR_LIT("key "), end = STR_LIT(" missing");
+    return sentence.n > begin.n + end.n && str_starts(sentence, begin) &&
            str_eq(str_slice(sentence, sentence.n - end.n, sentence.n), end);
 }
 

@@ -322,6 +322,59 @@ static void loads_a_file_or_says_which_it_could_not(void **state)
     assert_int_equal(key_ring_load("/tmp", &ring, &err), -EINVAL);
 }
 
+static void a_ring_can_be_turned_to_another_of_its_keys(void **state)
+{
+    struct key_ring *ring = ring_of("a " KEY_A "\nb " KEY_B "\n"), *turned;
+    struct seal_context c = context();
+    struct error err;
+    struct buf sealed cleanup(buf_done) = BUF_INIT, clear cleanup(buf_done) = BUF_INIT;
+    assert_int_equal(key_ring_turn(ring, STR_LIT("b"), &turned, &err), 0);
+    seal_text(turned, &c, STR_LIT("open sesame"), &sealed);
+    assert_true(str_eq_cstr(seal_key_of(buf_str(&sealed)), "b"));
+    assert_int_equal(seal_open(ring, &c, buf_str(&sealed), &clear, NULL), 0);
+    assert_int_equal(key_ring_turn(ring, STR_LIT("c"), &turned, &err), -ENOKEY);
+    assert_true(key_ring_tells_missing(str_of(err.text)));
+    assert_false(key_ring_tells_missing(STR_LIT("key missing")));
+    key_ring_free(turned);
+    key_ring_free(ring);
+}
+
+static void a_ring_that_was_replaced_lives_on_for_who_holds_it(void **state)
+{
+    struct key_ring_box *box = key_ring_box_new(ring_of("a " KEY_A));
+    struct key_ring *held = key_ring_box_get(box);
+    key_ring_box_swap(box, ring_of("b " KEY_B));
+    struct key_ring *present cleanup(key_ring_drop) = key_ring_box_get(box);
+    assert_string_equal(key_ring_first(held), "a");
+    assert_string_equal(key_ring_first(present), "b");
+    key_ring_free(held);
+    key_ring_box_free(box);
+}
+
+static void load_again(const struct key_ring *present, const char *text, int expected)
+{
+    char path[] = "/tmp/rollcall-ring-XXXXXX";
+    struct key_ring *next = NULL;
+    struct error err;
+    int fd = mkstemp(path);
+    assert_true(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+    (void)close(fd);
+    assert_int_equal(key_ring_load_again(path, present, &next, &err), expected);
+    assert_true((expected == 0) == (next != NULL));
+    key_ring_free(next);
+    (void)unlink(path);
+}
+
+static void an_id_is_not_given_to_another_key(void **state)
+{
+    struct key_ring *ring = ring_of("a " KEY_A "\nb " KEY_B "\n");
+    load_again(ring, "b " KEY_B "\na " KEY_A "\n", 0);
+    load_again(ring, "c " KEY_A "\n", 0);
+    load_again(ring, "a " KEY_B "\n", -EINVAL);
+    load_again(ring, "", -EINVAL);
+    key_ring_free(ring);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -339,6 +392,9 @@ int main(void)
         cmocka_unit_test(loads_a_file_or_says_which_it_could_not),
         cmocka_unit_test(the_packed_form_is_shorter_and_opens_like_the_text),
         cmocka_unit_test(what_is_not_sealed_is_not_packed),
+        cmocka_unit_test(a_ring_can_be_turned_to_another_of_its_keys),
+        cmocka_unit_test(a_ring_that_was_replaced_lives_on_for_who_holds_it),
+        cmocka_unit_test(an_id_is_not_given_to_another_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,7 +14,7 @@
 
 #include <stdio.h>
 
-enum { SOON_MS = 10000, MAX_CHANGES = 64 };
+enum { SOON_MS = 10000, MAX_CHANGES = 256 };
 
 #define KEY_LINE "k1 000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\n"
 

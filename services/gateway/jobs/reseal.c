@@ -64,8 +64,9 @@ static void say(struct reseal *r)
     struct buf names cleanup(buf_done) = BUF_INIT;
     key_ring_names(ring, &names);
     if (r->left)
-        log_line(LOG_INFO, "jobs", 0, "%zu of %zu accounts still have secrets under another key than %s",
-                 r->left, r->count, r->key);
+        log_line(LOG_INFO, "jobs", 0,
+                 "the secrets of %zu of %zu accounts are looked through, and sealed with %s", r->left,
+                 r->count, r->key);
     else
         log_line(LOG_INFO, "jobs", 0,
                  "every secret of %zu accounts is sealed with %s: no other key of the ring (" STR_FMT

@@ -7,17 +7,18 @@ static const char *const methods[] = {"GET",    "HEAD",    "POST",  "PUT", "PATC
                                       "DELETE", "OPTIONS", "other", NULL};
 
 // In the order of enum fair_lane.
-static const char *const lanes[] = {"requests", "bulk", NULL};
+static const char *const lanes[] = {"requests", "bulk", "logins", NULL};
 
 // In the order of enum http_limit and enum gateway_limited.
-static const char *const limits[] = {"connections",      "idle_connections", "descriptors",
-                                     "slow_client",      "bodies",           "answers",
-                                     "waiting_requests", "waiting_bulk",     NULL};
+static const char *const limits[] = {
+    "connections", "idle_connections", "descriptors",  "slow_client",    "bodies",
+    "answers",     "waiting_requests", "waiting_bulk", "waiting_logins", NULL};
 
 static const struct metric rows[] = {
     {.name = "rollcall_accounts_to_seal_anew",
      .type = METRIC_GAUGE,
-     .help = "Accounts of which it is not proved that every secret is sealed with the first key of this gateway's "
+     .help = "Accounts of which it is not proved that every secret is sealed with the first key of this "
+             "gateway's "
              "ring; 0: its other keys are not needed"},
     {.name = "rollcall_sealed_anew_total",
      .type = METRIC_COUNTER,

@@ -19,6 +19,7 @@ enum gateway_metric {
 enum gateway_limited {
     GATEWAY_LIMITED_REQUESTS = HTTP_LIMIT_COUNT, // too many of its account waited
     GATEWAY_LIMITED_BULK,                        // … exports, imports, lists that are streamed
+    GATEWAY_LIMITED_LOGINS,                      // … logins, of its address
 };
 
 struct metrics *gateway_metrics_new(void);

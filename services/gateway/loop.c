@@ -245,6 +245,7 @@ static void open_fair(struct loop *l)
     const struct fair_params params = {
         .base = l->base,
         .limits = {[FAIR_REQUESTS] = {.share = 4, .alone = 64, .all = 128, .queue = 1024},
+                   [FAIR_LOGINS] = {.share = 4, .alone = 8, .all = 16, .queue = 256},
                    [FAIR_BULK] = {.share = 4, .alone = 8, .all = 64, .queue = 64}},
         .now_us = clock_monotonic_us,
         .arg = l,

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { QUEUE = 256 };
+enum { QUEUE = 1024 }; // 16 of each of as many loops as there may be
 
 struct job {
     struct password_client *client;

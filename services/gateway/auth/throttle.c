@@ -102,8 +102,7 @@ static void key_of(const struct throttle *t, enum kind kind, struct str who, uns
     memcpy(ret, digest, KEY_BYTES);
 }
 
-// Of IPv6 the network of 64 bits that one host has to itself.
-static struct str address_key(struct str address, unsigned char scratch[16])
+struct str throttle_address(struct str address, unsigned char scratch[16])
 {
     static const unsigned char mapped[12] = {[10] = 0xff, [11] = 0xff};
     char text[INET6_ADDRSTRLEN];
@@ -204,7 +203,7 @@ struct throttle_answer throttle_login(struct throttle *t, struct str name, struc
     unsigned char scratch[16];
     struct throttle_answer by_name = use(t, FAILED_BY_NAME, name, ASK, 1, now_us);
     struct throttle_answer by_address =
-        use(t, FAILED_BY_ADDRESS, address_key(address, scratch), ASK, 1, now_us);
+        use(t, FAILED_BY_ADDRESS, throttle_address(address, scratch), ASK, 1, now_us);
     if (by_name.passes != by_address.passes)
         return by_name.passes ? by_address : by_name;
     if (!by_name.passes)
@@ -216,5 +215,5 @@ void throttle_login_failed(struct throttle *t, struct str name, struct str addre
 {
     unsigned char scratch[16];
     (void)use(t, FAILED_BY_NAME, name, OWE, 1, now_us);
-    (void)use(t, FAILED_BY_ADDRESS, address_key(address, scratch), OWE, 1, now_us);
+    (void)use(t, FAILED_BY_ADDRESS, throttle_address(address, scratch), OWE, 1, now_us);
 }

@@ -29,6 +29,9 @@ struct throttle_answer throttle_request(struct throttle *t, struct str who, uint
 // address is not counted. Any thread.
 struct throttle_answer throttle_login(struct throttle *t, struct str name, struct str address,
                                       uint64_t now_us);
+// What an address is counted as: itself, of IPv6 the network of 64 bits that one host has to itself. Borrows
+// from either.
+struct str throttle_address(struct str address, unsigned char scratch[16]);
 void throttle_login_failed(struct throttle *t, struct str name, struct str address, uint64_t now_us);
 
 #endif

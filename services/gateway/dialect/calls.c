@@ -22,6 +22,7 @@ void dialect_call_end(struct dialect_call *c, void *memory)
     struct dialect_calls *calls = c->calls;
     TAILQ_REMOVE(&calls->list, c, link);
     fair_give_back(&c->ticket);
+    dialect_login_free(c->login);
     principals_unref(c->principals);
     free(memory);
     if (calls->closing && TAILQ_EMPTY(&calls->list))

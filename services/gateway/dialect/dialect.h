@@ -40,6 +40,7 @@ struct dialect_call {
     const struct principal *principal; // who asks; NULL: nobody yet
     const struct account *account;     // whose registrations: the principal's own or one below it
     bool in_password_check;
+    struct dialect_login *login; // that waits for its turn or its answer; see dialect_check_password
     bool waits; // for a timer of its own or its turn, which do not come any more once the gateway stops
     struct fair_ticket ticket;
     void (*admitted)(struct dialect_call *c), (*dropped)(struct dialect_call *c);
@@ -99,6 +100,15 @@ must_use bool dialect_admit(const struct dialect_shared *shared, struct dialect_
 struct throttle_answer dialect_throttle_login(const struct dialect_shared *shared,
                                               const struct http_request *r, struct str name);
 void dialect_login_failed(const struct dialect_shared *shared, const struct http_request *r, struct str name);
+
+// Checks a password off the loop, in the turn of the client's address (fair.h), and then calls fn, with
+// c->in_password_check set until just before. Everything is copied. As with dialect_admit, `drop` ends what
+// is not to be checked any more, and false: too many of that address wait already: answer 503 with
+// Retry-After.
+must_use bool dialect_check_password(const struct dialect_shared *shared, struct dialect_call *c,
+                                     const char *hash, struct str password, password_fn *fn, void *arg,
+                                     void (*drop)(struct dialect_call *c));
+void dialect_login_free(struct dialect_login *login); // for calls.c; NULL is allowed
 
 // ---- what a registration gets where its dialect says nothing
 

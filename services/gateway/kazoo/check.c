@@ -66,7 +66,6 @@ static void on_checked(void *arg, bool matches)
 {
     struct call *c = arg;
     struct work *w = c->work;
-    c->call.in_password_check = false;
     if (matches && w->tried)
         finish(c, w->tried);
     else
@@ -84,9 +83,8 @@ static void try_next(struct call *c)
     const char *hash = w->tried ? hash_of(w, w->tried)
                                 : principals_decoy_hash(dialect_principals(&c->call, c->kazoo->shared));
     w->has_tried = true;
-    c->call.in_password_check =
-        password_check(c->kazoo->shared->passwords, hash, w->check.credentials, on_checked, c);
-    if (!c->call.in_password_check)
+    if (!dialect_check_password(c->kazoo->shared, &c->call, hash, w->check.credentials, on_checked, c,
+                                kazoo_answer_stopping))
         kazoo_answer_problem(c, PROBLEM_UNREACHABLE, STR_LIT("too many logins are being checked"));
 }
 

@@ -107,7 +107,6 @@ static void on_password(void *arg, bool matches)
 {
     struct call *c = arg;
     const struct principal *p = user_of(c, c->login);
-    c->call.in_password_check = false;
     if (!matches || !p) {
         dialect_login_failed(c->ribbon->params.shared, c->call.http, c->login);
         refuse(c, APP_LOGIN_REFUSED);
@@ -129,12 +128,9 @@ static void check_password(struct call *c, struct str password)
         envelope_app_http(c, 429, APP_FAILURE, "Too many failed logins; come again later.", NULL);
         return;
     }
-    c->call.in_password_check = true;
-    if (password_check(shared->passwords, p ? p->password_hash : principals_decoy_hash(c->call.principals),
-                       password, on_password, c))
-        return;
-    c->call.in_password_check = false;
-    envelope_app_http(c, 503, APP_FAILURE, "Too many logins at once; try again.", NULL);
+    const char *hash = p ? p->password_hash : principals_decoy_hash(c->call.principals);
+    if (!dialect_check_password(shared, &c->call, hash, password, on_password, c, envelope_stopping))
+        envelope_app_http(c, 503, APP_FAILURE, "Too many logins at once; try again.", NULL);
 }
 
 // Puts name and password into c->text one after the other. False: one is missing.

@@ -65,6 +65,7 @@ bool call_read_body(struct call *c, const struct json **ret);
 // The body as what the route's relationship is to point to. False: the call was answered.
 bool call_read_linkage(struct call *c, struct linkage *ret);
 
-void call_free(struct call *c); // for answer.c
+void call_free(struct call *c);                 // for answer.c
+void yeti_not_begun(struct dialect_call *call); // answers one that waited in vain
 
 #endif

@@ -70,7 +70,6 @@ static void issue(struct call *c)
 static void on_checked(void *arg, bool matches)
 {
     struct call *c = arg;
-    c->call.in_password_check = false;
     if (!matches || !c->call.principal)
         dialect_login_failed(c->yeti->params.shared, c->call.http, str_of(c->work));
     if (!matches || !c->call.principal)
@@ -104,8 +103,7 @@ void login_run(struct call *c)
     const struct principals *all = dialect_principals(&c->call, c->yeti->params.shared);
     c->call.principal = principals_by_username(all, name);
     const char *hash = c->call.principal ? c->call.principal->password_hash : principals_decoy_hash(all);
-    c->call.in_password_check =
-        password_check(c->yeti->params.shared->passwords, hash, str_of(given.password), on_checked, c);
-    if (!c->call.in_password_check)
-        answer_unavailable(c, "Too many logins are being checked.");
+    if (!dialect_check_password(c->yeti->params.shared, &c->call, hash, str_of(given.password), on_checked, c,
+                                yeti_not_begun))
+        answer_unavailable(c, "Too many logins of this address are being checked.");
 }

@@ -18,16 +18,16 @@ struct yeti *yeti_new(const struct yeti_params *p)
     return y;
 }
 
-static void answer_stopping(struct dialect_call *call)
+void yeti_not_begun(struct dialect_call *call)
 {
     answer_unavailable(container_of(call, struct call, call),
-                       "The request was not begun: the gateway is stopping.");
+                       "The request was not begun: too much is under way, or the gateway stops.");
 }
 
 void yeti_free(void *yeti)
 {
     struct yeti *y = yeti;
-    dialect_calls_close(&y->calls, answer_stopping);
+    dialect_calls_close(&y->calls, yeti_not_begun);
 }
 
 static void set_base(struct call *c)
@@ -50,7 +50,7 @@ static void take_turn(struct call *c)
     bool reads = m == HTTP_GET || m == HTTP_HEAD, lists = c->route->run == registrations_index;
     enum fair_lane lane = c->route->flags & (ROUTE_LINES | ROUTE_ATOMIC) ? FAIR_BULK : FAIR_REQUESTS;
     unsigned cost = lists ? FAIR_LIST : reads ? FAIR_READ : FAIR_WRITE;
-    if (!dialect_admit(c->yeti->params.shared, &c->call, lane, cost, run, answer_stopping))
+    if (!dialect_admit(c->yeti->params.shared, &c->call, lane, cost, run, yeti_not_begun))
         answer_unavailable(c, "Too many requests of this account wait already.");
 }
 

@@ -1,0 +1,215 @@
+// Fair turns: who begins at once, who waits, and in which order those that wait begin.
+#include "services/gateway/dialect/fair.h"
+
+#include "common/base/base.h"
+
+#include <event2/event.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+// cmocka needs setjmp, stdarg, stddef and stdint before it
+#include <cmocka.h>
+
+enum { TICKETS = 32, SHARE = 4, ALONE = 8, ALL = 12, QUEUE = 10 };
+
+static uint64_t now_us;
+
+static uint64_t now(void)
+{
+    return now_us;
+}
+
+struct asker {
+    struct fair_ticket ticket;
+    char name;
+};
+
+struct fixture {
+    struct event_base *base;
+    struct fair *fair;
+    struct asker askers[TICKETS];
+    size_t count;
+    char begun[TICKETS + 1]; // names in the order in which they began
+    int waiting[FAIR_LANES], refused;
+};
+
+static struct fixture fixture;
+
+static void on_wait(void *arg, enum fair_lane lane, int change)
+{
+    struct fixture *f = arg;
+    f->waiting[lane] += change;
+    f->refused += !change;
+}
+
+static int set_up(void **state)
+{
+    struct fixture *f = *state = &fixture;
+    *f = (struct fixture){.base = event_base_new()};
+    now_us = 5000000;
+    const struct fair_limits limits = {.share = SHARE, .alone = ALONE, .all = ALL, .queue = QUEUE};
+    const struct fair_params params = {
+        .base = f->base, .limits = {limits, limits, limits}, .now_us = now, .arg = f, .on_wait = on_wait};
+    f->fair = fair_new(&params);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+    for (size_t i = 0; i < f->count; i++)
+        fair_give_back(&f->askers[i].ticket);
+    fair_free(f->fair);
+    event_base_free(f->base);
+    return 0;
+}
+
+static void begun(struct fair_ticket *t)
+{
+    char name[] = {container_of(t, struct asker, ticket)->name, '\0'};
+    strcat(fixture.begun, name);
+}
+
+static enum fair_answer ask(struct fixture *f, enum fair_lane lane, char who, unsigned cost)
+{
+    struct asker *a = &f->askers[f->count++];
+    a->name = who;
+    return fair_ask(f->fair, &a->ticket, lane, str_of_bytes(&who, 1), cost, begun);
+}
+
+static void ask_times(struct fixture *f, char who, int times)
+{
+    for (int i = 0; i < times; i++)
+        assert_int_not_equal(ask(f, FAIR_REQUESTS, who, 1), FAIR_FULL);
+}
+
+static void end_first(struct fixture *f, char who)
+{
+    for (size_t i = 0; i < f->count; i++) {
+        if (f->askers[i].name != who || f->askers[i].ticket.state != FAIR_RUNS)
+            continue;
+        fair_give_back(&f->askers[i].ticket);
+        (void)event_base_loop(f->base, EVLOOP_NONBLOCK);
+        return;
+    }
+    fail_msg("%c has none under way", who);
+}
+
+static void whoever_is_alone_has_more_under_way(void **state)
+{
+    struct fixture *f = *state;
+    ask_times(f, 'a', ALONE + 2);
+    assert_string_equal(f->begun, "aaaaaaaa");
+    assert_int_equal(f->waiting[FAIR_REQUESTS], 2);
+}
+
+static void a_party_has_its_share_while_another_asks(void **state)
+{
+    struct fixture *f = *state;
+    ask_times(f, 'b', 1);
+    ask_times(f, 'a', SHARE + 2);
+    assert_string_equal(f->begun, "baaaa");
+    now_us += 1000000; // b is silent since a second
+    end_first(f, 'a');
+    assert_string_equal(f->begun, "baaaaaa");
+}
+
+static void another_begins_at_once_beside_a_flood(void **state)
+{
+    struct fixture *f = *state;
+    ask_times(f, 'a', ALONE + QUEUE);
+    assert_int_equal(ask(f, FAIR_REQUESTS, 'b', 1), FAIR_BEGUN);
+}
+
+static void those_that_wait_begin_in_turn(void **state)
+{
+    struct fixture *f = *state;
+    ask_times(f, 'b', SHARE);
+    ask_times(f, 'a', SHARE);
+    ask_times(f, 'c', SHARE); // all are taken
+    ask_times(f, 'a', 3);
+    ask_times(f, 'b', 3);
+    f->begun[0] = '\0';
+    for (int i = 0; i < 3; i++) {
+        end_first(f, 'a');
+        end_first(f, 'b');
+    }
+    assert_string_equal(f->begun, "ababab");
+}
+
+static void who_asks_for_much_begins_less_often(void **state)
+{
+    struct fixture *f = *state;
+    ask_times(f, 'c', 1);
+    assert_int_equal(ask(f, FAIR_REQUESTS, 'a', SHARE), FAIR_BEGUN);
+    assert_int_equal(ask(f, FAIR_REQUESTS, 'a', 1), FAIR_QUEUED);
+    end_first(f, 'a');
+    assert_string_equal(f->begun, "caa");
+}
+
+static void a_cost_above_the_share_is_begun_alone(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(ask(f, FAIR_REQUESTS, 'a', 10 * ALL), FAIR_BEGUN);
+    assert_int_equal(ask(f, FAIR_REQUESTS, 'a', 1), FAIR_QUEUED);
+    end_first(f, 'a');
+    assert_string_equal(f->begun, "aa");
+}
+
+static void a_full_queue_refuses(void **state)
+{
+    struct fixture *f = *state;
+    ask_times(f, 'a', ALONE + QUEUE);
+    assert_int_equal(ask(f, FAIR_REQUESTS, 'a', 1), FAIR_FULL);
+    assert_int_equal(f->refused, 1);
+    assert_int_equal(ask(f, FAIR_REQUESTS, 'b', 1), FAIR_BEGUN);
+}
+
+static void lanes_take_nothing_from_each_other(void **state)
+{
+    struct fixture *f = *state;
+    ask_times(f, 'a', ALONE + 1);
+    assert_int_equal(ask(f, FAIR_BULK, 'a', 1), FAIR_BEGUN);
+    assert_int_equal(ask(f, FAIR_LOGINS, 'a', 1), FAIR_BEGUN);
+}
+
+static void what_is_given_back_while_it_waits_never_begins(void **state)
+{
+    struct fixture *f = *state;
+    ask_times(f, 'a', ALONE + 1);
+    fair_give_back(&f->askers[ALONE].ticket);
+    assert_int_equal(f->waiting[FAIR_REQUESTS], 0);
+    end_first(f, 'a');
+    assert_string_equal(f->begun, "aaaaaaaa");
+}
+
+static void nothing_begins_once_it_is_closed(void **state)
+{
+    struct fixture *f = *state;
+    ask_times(f, 'a', ALONE + 1);
+    fair_close(f->fair);
+    end_first(f, 'a');
+    assert_int_equal(ask(f, FAIR_REQUESTS, 'b', 1), FAIR_FULL);
+    assert_string_equal(f->begun, "aaaaaaaa");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(whoever_is_alone_has_more_under_way),
+        TEST(a_party_has_its_share_while_another_asks),
+        TEST(another_begins_at_once_beside_a_flood),
+        TEST(those_that_wait_begin_in_turn),
+        TEST(who_asks_for_much_begins_less_often),
+        TEST(a_cost_above_the_share_is_begun_alone),
+        TEST(a_full_queue_refuses),
+        TEST(lanes_take_nothing_from_each_other),
+        TEST(what_is_given_back_while_it_waits_never_begins),
+        TEST(nothing_begins_once_it_is_closed),
+    };
+    return cmocka_run_group_tests_name("fair", tests, NULL, NULL);
+}

@@ -45,6 +45,15 @@ def own_network(build):
         pytest.skip(cause)
 
 
+@pytest.fixture(scope="session")
+def site_options(build):
+    """The best that is to be had here, as arguments of a Site."""
+    import kafka  # only here: it asks for Java and Maven
+    apache = not kafka.unavailable()
+    wired = apache and not wire.unavailable(build)
+    return {"kafka": "apache" if apache else "embedded", "wire": wired, "disk_mb": 64 if wired else 0}
+
+
 @pytest.fixture
 def run_directory(request):
     """Where a case writes everything; kept when it fails."""

@@ -259,7 +259,7 @@ static void two_threads_have_a_port_each(void **state)
         }
         if (started == 2) {
             char expected[64];
-            (void)snprintf(expected, sizeof(expected), "127.0.0.1:%u", port + 1);
+            (void)snprintf(expected, sizeof(expected), "127.0.0.1:%u", port + 1u);
             assert_string_equal(sip_thread_listens_on(threads[0]), listen);
             assert_string_equal(sip_thread_listens_on(threads[1]), expected);
         }

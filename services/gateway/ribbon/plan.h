@@ -49,7 +49,7 @@ size_t plan_server(const struct plan *p, struct row_id id); // index, or server_
 
 // 0, or -EINVAL as derive_registration.
 must_use int plan_derive(const struct plan *p, uint64_t entry, const struct fieldset *values, size_t server,
-                         const char *prefix, struct registration *ret_init, struct made *ret,
+                         const char *prefix, struct registration *ret_init, struct made *made,
                          struct error *err);
 
 #endif

@@ -82,7 +82,7 @@ static char folded(char c, bool loose)
 static bool is_named(const char *name, struct str text, bool loose)
 {
     size_t i = 0;
-    while (name[i] && i < text.n && name[i] == folded(text.p[i], loose))
+    while (i < text.n && name[i] && name[i] == folded(text.p[i], loose))
         i++;
     return !name[i] && i == text.n;
 }

@@ -178,8 +178,8 @@ void flight_may_have_bound(struct engine *e, struct flight *f)
     if (!f->waits || f->kind == FLIGHT_UNBIND || flight_is_aside(f))
         return;
     flight_leave_address(e, f);
-    struct buf *lines = &e->scratch[0], *texts[2] = {&e->scratch[1], &e->scratch[2]};
-    struct contact_lines ours = {.text = texts[0]}, drop = {.text = texts[1]};
+    struct buf *lines = &e->scratch[0];
+    struct contact_lines ours = {.text = &e->scratch[1]}, drop = {.text = &e->scratch[2]};
     contacts_of(f->spec, interned_str(f->local), &ours);
     contacts_to_drop(e, r, &ours, &drop);
     buf_clear(lines);

@@ -1,0 +1,1 @@
+"""What tests/run is made of: building, running and counting; the tools that look at the code."""

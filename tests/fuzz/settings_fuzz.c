@@ -33,6 +33,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char *environment[LINES_MAX + 2] = {secret};
     size_t count = 1;
     struct str rest = str_of_bytes(data, size), line;
+    if (str_find_str(rest, STR_LIT(SECRET)) < rest.n) // it is no secret then
+        return 0;
     while (count <= LINES_MAX && str_split(&rest, '\n', &line))
         if (!str_starts(line, STR_LIT("ROLLCALL_SECRET_FILE"))) // which would read any file
             environment[count++] = str_dup(line);

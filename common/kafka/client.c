@@ -167,8 +167,7 @@ struct probe {
 
 static void set_health(struct kafka_client *c, bool up)
 {
-    if (!up)
-        c->downs++;
+    c->doubted = false;
     if (c->health == (up ? KAFKA_UP : KAFKA_DOWN))
         return;
     c->health = up ? KAFKA_UP : KAFKA_DOWN;
@@ -203,15 +202,15 @@ static void probe_done(struct kafka_job *job, bool run_was_called)
     for (size_t i = 0; i < p->topic_count; i++)
         if (p->counts[i] > 0)
             p->topics[i]->partitions = p->counts[i];
-    bool current = run_was_called && p->downs == c->downs && p->rk == c->rk && !atomic_load(job->stopping);
-    bool reached = p->reached;
+    bool ran = run_was_called && p->rk == c->rk && !atomic_load(job->stopping);
+    bool reached = p->reached, current = p->downs == c->downs;
     free(p->topics);
     free(p->handles);
     free(p->counts);
     free(p);
-    if (current && reached)
+    if (ran && reached && current)
         set_health(c, true);
-    else if (current && c->health == KAFKA_UNKNOWN)
+    else if (ran && !reached && (c->doubted || c->health == KAFKA_UNKNOWN))
         set_health(c, false);
 }
 
@@ -263,10 +262,14 @@ static void on_error(struct kafka_client *c, rd_kafka_event_t *ev)
         struct error why;
         kafka_error_set(&why, e, rd_kafka_event_error_string(ev));
         c->fatal = true;
+        c->downs++;
         set_health(c, false);
         c->on_fatal(c->arg, &why);
     } else if (e == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
-        set_health(c, false);
+        // It says so as well when the only one that it happened to be connected to is restarted.
+        c->downs++;
+        c->doubted = c->health != KAFKA_DOWN;
+        kafka_client_probe(c);
     } else {
         tell_trouble(c, e, rd_kafka_event_error_string(ev));
     }
@@ -305,7 +308,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     (void)fd, (void)what;
     struct kafka_client *c = arg;
     uint64_t since_ms = (clock_monotonic_us() - c->probed_us) / 1000;
-    if (c->health != KAFKA_UP || since_ms >= PROBE_UP_MS)
+    if (c->health != KAFKA_UP || c->doubted || since_ms >= PROBE_UP_MS)
         kafka_client_probe(c);
     kafka_client_drain(c, 0);
 }

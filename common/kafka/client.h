@@ -36,6 +36,7 @@ struct kafka_client {
     struct kafka_worker *worker;
     TAILQ_HEAD(, kafka_topic) topics;
     enum { KAFKA_UNKNOWN, KAFKA_UP, KAFKA_DOWN } health;
+    bool doubted;   // librdkafka says that all brokers are down, and no probe has found one since
     uint64_t downs; // counts, so that a probe that began before the last one is not believed
     bool probing;
     uint64_t probed_us;

@@ -7,6 +7,7 @@ from timeline import SHOWN
 
 CONFIGURED = ("created", "updated", "deleted")
 STATE_OF = {"rebound": "registered"}  # a transition's name is the state's, but for these
+UNTOLD = ("registering", "unregistered")  # states without an event of their own
 
 
 def is_excused(evidence):
@@ -74,7 +75,7 @@ def transition_without_event(evidence):
             if event["what"] in CONFIGURED:
                 continue
             before = event["value"].get("previous_state")
-            if state is not None and before != state:
+            if state is not None and before != state and before not in UNTOLD:
                 yield f"id {number}", f"went from {before} to {event['what']} and was {state} before", None
                 break
             state = STATE_OF.get(event["what"], event["what"])

@@ -152,6 +152,7 @@ static void bury(struct engine *e, struct shard *s, struct entry *r, const struc
     }
     if (r) {
         mark_flight_obsolete(e, r);
+        r->moved = false;
         r->removing = true;
         entry_reset(r);
         entry_update(e, r, now);
@@ -171,11 +172,30 @@ static void bury(struct engine *e, struct shard *s, struct entry *r, const struc
     entry_update(e, r, now);
 }
 
+// What was sent and nobody has heard of is told before it is forgotten: it may have come after a removal that
+// its new place proved, and only who hears of it can have it removed again.
+static void leave_word(struct engine *e, struct entry *r, struct moment now)
+{
+    struct flight *f = flight_of(e, r);
+    if (f)
+        flight_abandon(e, f, now);
+    entry_stop_waiting(e, r);
+    wheel_clear(&e->wheel, &r->timer);
+    r->moved = true;
+    report_mark(e, r);
+}
+
 // While a snapshot is on its way, a line of it may be older than the move: a note stays until it is whole.
-static void move_away(struct engine *e, struct shard *s, struct entry *r, const struct desired *d)
+static void move_away(struct engine *e, struct shard *s, struct entry *r, const struct desired *d,
+                      struct moment now)
 {
     if (r && d->revision < r->revision)
         return;
+    if (r && s->state == SHARD_OPEN && r->dirty) {
+        if (!r->moved)
+            leave_word(e, r, now);
+        return;
+    }
     if (r)
         entry_forget(e, r);
     if (s->state != SHARD_LOADING)
@@ -185,12 +205,20 @@ static void move_away(struct engine *e, struct shard *s, struct entry *r, const 
     r->moved = true;
 }
 
+// Older than a snapshot that does not hold it. What is held here all the same is still removed.
+static bool is_over(struct entry *r, const struct desired *d)
+{
+    if (r && !d->replayed)
+        r->unlisted = false;
+    return d->replayed && (!r || (r->unlisted && d->op == DESIRED_KEEP));
+}
+
 static void take_in(struct engine *e, struct shard *s, const struct desired *d, struct moment now)
 {
     struct entry *r = shard_entry(s, d->id);
     switch (d->op) {
     case DESIRED_MOVED:
-        move_away(e, s, r, d);
+        move_away(e, s, r, d, now);
         return;
     case DESIRED_BURIED:
         bury(e, s, r, d, now);
@@ -199,7 +227,7 @@ static void take_in(struct engine *e, struct shard *s, const struct desired *d, 
     case DESIRED_REMOVE:
         break;
     }
-    if (!d->reg || (!r && d->replayed))
+    if (!d->reg || is_over(r, d))
         return;
     if (!r) {
         begin(e, s, d, now);

@@ -123,6 +123,9 @@ void engine_shard_park(struct engine *e, uint32_t shard, struct moment now)
     if (!s || s->state != SHARD_OPEN)
         return;
     s->state = SHARD_PARKED;
+    size_t at = 0;
+    for (struct entry *r = shard_each(s, &at); r; r = shard_each(s, &at))
+        r->unlisted = true;
     each_update(e, s, now);
     engine_turn(e, now);
 }

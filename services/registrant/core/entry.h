@@ -85,7 +85,9 @@ struct entry {
     bool removing : 1, enabled : 1, rejected : 1, given_up : 1, retry_fixed : 1, by_local : 1, twin : 1;
     bool removal_sent : 1, was_bound : 1, ever_sent : 1, cseq_low : 1;
     bool adopted : 1; // continues from a report
-    bool moved : 1;   // not ours any more: only a note, while its partition is loaded
+    // Not ours any more: only a note, while its partition is loaded, or until its last news are told.
+    bool moved : 1;
+    bool unlisted : 1; // it was parked, and no snapshot has held it since
     bool revision_unsaid : 1;
     bool doubted : 1; // a failure came after the last acceptance: only the next one says that it is bound
     bool shaken : 1;  // a removal was sent and not proved: it may have been done

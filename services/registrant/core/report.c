@@ -272,7 +272,7 @@ static void report_one(struct engine *e, struct shard *shard, struct entry *r, s
     shard->unreported--;
     e->credit--;
     give_out(e, shard, r, now);
-    if (shard->state == SHARD_DRAINING) {
+    if (shard->state == SHARD_DRAINING || r->moved) {
         entry_forget(e, r);
         shard_check(e, shard, now);
     } else if (r->proof) {

@@ -125,6 +125,8 @@ static void arm(struct engine *e, struct entry *r, int64_t at_ms)
 void entry_update(struct engine *e, struct entry *r, struct moment now)
 {
     int64_t now_ms = ms_of(now);
+    if (r->moved)
+        return;
     enum permission permission = permission_of(e, r);
     struct plan plan = machine_plan(r, permission, now_ms);
     if (r->expires_ms <= now_ms)

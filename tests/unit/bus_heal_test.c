@@ -320,6 +320,73 @@ static void what_was_lost_before_a_long_outage_is_written_back(void **state)
     forget_dump(w);
 }
 
+static bool world_is_held(const void *arg)
+{
+    const struct world *w = arg;
+    return !bus_health(w->bus).redis_approved;
+}
+
+// FLUSHALL breaks no connection and changes no replication id.
+static void a_redis_emptied_under_its_gateways_gets_everything_back_and_gives_no_id_twice(void **state)
+{
+    struct world *w = *state;
+    const uint64_t hour = 60 * 60 * 1000, now = clock_wall_ms();
+    struct registration old cleanup(registration_done) = a_registration("flushed", "old");
+    old.id = 4711;
+    old.credentials[0].clear = false;
+    struct buf change cleanup(buf_done) = BUF_INIT;
+    buf_addf(&change,
+             "{\"v\":1,\"id\":4711,\"account\":\"flushed\",\"revision\":%" PRIu64
+             ",\"op\":\"desired\",\"spec\":",
+             now - hour);
+    registration_write(&change, &old);
+    buf_add_char(&change, '}');
+    send_record_at(w, "changes.any", old.id, buf_str(&change), now - hour);
+    struct registration fresh cleanup(registration_done) = created(w->f, "flushed", "fresh");
+    world_post(w);
+    (void)expect(w, "changes.any", "change.desired", fresh.id, 1);
+
+    (void)raw(w->f, "FLUSHALL");
+    struct registration next cleanup(registration_done) = a_registration("flushed", "next");
+    assert_int_equal(do_create(w->f, &next), -EBUSY); // the sequence would begin at 1 again
+    assert_true(peer_run_until(w->f->base, world_is_held, w, SOON_MS));
+    assert_true(peer_run_until(w->f->base, world_is_healthy, w, LONG_MS));
+    assert_int_equal(do_get(w->f, "flushed", old.id), 0); // though older than what a fail-over can lose
+    assert_int_equal(do_get(w->f, "flushed", fresh.id), 0);
+    assert_int_equal(do_create(w->f, &next), 0);
+    assert_true(w->f->got.reg.id > old.id);
+}
+
+// A shard of a cluster may be with a server that was emptied alone.
+static void one_emptied_shard_is_noticed(void **state)
+{
+    struct world *w = *state;
+    struct registration r cleanup(registration_done) = created(w->f, "shard", "trunk");
+    unsigned s = shard_of("shard");
+    world_post(w);
+    (void)expect(w, "changes.any", "change.desired", r.id, 1);
+    (void)rawf(w->f, "DEL rc:{s%u}:sweep rc:{s%u}:reg:%" PRIu64 " rc:{s%u}:acct:shard:ids", s, s, r.id, s);
+    assert_true(peer_run_until(w->f->base, world_is_held, w, SOON_MS));
+    assert_true(peer_run_until(w->f->base, world_is_healthy, w, LONG_MS));
+    assert_int_equal(do_get(w->f, "shard", r.id), 0);
+}
+
+// In a cluster the sequence is with one server, and what ids were given for with others.
+static void a_sequence_that_fell_back_goes_on_above_what_the_shards_hold(void **state)
+{
+    struct world *w = *state;
+    bus_stop(w->bus, 1000);
+    w->bus = NULL;
+    struct registration r cleanup(registration_done) = created(w->f, "sequence", "unpublished");
+    (void)raw(w->f, "SET rc:{g}:seq 0");
+    (void)raw(w->f, "SET rc:{g}:replid another");
+    w->f->gate.approved = 0;
+    w->bus = world_new_bus(w, "gateway-2", w->metrics);
+    assert_true(peer_run_until(w->f->base, world_is_healthy, w, LONG_MS));
+    struct registration next cleanup(registration_done) = created(w->f, "elsewhere", "next");
+    assert_true(next.id > r.id);
+}
+
 static void without_kafka_an_unknown_redis_takes_no_writes(void **state)
 {
     struct world *w = *state;
@@ -356,6 +423,9 @@ int main(void)
         HEALS(an_emptied_redis_gets_back_what_was_published_and_gives_no_id_twice),
         HEALS(a_redis_that_lost_nothing_keeps_what_it_has),
         HEALS(what_was_lost_before_a_long_outage_is_written_back),
+        HEALS(a_redis_emptied_under_its_gateways_gets_everything_back_and_gives_no_id_twice),
+        HEALS(one_emptied_shard_is_noticed),
+        HEALS(a_sequence_that_fell_back_goes_on_above_what_the_shards_hold),
         HEALS(without_kafka_an_unknown_redis_takes_no_writes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

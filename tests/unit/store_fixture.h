@@ -133,6 +133,8 @@ static inline void fixture_open_raw(struct fixture *f)
     assert_int_equal(redis_new(&params, &f->raw, &err), 0);
 }
 
+static inline const char *raw(struct fixture *f, const char *command);
+
 static inline int fixture_setup(void **state)
 {
     struct fixture *f = mem_alloc(sizeof(*f));
@@ -148,6 +150,7 @@ static inline int fixture_setup(void **state)
     fixture_start_server(f);
     fixture_open_raw(f);
     fixture_open_store(f, 0, 0);
+    (void)raw(f, "SET rc:{g}:seq 0 NX"); // as approve.lua does
     *state = f;
     return 0;
 }

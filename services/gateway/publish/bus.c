@@ -10,6 +10,7 @@
 #include "common/kafka/kafka.h"
 #include "common/log/log.h"
 #include "services/gateway/publish/hub.h"
+#include "services/gateway/publish/marks.h"
 #include "services/gateway/publish/outbox.h"
 #include "services/gateway/publish/places.h"
 #include "services/gateway/publish/publisher.h"
@@ -273,6 +274,7 @@ static int build(struct bus *b, struct error *err)
     h->reports = reports_new(h);
     h->outbox = outbox_new(h);
     h->writeback = writeback_new(h);
+    h->marks_watch = marks_watch_new(h);
     rc = snapshots_new(h, &h->snapshots, err);
     if (rc)
         return rc;
@@ -292,6 +294,7 @@ static void dismantle(struct bus *b)
         redis_free(h->redis);
     if (h->places) {
         snapshots_free(h->snapshots);
+        marks_watch_free(h->marks_watch);
         writeback_free(h->writeback);
         outbox_free(h->outbox);
         reports_free(h->reports);

@@ -21,6 +21,13 @@ void hub_approve(struct hub *h, struct str replication_id)
     reports_redis_usable(h->reports);
 }
 
+void hub_hold(struct hub *h)
+{
+    h->approved = false;
+    h->params.gate->approved = 0;
+    reports_hold(h->reports);
+}
+
 void hub_kafka_health(struct hub *h, bool up)
 {
     if (up != h->kafka_up)

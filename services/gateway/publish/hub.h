@@ -34,6 +34,7 @@ struct hub {
     struct outbox *outbox;
     struct snapshots *snapshots;
     struct writeback *writeback;
+    struct marks_watch *marks_watch;
 
     uint64_t records; // record ids given so far
     // Written by the bus thread, read by any.
@@ -48,6 +49,8 @@ struct hub {
 bool hub_redis_usable(const struct hub *h);
 // Nothing that this Redis acknowledged is missing: writes and reports may go on.
 void hub_approve(struct hub *h, struct str replication_id);
+// Something is missing after all: they wait for hub_approve again.
+void hub_hold(struct hub *h);
 void hub_kafka_health(struct hub *h, bool up);
 struct kafka_params hub_kafka_params(const struct hub *h);
 void hub_count(struct hub *h, enum bus_metric metric, size_t label, uint64_t delta);

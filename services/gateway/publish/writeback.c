@@ -7,6 +7,7 @@
 #include "common/base/rng.h"
 #include "common/kafka/kafka.h"
 #include "common/log/log.h"
+#include "services/gateway/publish/marks.h"
 #include "services/gateway/publish/places.h"
 #include "services/gateway/publish/restore.h"
 
@@ -47,8 +48,8 @@ struct writeback {
     struct kafka_replay *replay; // under way, and let go on where its attempt is over; NULL: none
     uint64_t reading_attempt;
     uint64_t since_ms;
-    uint64_t alive_ms; // what this Redis holds is from no later than about then; 0: nobody knows
-    bool all_ids;      // Redis holds no id sequence: every id that Kafka still holds counts
+    uint64_t alive_ms; // as marks.alive_ms
+    bool emptied;      // at least in part: all that Kafka still holds counts
     uint64_t last_id;  // largest seen
     struct lost *lost;
     size_t in_flight;
@@ -111,9 +112,8 @@ static void start_over(struct writeback *w, const char *what, const struct error
 
 // ---- the end
 
-static void on_approved(void *arg, const struct redis_value *v, const struct error *err)
+static void on_approved(void *arg, const struct marks *m, const struct error *err)
 {
-    (void)v;
     struct writeback *w = asked_take(arg);
     if (!w)
         return;
@@ -131,15 +131,8 @@ static void on_approved(void *arg, const struct redis_value *v, const struct err
 
 static void approve(struct writeback *w)
 {
-    struct hub *h = w->hub;
-    struct buf seq cleanup(buf_done) = BUF_INIT, replid cleanup(buf_done) = BUF_INIT;
-    struct buf last cleanup(buf_done) = BUF_INIT;
-    key_global(&seq, "seq");
-    key_global(&replid, "replid");
-    buf_add_u64(&last, w->last_id);
-    const struct str argv[] = {buf_str(&seq), buf_str(&replid), buf_str(&last), buf_str(&w->replication_id)};
     w->phase = PHASE_APPROVING;
-    redis_script(h->redis, &h->scripts.approve, on_approved, asked_new(w), 2, ARRAY_LEN(argv), argv);
+    marks_set(w->hub, buf_str(&w->replication_id), w->last_id, on_approved, asked_new(w));
 }
 
 // ---- restoring
@@ -241,7 +234,7 @@ static void on_record(void *arg, const struct kafka_record *record)
     if (!str_to_u64(record->key, &id) && id > w->last_id)
         w->last_id = id;
     struct str place = place_of_changes(w->hub, record->topic);
-    if (!place.n || record->timestamp_ms < (int64_t)w->since_ms)
+    if (!place.n || (!w->emptied && record->timestamp_ms < (int64_t)w->since_ms))
         return;
     struct restore *r;
     struct error err;
@@ -277,7 +270,7 @@ static size_t topics_to_read(struct writeback *w, const char ***ret_topics)
     size_t count = 0;
     for (struct place *p = places_next(places, NULL); p; p = places_next(places, p)) {
         topics[count++] = place_changes_topic(p);
-        if (w->all_ids)
+        if (w->emptied)
             topics[count++] = place_status_topic(p);
     }
     *ret_topics = topics;
@@ -294,7 +287,7 @@ static void read_back(struct writeback *w)
     const struct kafka_replay_params params = {.common = hub_kafka_params(w->hub),
                                                .topics = topics,
                                                .topic_count = count,
-                                               .since_ms = w->all_ids ? 0 : (int64_t)w->since_ms,
+                                               .since_ms = w->emptied ? 0 : (int64_t)w->since_ms,
                                                .arg = w,
                                                .on_record = on_record,
                                                .on_done = on_read};
@@ -379,7 +372,7 @@ static void on_places(void *arg, const struct redis_value *v, const struct error
     list_topics(w);
 }
 
-static void on_checked(void *arg, const struct redis_value *v, const struct error *err)
+static void on_marks(void *arg, const struct marks *m, const struct error *err)
 {
     struct writeback *w = asked_take(arg);
     if (!w)
@@ -388,47 +381,50 @@ static void on_checked(void *arg, const struct redis_value *v, const struct erro
         start_over(w, "Redis cannot be asked for what was checked last", err);
         return;
     }
-    if (str_eq(redis_str(redis_at(v, 0)), buf_str(&w->replication_id))) {
+    if (m->checked) {
         w->phase = PHASE_DONE;
         hub_approve(w->hub, buf_str(&w->replication_id));
         return;
     }
-    w->all_ids = redis_type(redis_at(v, 1)) == REDIS_NIL;
+    w->emptied = m->emptied;
+    w->alive_ms = m->alive_ms;
+    w->last_id = m->last_id;
     struct buf key cleanup(buf_done) = BUF_INIT;
     key_global(&key, "places");
     redis_commandl(w->hub->redis, on_places, asked_new(w), STR_LIT("HKEYS"), buf_str(&key));
 }
 
-// While a gateway works it sweeps, so the last sweep that this Redis knows of tells how old it is: after a
-// long outage, or from a backup, ten minutes before now would not reach back to what it lost.
-static void on_last_sweep(void *arg, const struct redis_value *v, const struct error *err)
-{
-    struct writeback *w = asked_take(arg);
-    if (w)
-        w->alive_ms = err ? 0 : (uint64_t)redis_int(v);
-}
-
 static void ask(struct writeback *w)
 {
-    struct buf sweep cleanup(buf_done) = BUF_INIT;
-    key_shard(&sweep, 0, "sweep"); // all shards are swept together
-    redis_commandl(w->hub->redis, on_last_sweep, asked_new(w), STR_LIT("HGET"), buf_str(&sweep),
-                   STR_LIT("at"));
-    struct buf replid cleanup(buf_done) = BUF_INIT, seq cleanup(buf_done) = BUF_INIT;
-    key_global(&replid, "replid");
-    key_global(&seq, "seq");
     memset(w->counts, 0, sizeof(w->counts));
     w->last_id = 0;
-    redis_commandl(w->hub->redis, on_checked, asked_new(w), STR_LIT("MGET"), buf_str(&replid), buf_str(&seq));
+    marks_read(w->hub, buf_str(&w->replication_id), on_marks, asked_new(w));
+}
+
+static void begin(struct writeback *w)
+{
+    w->attempt++;
+    w->phase = PHASE_ASKING;
+    ask(w);
 }
 
 void writeback_redis_up(struct writeback *w, struct str replication_id)
 {
     buf_clear(&w->replication_id);
     buf_add_str(&w->replication_id, replication_id);
-    w->attempt++;
-    w->phase = PHASE_ASKING;
-    ask(w);
+    begin(w);
+}
+
+void writeback_lost(struct writeback *w)
+{
+    if (w->phase != PHASE_DONE)
+        return;
+    log_line(
+        LOG_ERROR, "publish", 0,
+        "Redis holds less than it did (FLUSHALL, or keys were removed): nothing is written until what was "
+        "published is written back");
+    hub_hold(w->hub);
+    begin(w);
 }
 
 void writeback_redis_down(struct writeback *w)

@@ -10,6 +10,8 @@ struct writeback *writeback_new(struct hub *h);
 void writeback_free(struct writeback *w); // after the connection to Redis
 
 void writeback_redis_up(struct writeback *w, struct str replication_id); // hub_approve follows some time
+// The same Redis is there but lost something that it held: as if another one had come.
+void writeback_lost(struct writeback *w);
 void writeback_redis_down(struct writeback *w);
 // A re-reading is under way, and calls back; writeback_free cuts it short.
 bool writeback_is_reading(const struct writeback *w);

@@ -12,7 +12,10 @@ local shard = shard_of(due)
 local sweep = shard .. 'sweep'
 local now = now_ms()
 
-local held = redis.call('HMGET', sweep, 'at', 'put_off')
+local held = redis.call('HMGET', sweep, 'at', 'put_off', 'replid')
+if not held[3] then -- emptied, and nobody has written back what it held: marks.c sees it by what is not there
+    return { 0, {} }
+end
 local put_off = tonumber(held[2]) or 0
 if not held[1] or now - held[1] > gap then
     put_off = now

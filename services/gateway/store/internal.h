@@ -42,7 +42,7 @@ struct store {
     char *source;
     struct store_link reads;
     struct store_link waits; // only where replicas are asked for: WAIT blocks its connection
-    struct redis_script write, raise, object, index;
+    struct redis_script write, raise, object, index, ids_take;
     struct redis_script account_read, account_change, job_claim, job_save;
     struct event *turn;
     struct store_laters later;

@@ -74,6 +74,7 @@ else
     index_live(acct, id, expires_at)
 end
 redis.call('SADD', shard .. 'at:' .. place .. ':' .. bucket, id)
+note_id(shard, id)
 
 -- The owner has it already or hears of it by the sweep; its report is missed either way.
 math.randomseed(ARGV[15])

@@ -28,6 +28,14 @@ local function shard_of(key)
     return string.match(key, '^rc:{[^}]*}:')
 end
 
+-- The largest id that the shard was given: the sequence may be lost without the shard, with another server of a cluster.
+local function note_id(shard, id)
+    local last = redis.call('HGET', shard .. 'sweep', 'last')
+    if not last or tonumber(last) < tonumber(id) then
+        redis.call('HSET', shard .. 'sweep', 'last', id)
+    end
+end
+
 -- A comma-separated list with `new` as its first item, and without `but`.
 local function list_with(list, new, but)
     local items = {}

@@ -127,6 +127,7 @@ int store_new(const struct store_params *p, struct store **ret, struct error *er
     redis_script_init(&s->raise, "raise", script_raise());
     redis_script_init(&s->object, "object", script_object());
     redis_script_init(&s->index, "index", script_index());
+    redis_script_init(&s->ids_take, "ids_take", script_ids_take());
     redis_script_init(&s->account_read, "account_read", script_account_read());
     redis_script_init(&s->account_change, "account_change", script_account_change());
     redis_script_init(&s->job_claim, "job_claim", script_job_claim());

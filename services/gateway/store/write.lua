@@ -192,9 +192,13 @@ for i = 1, unique_count do
     end
 end
 
-local answers = { 'ok' }
+local answers, largest = { 'ok' }, 0
 for i, item in ipairs(items) do
     answers[i + 1] = item.kind == 'delete' and delete_item(item) or write_item(item)
+    largest = item.kind == 'create' and math.max(largest, tonumber(item.id)) or largest
+end
+if largest > 0 then
+    note_id(shard, whole(largest))
 end
 for i, item in ipairs(items) do
     if item.kind == 'delete' then

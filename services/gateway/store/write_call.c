@@ -256,6 +256,8 @@ static void on_ids(void *arg, const struct redis_value *v, const struct error *e
     int64_t last = v ? redis_int(v) : 0, count = (int64_t)creation_count(c);
     if (err)
         (void)store_error(&c->w.err, err);
+    else if (redis_type(v) == REDIS_NIL)
+        (void)error_set(&c->w.err, -EBUSY, "new ids wait until what this Redis lost is written back");
     else if (last < count)
         (void)error_set(&c->w.err, -EIO, "the sequence of ids is damaged: it gave %lld", (long long)last);
     c->first_id = (uint64_t)(last - count + 1);
@@ -272,7 +274,8 @@ static void ask_ids(struct write_call *c)
     struct buf key cleanup(buf_done) = BUF_INIT, count cleanup(buf_done) = BUF_INIT;
     key_global(&key, "seq");
     buf_add_u64(&count, creation_count(c));
-    redis_commandl(c->w.s->reads.redis, on_ids, c, STR_LIT("INCRBY"), buf_str(&key), buf_str(&count));
+    const struct str argv[] = {buf_str(&key), buf_str(&count)};
+    redis_script(c->w.s->reads.redis, &c->w.s->ids_take, on_ids, c, 1, ARRAY_LEN(argv), argv);
 }
 
 void write_call_begin(struct write_call *c)

@@ -12,6 +12,7 @@ Parts, in order:
   e2e          the whole system on the embedded broker, under AddressSanitizer and UBSan
   e2e-kafka    the same on a real Apache Kafka, where Java and Maven are present
   tsan         both services and their threads under ThreadSanitizer, in some end-to-end files
+  faults       everything is broken while it works, and a checker judges (tests/faults/README.md); for longer with --long
 """
 import argparse
 import subprocess
@@ -94,6 +95,22 @@ def part_e2e_kafka(tally, options):
                options.k, E2E_LANES)
 
 
+def part_faults(tally, options):
+    """In a network and a mount namespace of its own where that may be had: its cases cut, delay and lose packets."""
+    sys.path.insert(0, str(ROOT / "tests/peers"))
+    import kafka  # only here: it asks for Java and Maven, and must do so while there is a network
+    kafka.unavailable()
+    own = ["unshare", "--net", "--mount"]
+    if subprocess.run([*own, "true"], capture_output=True, check=False).returncode:
+        say("no namespaces here: all processes are on loopback, and what needs a network to break is skipped")
+        own = []
+    asked = {"ROLLCALL_FAULTS_LONG": "1" if options.long else "0", "ROLLCALL_FAULTS_SEED": options.seed,
+             "ROLLCALL_FAULTS_MINUTES": options.minutes}
+    run_pytest(tally, "faults", ["tests/faults"],
+               {"ROLLCALL_TEST_BUILD": str(BUILD), **{k: str(v) for k, v in asked.items() if v is not None}}, options.k,
+               prefix=own)
+
+
 def part_tsan(tally, options):
     build(BUILD_TSAN, "-Dwerror=false", "-Db_sanitize=thread", "-Db_lundef=false", "-Dfault_points=true", "-Dtests=false")
     run_pytest(tally, "tsan", TSAN_FILES,
@@ -114,6 +131,7 @@ PARTS = {
     "e2e": part_e2e,
     "e2e-kafka": part_e2e_kafka,
     "tsan": part_tsan,
+    "faults": part_faults,
 }
 
 
@@ -165,9 +183,12 @@ def main():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"one of: {', '.join(PARTS)} (default: all)")
     parser.add_argument("-k", metavar="EXPRESSION",
-                        help="only those tests of conformance, contract, e2e and tsan that pytest's -k selects")
+                        help="only those tests of conformance, contract, e2e, tsan and faults that pytest's -k selects")
     parser.add_argument("--fuzz", metavar="SECONDS", type=int, nargs="?", const=60,
                         help="instead: every fuzz target for so many seconds (60), built with clang")
+    parser.add_argument("--long", action="store_true", help="faults: three brokers, and as long as --minutes says (15)")
+    parser.add_argument("--seed", type=int, help="faults: of the schedule; the one of a failed run is in its message")
+    parser.add_argument("--minutes", type=float, help="faults: how long they come and go")
     parser.add_argument("--coverage", action="store_true",
                         help="instead: which lines unit, scenario, conformance, contract and e2e run, by folder; fails below "
                              f"{coverage.LEAST_PERCENT} %% where it is judged")

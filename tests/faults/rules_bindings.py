@@ -136,10 +136,15 @@ def bound_though_unwanted(evidence):
                         register.t
 
 
+def is_removed_soon(registers, key, since):
+    return any(since < r.t < since + ACTED_ON_S and r.status == 200 and key in map(key_of, r.removes) for r in registers)
+
+
 @rule
 def bound_after_proof(evidence):
     """A deleted or disabled one whose removal was answered is never bound again, however late a former owner wakes up; only one
-    that could reach registrars and not its group (`zombie`) may."""
+    that could reach registrars and not its group (`zombie`) may. What a gateway publishes late, when Kafka, Redis or itself is
+    back, is bound at most for a moment: the report of it is answered by another removal."""
     for (registrar, user), registers in evidence.registers.items():
         line, removed = evidence.timelines.get(user), {}
         for register in registers if line else ():
@@ -150,7 +155,11 @@ def bound_after_proof(evidence):
                 proved = removed.pop(key, None)
                 if proved is None or line.wanted_by_any(registrar, key, proved, register.t):
                     continue
-                if not evidence.excuses.of(["zombie", "path", "registrar"], proved - ACTED_ON_S, register.t):
+                excuses = evidence.excuses
+                if excuses.of(["zombie", "path", "registrar"], proved - ACTED_ON_S, register.t):
+                    continue
+                late = excuses.of(["gateway", "kafka", "redis"], proved - ACTED_ON_S, register.t)
+                if not late or not is_removed_soon(registers, key, register.t):
                     yield user, f"{uri} was bound at {registrar} by {register.source} {register.t - proved:.1f} s after its " \
                         "removal was answered", register.t
             still = {key_of(b["uri"]) for b in register.bound}
@@ -185,13 +194,14 @@ def asked_for_before_due(evidence):
 @rule
 def cseq_not_rising(evidence):
     """Whoever sends with a Call-ID is above everybody who sent with it before (RFC 3261 8.1.1.5). Not where packets come out of
-    order, and not from one that cannot know of its successor."""
+    order, and not from one that cannot know of its successor: cut off from its group, or all of them from Kafka, which parks
+    partitions until it is back."""
     last = {}
     for register in evidence.history.registers:
         at = register.registrar, register.call_id
         before = last.get(at)
         if before and register.cseq <= before.cseq and register.source != before.source:
-            if not evidence.excuses.of(["path", "zombie"], before.t, register.t):
+            if not evidence.excuses.of(["path", "zombie", "kafka"], before.t - TAKE_OVER_S, register.t):
                 yield register.aor, f"CSeq {register.cseq} from {register.source} at {register.registrar} after {before.cseq} " \
                     f"from {before.source}", register.t
         if before is None or register.cseq > before.cseq:

@@ -79,6 +79,13 @@ class Run:
         self.rested = rested - healed
         return past.load(self.directory)
 
+    def summary(self, history):
+        """One line of figures."""
+        acked = sum(o.writes and o.outcome == past.ACKED for o in history.operations)
+        unknown = sum(o.outcome == past.UNKNOWN for o in history.operations)
+        return (f"{len(history.windows)} faults, {acked} writes acknowledged, {unknown} requests without an outcome, "
+                f"{len(history.registers)} REGISTERs seen, at rest after {self.rested:.0f} s")
+
     def _line(self):
         name = self.site.running("gateway")[0]
         return Connection(name, self.site.admin(name), self.writer.login, 30)

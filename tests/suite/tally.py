@@ -94,12 +94,13 @@ def run_meson_suite(tally, directory, suite, label):
                     say(output[-8000:])
 
 
-def run_pytest(tally, name, tests, environment, selection, lanes=0):
-    """Files and folders; `lanes` files at a time, in as many processes; 0: one after the other in this order."""
+def run_pytest(tally, name, tests, environment, selection, lanes=0, prefix=()):
+    """Files and folders; `lanes` files at a time, in as many processes; 0: one after the other in this order. prefix: a command that
+    runs another, as unshare does."""
     REPORTS.mkdir(parents=True, exist_ok=True)
     report = REPORTS / f"{name}.xml"
     report.unlink(missing_ok=True)
-    argv = ["/usr/bin/python3", "-m", "pytest", "-q", "-ra", "-p", "no:cacheprovider", f"--junitxml={report}", *tests]
+    argv = [*prefix, "/usr/bin/python3", "-m", "pytest", "-q", "-ra", "-p", "no:cacheprovider", f"--junitxml={report}", *tests]
     if lanes:
         argv += ["-n", str(lanes), "--dist", "loadfile"]
     if selection:

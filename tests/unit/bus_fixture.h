@@ -413,4 +413,21 @@ static inline void report_state(struct world *w, const struct registration *r, u
     report(w, &s);
 }
 
+static inline void restart_redis(struct world *w)
+{
+    struct fixture *f = w->f;
+    (void)peer_stop(f->server, SIGKILL);
+    fixture_start_server(f);
+    f->replication_hash = 0;
+    assert_true(peer_run_until(f->base, fixture_is_up, f, LONG_MS));
+}
+
+// What SAVE left, so that the directory can go.
+static inline void forget_dump(struct world *w)
+{
+    char dump[96];
+    (void)snprintf(dump, sizeof(dump), "%s/dump.rdb", w->f->dir);
+    (void)unlink(dump);
+}
+
 #endif

@@ -247,6 +247,16 @@ static void step_restart(struct world *w, const struct words *words)
     world_start(w);
 }
 
+// clock <time> ahead|behind: the wall clock is that far from the true one
+static void step_clock(struct world *w, const struct words *words)
+{
+    if (words->count != 3)
+        world_fail(w, "clock <time> ahead|behind");
+    int64_t off_ms = (int64_t)(words_time_us(w, words->items[1]) / 1000);
+    w->clock_off_ms = strcmp(words->items[2], "ahead") ? -off_ms : off_ms;
+    world_tell_time(w);
+}
+
 // the name of the node, from the next restart on
 static void step_node(struct world *w, const struct words *words)
 {
@@ -318,6 +328,7 @@ static const struct {
     {"drop", step_drop},
     {"stop", step_stop},
     {"restart", step_restart},
+    {"clock", step_clock},
     {"node", step_node},
     {"lease", step_lease},
     {"credit", step_credit},

@@ -215,6 +215,11 @@ void world_after(struct world *w)
     }
 }
 
+void world_tell_time(struct world *w)
+{
+    w->now.wall_ms = SCENARIO_WALL_MS + (uint64_t)w->clock_off_ms + (w->now.us - w->start_us) / 1000;
+}
+
 void world_advance(struct world *w, uint64_t to_us)
 {
     while (w->wake_us <= to_us) {
@@ -222,12 +227,12 @@ void world_advance(struct world *w, uint64_t to_us)
         if (w->now.us + step > to_us)
             break;
         w->now.us += step;
-        w->now.wall_ms = SCENARIO_WALL_MS + (w->now.us - w->start_us) / 1000;
+        world_tell_time(w);
         world_after(w);
     }
     if (to_us > w->now.us)
         w->now.us = to_us;
-    w->now.wall_ms = SCENARIO_WALL_MS + (w->now.us - w->start_us) / 1000;
+    world_tell_time(w);
     world_after(w);
 }
 

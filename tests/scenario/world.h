@@ -46,6 +46,7 @@ struct world {
     struct engine_policy policy;
     struct moment now;
     uint64_t start_us, wake_us, seed;
+    int64_t clock_off_ms; // of the wall clock
     char local[128], local6[128];
     char node[32];
     int send_rc;
@@ -74,6 +75,7 @@ _Noreturn void world_fail(const struct world *w, const char *fmt, ...) printf_li
 
 void world_start(struct world *w); // a new engine; what was sent before is forgotten, reports stay in models
 void world_stop(struct world *w);  // kill -9
+void world_tell_time(struct world *w); // the wall clock's, after `now.us` or the clock was moved
 void world_advance(struct world *w, uint64_t to_us);
 // Runs on until a request that nobody took is there, at most to to_us.
 struct sent *world_next_request(struct world *w, uint64_t id, uint64_t to_us);

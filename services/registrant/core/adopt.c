@@ -3,16 +3,28 @@
 #include "services/registrant/core/machine.h"
 #include "services/registrant/core/schedule.h"
 
+#define CLOCKS_DIFFER_MS 2000 // what clocks that are kept by NTP may differ by, and more
+
 static int64_t mono_of(uint64_t wall_ms, struct moment now)
 {
     return ms_of(now) + ((int64_t)wall_ms - (int64_t)now.wall_ms);
+}
+
+// By our clock the report was made, or its request sent, after now: its owner's clock or ours is wrong, and
+// the times that it tells say nothing here. A clock that is wrong by less than the report is old is not
+// noticed.
+static bool clocks_differ(const struct status *last, struct moment now)
+{
+    uint64_t now_ms = now.wall_ms + CLOCKS_DIFFER_MS;
+    return (last->has_bound && last->bound.last_sent_wall_ms > now_ms) ||
+           (last->next_in_ms && last->next_at_wall_ms > now_ms + last->next_in_ms);
 }
 
 // After a death requests may have been sent that nobody knows of: only a next action that still lies ahead
 // says that the report is the last word.
 static bool is_last_word(const struct status *last, struct moment now)
 {
-    return last->next_at_wall_ms > now.wall_ms;
+    return last->next_at_wall_ms > now.wall_ms && !clocks_differ(last, now);
 }
 
 // A clean hand-over says so too, unless the owner that it was handed to has died since without a word. A
@@ -77,16 +89,30 @@ static void replace_flow(struct engine *e, struct entry *r, struct moment now)
         r->refresh_ms = soon_ms;
 }
 
+// Of what is bound: where the clocks say nothing it may end at any moment.
+static void adopt_times(struct entry *r, const struct status *last, struct moment now)
+{
+    const struct status_bound *b = &last->bound;
+    if (clocks_differ(last, now)) {
+        r->expires_ms = ms_of(now) + (int64_t)b->granted_s * 1000;
+        r->refresh_ms = ms_of(now);
+        return;
+    }
+    r->expires_ms = mono_of(b->expires_at_wall_ms, now);
+    int64_t sent = mono_of(b->last_sent_wall_ms, now);
+    int64_t latest = sent + (int64_t)schedule_latest_ms(b->granted_s);
+    int64_t told = last->next_at_wall_ms ? mono_of(last->next_at_wall_ms, now) : latest;
+    r->refresh_ms = told < latest ? told : latest;
+}
+
 static void adopt_binding(struct engine *e, struct entry *r, const struct status *last, struct moment now)
 {
     const struct status_bound *b = &last->bound;
     if (!b->last_sent_wall_ms) // nothing may be bound
         return;
-    r->last_bind_ms = mono_of(b->last_sent_wall_ms, now);
     // For all we know it was refreshed until just now: a next action that lies ahead was the last word of its
     // owner, but for a command, or a flow that broke, it acts earlier.
-    if (r->last_bind_ms < ms_of(now))
-        r->last_bind_ms = ms_of(now);
+    r->last_bind_ms = ms_of(now);
     struct spec *bound = spec_new(&e->home, &b->sent);
     if (bound->has_local) { // a report holds addresses, not {local}; without one nothing can be removed
         spec_put(&e->home, &bound);
@@ -99,11 +125,7 @@ static void adopt_binding(struct engine *e, struct entry *r, const struct status
     r->floor_s = least_that_was_taught(r->bound, last);
     if (b->expires_at_wall_ms) {
         r->was_bound = true;
-        r->expires_ms = mono_of(b->expires_at_wall_ms, now);
-        int64_t sent = mono_of(b->last_sent_wall_ms, now);
-        int64_t latest = sent + (int64_t)schedule_latest_ms(b->granted_s);
-        int64_t told = last->next_at_wall_ms ? mono_of(last->next_at_wall_ms, now) : latest;
-        r->refresh_ms = told < latest ? told : latest;
+        adopt_times(r, last, now);
         if (last->outbound)
             replace_flow(e, r, now);
     }
@@ -130,9 +152,10 @@ static void adopt_failures(struct entry *r, const struct status *last, struct mo
     bool stopped =
         r->rejected && !last->next_at_wall_ms && r->non_stale == NON_STALE_STOP && r->enabled && !r->removing;
     if (r->attempts)
-        r->retry_ms = stopped                 ? NEVER_MS
-                      : last->next_at_wall_ms ? mono_of(last->next_at_wall_ms, now)
-                                              : ms_of(now);
+        r->retry_ms = stopped                    ? NEVER_MS
+                      : !last->next_at_wall_ms   ? ms_of(now)
+                      : clocks_differ(last, now) ? ms_of(now) + (int64_t)last->next_in_ms
+                                                 : mono_of(last->next_at_wall_ms, now);
 }
 
 static void adopt_lists(struct engine *e, struct entry *r, const struct status *last)

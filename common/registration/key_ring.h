@@ -17,7 +17,7 @@ must_use int key_ring_load(const char *path, struct key_ring **ret, struct error
 must_use int key_ring_load_again(const char *path, const struct key_ring *present, struct key_ring **ret,
                                  struct error *err);
 struct key_ring *key_ring_ref(struct key_ring *ring); // NULL gives NULL
-void key_ring_free(struct key_ring *ring); // the last one wipes it; NULL is allowed
+void key_ring_free(struct key_ring *ring);            // the last one wipes it; NULL is allowed
 const char *key_ring_first(const struct key_ring *ring);
 // Is this what opening says of a key that the ring does not have?
 bool key_ring_tells_missing(struct str sentence);

@@ -12,7 +12,8 @@ enum gateway_metric {
     GATEWAY_HTTP_WAITING,  // label: enum fair_lane
     GATEWAY_HTTP_WAITED,   // the same
     GATEWAY_HTTP_LIMITED,  // label: enum gateway_limited
-    GATEWAY_BUS_METRICS,   // first row of services/gateway/publish/bus_metrics.h
+    GATEWAY_DAMAGED,
+    GATEWAY_BUS_METRICS, // first row of services/gateway/publish/bus_metrics.h
 };
 
 // Why a request or a connection was turned away, or had to go: those of enum http_limit, and then ours.

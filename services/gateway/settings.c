@@ -45,7 +45,8 @@ static const struct setting table[] = {
      "Most bytes of request bodies held at a time, short ones aside; past it 503 with Retry-After",
      AT(http_buffered_bytes), .min = 1 << 20, .max = (int64_t)1 << 40},
     {"ROLLCALL_REDIS_URL", SETTING_STRING, "redis://127.0.0.1:6379", NULL,
-     "Redis: redis://[user@]host[:port][/db], unix:///path, redis-sentinel://[user@]host[:port],…/master[/db] "
+     "Redis: redis://[user@]host[:port][/db], unix:///path, "
+     "redis-sentinel://[user@]host[:port],…/master[/db] "
      "or redis-cluster://[user@]host[:port],…; rediss… for TLS",
      AT(redis_url)},
     {"ROLLCALL_REDIS_PASSWORD", SETTING_SECRET, NULL, NULL, "Redis password", AT(redis_password)},

@@ -17,6 +17,10 @@ bool redis_error_passes(const struct error *err)
     struct str text = str_of(err->text);
     if (err->code != -EIO)
         return true;
+    // A right that the user lacks within a script has no code of its own (Redis 7.0, and 7.2 and later).
+    if (str_find_str(text, STR_LIT("The user executing the script can't")) < text.n ||
+        str_find_str(text, STR_LIT("ACL failure in script")) < text.n)
+        return true;
     for (size_t i = 0; i < ARRAY_LEN(prefixes); i++) {
         struct str prefix = str_of(prefixes[i]);
         size_t at = str_find_str(text, prefix);

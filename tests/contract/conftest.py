@@ -1,10 +1,13 @@
 """The contract suite: a real gateway on a real Redis and the embedded broker, asked over plain HTTP.
 
 Every file gets a gateway of its own, every test an account of its own; pops and nodes belong to the whole deployment.
+ROLLCALL_TEST_REDIS=cluster: on a Redis Cluster of three, which all files share and find empty.
 A file may set GATEWAY = {...} (environment of the gateway) and PRINCIPALS (a function that adds to the document of the
 principals file).
 """
+import atexit
 import base64
+import functools
 import hashlib
 import hmac
 import http.client
@@ -23,6 +26,7 @@ import redis
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "deploy/local"), str(ROOT / "tests/peers")]
 from faults import stop_without_faults  # noqa: E402
+from redis_servers import Cluster  # noqa: E402
 from stack import Stack  # noqa: E402
 
 BUILD = os.environ.get("ROLLCALL_TEST_BUILD", str(ROOT / "build/tests"))
@@ -30,6 +34,7 @@ MEDIA_TYPE = "application/vnd.api+json"
 PREFIX = "/api/rest/admin"
 HOST = "example.org"
 USERS = 400
+ON_CLUSTER = os.environ.get("ROLLCALL_TEST_REDIS") == "cluster"
 
 
 def encode(part):
@@ -145,6 +150,23 @@ class Api:
         return answer.data["attributes"]
 
 
+@functools.cache
+def a_cluster():
+    """Ends with the run."""
+    directory = tempfile.mkdtemp(prefix="rollcall-contract-cluster-")
+    cluster = Cluster(directory)
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    atexit.register(cluster.kill)
+    return cluster
+
+
+def the_cluster():
+    """Whole and empty, whatever the file before did to it."""
+    cluster = a_cluster().start()
+    cluster.flush()
+    return cluster
+
+
 class World:
     def __init__(self, env, principals=None):
         self.stack = Stack(pathlib.Path(tempfile.mkdtemp(prefix="rollcall-contract-")), BUILD)
@@ -160,10 +182,14 @@ class World:
         self.users = itertools.count(2)
 
     def start(self):
-        self.stack.start_redis()
+        if ON_CLUSTER:
+            self.stack.redis = the_cluster()
+        else:
+            self.stack.start_redis()
         self.stack.start_broker()
         self.gateway = self.stack.new_gateway(env=self.env).start()
-        self.redis = redis.Redis(port=self.stack.redis.port, decode_responses=True)
+        self.redis = self.stack.redis.client() if ON_CLUSTER else \
+            redis.Redis(port=self.stack.redis.port, decode_responses=True)
 
     def stop(self):
         try:

@@ -3,6 +3,7 @@
 Every server is a real redis-server on a free port of loopback, ended by its process id. `url` is what ROLLCALL_REDIS_URL
 takes. What belongs to a fail-over is set to be quick: a server that is silent for half a second counts as down.
 """
+import pathlib
 import socket
 
 import redis
@@ -73,7 +74,7 @@ class Sentinel(Server):
         self.settings = {"port": self.port, "bind": "127.0.0.1", "dir": self.directory,
                          "sentinel#monitor": f"monitor main 127.0.0.1 {master_port} {quorum}",
                          "sentinel#down": f"down-after-milliseconds main {SILENT_MS}",
-                         "sentinel#timeout": "failover-timeout main 3000", **(settings or {})}
+                         "sentinel#timeout": "failover-timeout main 1000", **(settings or {})}
 
     def start(self):
         path = self.directory / f"{self.name}.conf"
@@ -106,6 +107,13 @@ class Watched:
         return set(links) <= {"up"} and all(m["num-slaves"] == len(self.servers) - 1 and
                                             m["num-other-sentinels"] == len(self.sentinels) - 1 for m in found)
 
+    def linked(self):
+        """Whether every server but the master follows the master."""
+        master = self.master()
+        return all(s.client().info("replication").get("master_link_status") == "up" and
+                   s.client().info("replication")["master_port"] == master.port
+                   for s in self.servers if s is not master)
+
     def master(self):
         """The server that most sentinels name."""
         ports = [int(s.client().execute_command("SENTINEL GET-MASTER-ADDR-BY-NAME", "main")[1])
@@ -116,16 +124,18 @@ class Watched:
     def client(self):
         return self.master().client()
 
-    def stop(self):
+    def kill(self):
         for server in self.sentinels + self.servers:
             server.kill()
+
+    stop = kill
 
 
 class Cluster:
     """Masters that share the slots evenly, each with so many replicas."""
 
     def __init__(self, directory, masters=3, replicas=0, settings=None):
-        self.directory = directory
+        self.directory = pathlib.Path(directory)
         self.settings = {"cluster-enabled": "yes", "cluster-node-timeout": 1000, **(settings or {})}
         self.masters = [self.new_server(f"master-{i}") for i in range(masters)]
         self.replicas = [self.new_server(f"replica-{i}") for i in range(masters * replicas)]
@@ -140,9 +150,20 @@ class Cluster:
                       {**self.settings, "cluster-config-file": f"{name}-nodes.conf"})
 
     def start(self):
-        for i, server in enumerate(self.servers):
-            server.start().client().execute_command("CLUSTER SET-CONFIG-EPOCH", i + 1)
+        """Makes it; of one that was made before, starts the servers that do not run."""
+        made = [(self.directory / f"{s.name}-nodes.conf").exists() for s in self.servers]
+        for server in self.servers:
+            if not server.running():
+                server.start()
+        if not all(made):
+            self._form()
+        wait_for(self.whole, 20, "the cluster to be whole")
+        return self
+
+    def _form(self):
         share = 16384 / len(self.masters)
+        for i, server in enumerate(self.servers):
+            server.client().execute_command("CLUSTER SET-CONFIG-EPOCH", i + 1)
         for i, server in enumerate(self.masters):
             server.client().execute_command("CLUSTER ADDSLOTSRANGE", round(share * i), round(share * (i + 1)) - 1)
         for server in self.servers[1:]:
@@ -151,8 +172,23 @@ class Cluster:
             master = self.masters[i % len(self.masters)]
             wait_for(lambda r=replica, m=master: self.id_of(m) in self.nodes(r), 10, "a replica to know its master")
             replica.client().execute_command("CLUSTER REPLICATE", self.id_of(master))
-        wait_for(self.whole, 20, "the cluster to be whole")
-        return self
+
+    # As one server, for tests that do not care which kind of Redis there is.
+
+    def running(self):
+        return all(server.running() for server in self.servers)
+
+    def signal(self, number):
+        for server in self.servers:
+            server.signal(number)
+
+    def kill(self):
+        for server in self.servers:
+            server.kill()
+
+    def flush(self):
+        for server in self.masters:
+            server.client().flushall()
 
     def meet(self, server):
         self.masters[0].client().execute_command("CLUSTER MEET", "127.0.0.1", server.port)
@@ -194,7 +230,5 @@ class Cluster:
     def client(self):
         return redis.RedisCluster(host="127.0.0.1", port=self.masters[0].port, decode_responses=True)
 
-    def stop(self):
-        for server in self.servers:
-            server.kill()
+    stop = kill
 

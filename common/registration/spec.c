@@ -7,6 +7,8 @@
 #include <assert.h>
 #include <errno.h>
 
+#define FORM_VERSION 1
+
 // A sealed secret is longer than its clear text by nonce, tag, key id and base64.
 #define SECRET_MAX_BYTES 2048
 #define LABELS_MAX_BYTES 8192
@@ -338,6 +340,15 @@ static int finish(const struct members *m, struct registration *r)
     return m->rc;
 }
 
+// Written by none so far: absent is the first.
+static void read_version(struct members *m)
+{
+    uint64_t version = FORM_VERSION;
+    members_u64(m, "v", &version);
+    if (version != FORM_VERSION)
+        members_fail(m, "v", "is %llu, and only %d is known", (unsigned long long)version, FORM_VERSION);
+}
+
 int registration_read_sent(const struct json *object, struct registration *ret_init, struct error *err)
 {
     struct members m = members_of(object, err);
@@ -350,6 +361,7 @@ int registration_read(const struct json *object, struct registration *ret_init, 
 {
     struct members m = members_of(object, err);
     registration_init(ret_init);
+    read_version(&m);
     read_rest(&m, ret_init);
     read_sent(&m, ret_init);
     return finish(&m, ret_init);

@@ -43,6 +43,9 @@ static const struct metric rows[] = {
      .help = "Requests turned away and connections closed, by the limit that was met",
      .label = "limit",
      .label_values = limits},
+    {.name = "rollcall_damaged_registrations_total",
+     .type = METRIC_COUNTER,
+     .help = "Times that a registration in Redis could not be read"},
     BUS_METRIC_ROWS};
 
 struct metrics *gateway_metrics_new(void)

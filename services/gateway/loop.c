@@ -63,6 +63,12 @@ static void events(void *arg, unsigned shard)
     bus_events(l->shared->bus, shard);
 }
 
+static void damaged(void *arg)
+{
+    const struct loop *l = arg;
+    metrics_add(l->shared->metrics, GATEWAY_DAMAGED, 0, 1);
+}
+
 static int open_store(struct loop *l, struct error *err)
 {
     const struct gateway_settings *s = l->shared->settings;
@@ -79,6 +85,7 @@ static int open_store(struct loop *l, struct error *err)
         .arg = l,
         .on_written = written,
         .on_events = events,
+        .on_damaged = damaged,
     };
     return store_new(&params, &l->store, err);
 }

@@ -138,13 +138,13 @@ static void damaged_contents_are_an_error_not_a_crash(void **state)
     struct registration r cleanup(registration_done) = created(f, "acme", "trunk");
     unsigned s = shard_of("acme");
     (void)rawf(f, "HSET rc:{s%u}:reg:1 spec {\"id\":1,", s);
-    assert_int_equal(do_get(f, "acme", 1), -EIO);
+    assert_int_equal(do_get(f, "acme", 1), -EBADMSG);
     assert_contains(f->got.err.text, "registration 1");
     (void)rawf(f, "HSET rc:{s%u}:reg:1 spec {\"id\":7,\"account\":\"acme\",\"enabled\":true}", s);
-    assert_int_equal(do_get(f, "acme", 1), -EIO);
+    assert_int_equal(do_get(f, "acme", 1), -EBADMSG);
     (void)rawf(f, "DEL rc:{s%u}:reg:1", s);
     (void)rawf(f, "SET rc:{s%u}:reg:1 text", s);
-    assert_int_equal(do_get(f, "acme", 1), -EIO);
+    assert_int_equal(do_get(f, "acme", 1), -EBADMSG);
     assert_int_equal(do_update(f, &r, &r), -EIO);
     assert_int_equal(do_delete(f, "acme", 1), -EIO);
 }

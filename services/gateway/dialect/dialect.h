@@ -150,9 +150,10 @@ enum dialect_failure {
     FAILURE_ABSENT,      // -ENOENT
     FAILURE_CONFLICT,    // -EEXIST: the name is taken
     FAILURE_UNAVAILABLE, // for now: come again in a second
+    FAILURE_DAMAGED,     // what Redis holds of it cannot be read
     FAILURE_INTERNAL,    // was logged here
 };
-// `detail` for the client (a constant); `reads` says whether the call only reads.
+// `detail` for the client (a constant, or err's text); `reads` says whether the call only reads.
 enum dialect_failure dialect_failure_of(const char *dialect, uint64_t id, int rc, const struct error *err,
                                         bool reads, const char **ret_detail);
 

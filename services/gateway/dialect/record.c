@@ -50,6 +50,9 @@ enum dialect_failure dialect_failure_of(const char *dialect, uint64_t id, int rc
     case -ESTALE:
         *ret_detail = "Other writes to this record came between again and again.";
         return FAILURE_UNAVAILABLE;
+    case -EBADMSG: // the store has logged it
+        *ret_detail = err->text;
+        return FAILURE_DAMAGED;
     default:
         log_line(LOG_ERROR, dialect, id, "%s", err ? err->text : "the store failed");
         *ret_detail = "An internal error was logged.";

@@ -12,7 +12,7 @@
 #define BUS_VERDICTS                                                                                         \
     BUS_LABELS("ok", "moving", "removed", "stale", "elsewhere", "buried", "twin", "past", "orphan")
 #define BUS_BRAKES         BUS_LABELS("redis", "kafka", "unacknowledged", "lag")
-#define BUS_POISON_SOURCES BUS_LABELS("status", "changes", "outbox")
+#define BUS_POISON_SOURCES BUS_LABELS("status", "changes", "outbox", "redis")
 #define BUS_SNAPSHOT_ENDS  BUS_LABELS("complete", "broken", "left", "refused")
 #define BUS_RESTORES       BUS_LABELS("restored", "held", "buried")
 #define BUS_SECONDS        ((const double[]){0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 0})

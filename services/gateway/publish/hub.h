@@ -13,7 +13,7 @@ struct kafka_params;
 struct cloud_event;
 
 // In the order of the label values of BUS_POISON.
-enum bus_poison { POISON_STATUS, POISON_CHANGES, POISON_OUTBOX };
+enum bus_poison { POISON_STATUS, POISON_CHANGES, POISON_OUTBOX, POISON_REDIS };
 
 struct hub_scripts {
     struct redis_script acked, approve, claim, own, report, restore, snapshot;

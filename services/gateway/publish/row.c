@@ -3,6 +3,9 @@
 #include "services/gateway/publish/publisher.h"
 #include "services/gateway/store/record.h"
 
+// Far more than any that the API takes; a longer one is damage, and a registrant reads no line that long.
+#define SPEC_BYTES_MAX ((size_t)256 * 1024)
+
 bool row_read(const struct redis_value *v, struct row *ret)
 {
     if (redis_type(v) != REDIS_ARRAY || redis_count(v) < 9)
@@ -16,7 +19,8 @@ bool row_read(const struct redis_value *v, struct row *ret)
                         .status = redis_str(redis_at(v, 6)),
                         .twin = redis_int(redis_at(v, 7)) == 1,
                         .moved_from = redis_str(redis_at(v, 8))};
-    return ret->id && ret->account.n && ret->spec.n && ret->place.n < REGISTRATION_PLACE_BYTES;
+    bool fits = ret->spec.n <= SPEC_BYTES_MAX && ret->status.n <= SPEC_BYTES_MAX;
+    return fits && ret->id && ret->account.n && ret->spec.n && ret->place.n < REGISTRATION_PLACE_BYTES;
 }
 
 void row_publish_moved(struct hub *h, uint64_t id, struct str account, uint64_t revision, struct str place)

@@ -8,6 +8,7 @@
 #include "services/gateway/publish/row.h"
 #include "services/gateway/store/keys.h"
 
+#include <errno.h>
 #include <event2/event.h>
 #include <stdlib.h>
 
@@ -44,13 +45,54 @@ static enum sweep_brake brake(const struct hub *h)
 
 static void claim(struct sweep_shard *s);
 
+static bool read_sound(const struct redis_value *v, struct row *r, struct error *err)
+{
+    struct registration reg;
+    struct json *spec cleanup(json_free_ptr) = NULL;
+    *r = (struct row){.id = 0};
+    if (!row_read(v, r)) {
+        (void)error_set(err, -EBADMSG, "a part is missing or far too long");
+        return false;
+    }
+    if (json_parse(r->spec, &JSON_LIMITS_DEFAULT, &spec, err) || registration_read(spec, &reg, err))
+        return false;
+    bool own = reg.id == r->id;
+    registration_done(&reg);
+    if (!own)
+        (void)error_set(err, -EBADMSG, "it is another one");
+    return own;
+}
+
+static void on_given_up(void *arg, const struct redis_value *v, const struct error *err)
+{
+    (void)arg, (void)v, (void)err; // then it is given up when it is late again
+}
+
+// No registrant could read it: published again and again it would do nothing but fill the topic. It is late
+// again when it is written again.
+static void give_up(struct hub *h, const struct row *r, const struct error *why)
+{
+    struct buf key cleanup(buf_done) = BUF_INIT, id cleanup(buf_done) = BUF_INIT;
+    hub_count(h, BUS_POISON, POISON_REDIS, 1);
+    log_line(LOG_ERROR, "publish", r->id, "what Redis holds of it is damaged and is not published: %s",
+             why->text);
+    key_shard(&key, store_shard(r->account), "due");
+    buf_add_u64(&id, r->id);
+    redis_commandl(h->redis, on_given_up, NULL, STR_LIT("ZREM"), buf_str(&key), buf_str(&id));
+}
+
 // What is under way needs no second message: its acknowledgement moves it on.
 static size_t publish_claimed(struct hub *h, const struct redis_value *rows)
 {
     size_t published = 0;
     struct row r;
+    struct error err;
     for (size_t i = 0; i < redis_count(rows); i++) {
-        if (!row_read(redis_at(rows, i), &r) || publisher_is_publishing(h->publisher, r.id, r.place))
+        if (!read_sound(redis_at(rows, i), &r, &err)) {
+            give_up(h, &r, &err);
+            continue;
+        }
+        if (publisher_is_publishing(h->publisher, r.id, r.place))
             continue;
         row_publish(h, &r);
         published++;

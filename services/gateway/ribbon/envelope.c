@@ -119,6 +119,9 @@ void envelope_failure(struct call *c, int rc, const struct error *err)
     case FAILURE_UNAVAILABLE:
         envelope_app_http(c, 503, APP_FAILURE, detail, NULL);
         return;
+    case FAILURE_DAMAGED:
+        envelope_app(c, APP_FAILURE, detail, NULL);
+        return;
     case FAILURE_INTERNAL:
         break;
     }

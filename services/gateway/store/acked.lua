@@ -8,7 +8,7 @@ local score = whole(now_ms() + ARGV[1])
 local awaited = 0
 
 for i = 2, #ARGV, 2 do
-    local held = redis.call('HMGET', shard .. 'reg:' .. ARGV[i], 'revision', 'applied')
+    local held = fields(shard .. 'reg:' .. ARGV[i], 'revision', 'applied')
     if held[1] == ARGV[i + 1] and (tonumber(held[2]) or 0) < tonumber(held[1]) then
         redis.call('ZADD', due, 'XX', 'GT', score, ARGV[i])
         awaited = awaited + 1

@@ -14,19 +14,37 @@ static void take_record(struct fetch *f, const struct redis_value *v)
     uint64_t id = f->ids[f->next - f->pending]; // answers come in the order of the questions
     struct store_record record = {0};
     struct error err;
-    int rc = record_read(v, f->account, id, &record, &err);
-    if (rc && rc != -ENOENT) // deleted since its id was read
-        f->err = err;
-    if (!rc)
+    switch (record_read(v, f->account, id, &record, &err)) {
+    case 0:
         f->take(f, &record);
+        break;
+    case -ENOENT: // deleted since its id was read
+        break;
+    default:
+        store_damaged(f->s, id, &err);
+        f->damaged_count++;
+    }
+}
+
+static void take_error(struct fetch *f, const struct error *from_redis)
+{
+    struct error err;
+    if (store_error(&err, from_redis) == -ENOTCONN) {
+        f->err = err;
+        return;
+    }
+    uint64_t id = f->ids[f->next - f->pending];
+    error_prefix(&err, "what Redis holds of registration %llu is damaged", (unsigned long long)id);
+    store_damaged(f->s, id, &err);
+    f->damaged_count++;
 }
 
 static void on_record(void *arg, const struct redis_value *v, const struct error *err)
 {
     struct fetch *f = arg;
     if (err)
-        (void)store_error(&f->err, err);
-    if (!f->err.code)
+        take_error(f, err);
+    else if (!f->err.code)
         take_record(f, v);
     if (--f->pending)
         return;
@@ -53,6 +71,6 @@ static void ask_slice(struct fetch *f)
 void fetch_begin(struct fetch *f)
 {
     f->err = (struct error){0};
-    f->next = f->pending = 0;
+    f->next = f->pending = f->damaged_count = 0;
     ask_slice(f);
 }

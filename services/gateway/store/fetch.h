@@ -11,13 +11,13 @@ struct fetch {
     const uint64_t *ids;
     size_t count;
     bool with_status;
-    // One at a time in the order of the ids, without those that are gone: the registration becomes the
-    // callee's, the status is borrowed.
+    // One at a time in the order of the ids, without those that are gone or that cannot be read: the
+    // registration becomes the callee's, the status is borrowed.
     void (*take)(struct fetch *f, struct store_record *take_record);
     void (*done)(struct fetch *f); // once; err says how. From within fetch_begin where there are no ids
 
     struct error err;
-    size_t next, pending;
+    size_t next, pending, damaged_count;
 };
 void fetch_begin(struct fetch *f);
 

@@ -10,6 +10,8 @@
 
 struct event;
 
+#define STORE_DAMAGED_KEPT 256
+
 // One connection and which Redis it leads to.
 struct store_link {
     struct redis *redis;
@@ -50,9 +52,14 @@ struct store {
     size_t unanswered;                    // of those committing
     struct store_laters slices;           // of walks, waiting for their turn
     unsigned slices_begun;
-    uint32_t slice_who; // whose was begun last
+    uint32_t slice_who;                   // whose was begun last
+    uint64_t damaged[STORE_DAMAGED_KEPT]; // ids that were told of last
+    size_t damaged_next;
     bool closing;
 };
+
+// What Redis holds of it cannot be read: counted, and logged unless it was one of the last that were.
+void store_damaged(struct store *s, uint64_t id, const struct error *why);
 
 void store_run_later(struct store *s, struct store_later *l, void (*run)(struct store_later *l));
 

@@ -42,6 +42,12 @@ static void on_hash(void *arg, const struct redis_value *v, const struct error *
     struct error err;
     int rc =
         redis_err ? store_error(&err, redis_err) : record_read(v, str_of(c->account), c->id, &record, &err);
+    if (rc == -EIO) { // of another type
+        err.code = rc = -EBADMSG;
+        error_prefix(&err, "what Redis holds of registration %llu is damaged", (unsigned long long)c->id);
+    }
+    if (rc == -EBADMSG)
+        store_damaged(c->s, c->id, &err);
     if (rc) {
         get_fail(c, &err);
         return;

@@ -55,11 +55,11 @@ int record_read(const struct redis_value *v, struct str account, uint64_t id, st
 
     struct error why;
     if (read_spec(redis_str(redis_at(v, FIELD_SPEC)), &ret->reg, &why))
-        return error_set(err, -EIO, "what Redis holds of registration %llu is damaged: %s",
+        return error_set(err, -EBADMSG, "what Redis holds of registration %llu is damaged: %s",
                          (unsigned long long)id, why.text);
     if (ret->reg.id != id || !str_eq(str_of(ret->reg.account), account)) {
         registration_done(&ret->reg);
-        return error_set(err, -EIO, "Redis holds another registration under the key of %llu",
+        return error_set(err, -EBADMSG, "what Redis holds of registration %llu is damaged: it is another one",
                          (unsigned long long)id);
     }
     ret->reg.revision = number_at(v, FIELD_REVISION);

@@ -69,6 +69,13 @@ local function note_seal(acct, now, key)
     end
 end
 
+-- Fields of a hash; none at all where the key is of another type: one damaged registration is no reason for a script
+-- to fail that reads many.
+local function fields(key, ...)
+    local found = redis.pcall('HMGET', key, ...)
+    return found.err and {} or found
+end
+
 local function counter(name, count)
     return count and count ~= '0' and ',"' .. name .. '":' .. count or ''
 end
@@ -82,17 +89,17 @@ local function with_counters(spec, refresh, flush, audit)
         counter('audit_seq', audit) .. '}'
 end
 
--- All that publishing the present state of one registration takes, or nil where there is none:
+-- All that publishing the present state of one registration takes, or nil where there is none, or a part is missing:
 -- {id, account, revision, place, deleted (0/1), spec, status, twin (0/1), moved_from}.
 local function publish_row(shard, id)
-    local held = redis.call('HMGET', shard .. 'reg:' .. id, 'account', 'revision', 'place', 'deleted', 'spec', 'refresh_seq',
+    local held = fields(shard .. 'reg:' .. id, 'account', 'revision', 'place', 'deleted', 'spec', 'refresh_seq',
         'flush_seq', 'audit_seq', 'status', 'binding', 'moved_from')
     local account = held[1]
-    if not account then
+    if not (account and held[2] and held[3] and held[5]) then
         return nil
     end
     local twin = 0
-    if held[4] then
+    if held[4] and held[10] then
         twin = redis.call('EXISTS', shard .. 'acct:' .. account .. ':by:binding:' .. held[10])
     end
     return { id, account, held[2], held[3], held[4] or '0', with_counters(held[5], held[6], held[7], held[8]),
@@ -103,7 +110,7 @@ end
 -- registration.
 local function raise_counter(shard, id, account, name, now, due_ms)
     local reg = shard .. 'reg:' .. id
-    local held = redis.call('HMGET', reg, 'account', 'deleted', 'revision')
+    local held = fields(reg, 'account', 'deleted', 'revision')
     if held[1] ~= account or held[2] then
         return false
     end

@@ -3,6 +3,7 @@
 
 #include "common/base/hash.h"
 #include "common/base/mem.h"
+#include "common/log/log.h"
 #include "services/gateway/store/internal.h"
 #include "services/gateway/store/scripts.h"
 
@@ -180,6 +181,17 @@ int store_writable(const struct store *s, struct error *err)
     if (s->reads.replication_hash != approved || (s->waits.redis && s->waits.replication_hash != approved))
         return error_set(err, -EBUSY, "writes wait until what this Redis may have lost is written back");
     return 0;
+}
+
+void store_damaged(struct store *s, uint64_t id, const struct error *why)
+{
+    if (s->params.on_damaged)
+        s->params.on_damaged(s->params.arg);
+    for (size_t i = 0; i < STORE_DAMAGED_KEPT; i++)
+        if (s->damaged[i] == id)
+            return;
+    s->damaged[s->damaged_next++ % STORE_DAMAGED_KEPT] = id;
+    log_line(LOG_ERROR, "store", id, "%s", why->text);
 }
 
 int store_error(struct error *ret, const struct error *from_redis)

@@ -51,6 +51,7 @@ struct store_params {
     void (*on_written)(
         void *arg, struct store_change *take_change); // after Redis accepted, before the caller's callback
     void (*on_events)(void *arg, unsigned shard);     // the shard's event outbox has something new
+    void (*on_damaged)(void *arg); // a registration was met that cannot be read; NULL: nobody counts
 };
 must_use int store_new(const struct store_params *p, struct store **ret, struct error *err);
 // Callbacks under way get -ENOTCONN from within. Not from within a callback of the same store.
@@ -60,9 +61,10 @@ bool store_is_up(const struct store *s);
 // Answers. Codes: -ENOENT no such registration in that account (or deleted), -EEXIST the name is taken,
 // -ESTALE another write came between (read again), -EALREADY an idempotency key was used for another request,
 // -ENOTCONN Redis is away or refuses for now (a write under way may have been applied), -EBUSY writes wait
-// for the write-back, -ETIMEDOUT the replicas asked for did not confirm (the write stands and is published),
-// -EIO else. err is NULL when rc is 0, record is NULL when it is not. Never from within the call itself; what
-// is given is borrowed during the callback.
+// for the write-back, -EBADMSG what Redis holds of it cannot be read (damaged, or of a newer version; lists
+// and walks leave such ones out), -ETIMEDOUT the replicas asked for did not confirm (the write stands and is
+// published), -EIO else. err is NULL when rc is 0, record is NULL when it is not. Never from within the call
+// itself; what is given is borrowed during the callback.
 struct store_record {
     struct registration reg;
     struct str status; // JSON text as reported; empty when there was no report yet

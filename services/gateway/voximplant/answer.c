@@ -99,6 +99,7 @@ void vox_answer_failure(struct call *c, int rc, const struct error *err)
     case FAILURE_UNAVAILABLE:
         vox_answer_error(c, CODE_DB, "%s", detail);
         return;
+    case FAILURE_DAMAGED:
     case FAILURE_INTERNAL:
         break;
     }

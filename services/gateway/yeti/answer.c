@@ -227,6 +227,9 @@ void answer_failure(struct call *c, int rc, const struct error *err)
     case FAILURE_UNAVAILABLE:
         answer_unavailable(c, detail);
         return;
+    case FAILURE_DAMAGED:
+        answer_error(c, PROBLEM_DAMAGED, str_of(detail), STR_NONE);
+        return;
     case FAILURE_CONFLICT: // of a name: told where the name stands
     case FAILURE_INTERNAL:
         answer_error(c, PROBLEM_INTERNAL, STR_NONE, STR_NONE);

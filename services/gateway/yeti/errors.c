@@ -58,6 +58,7 @@ static const struct row {
                             "{a} was given with another request before."},
     [PROBLEM_TOO_MANY] = {429, "429", "Too Many Requests", "{a}"},
     [PROBLEM_INTERNAL] = {500, "500", "Internal Server Error", "Internal Server Error"},
+    [PROBLEM_DAMAGED] = {500, "500", "Internal Server Error", "{a}"},
     [PROBLEM_UNAVAILABLE] = {503, "503", "Service Unavailable", "{a}"},
 };
 

@@ -68,6 +68,8 @@ static int fill(struct sip_command *c, const struct json *root, struct str key, 
     if (!rc && json_is(status, JSON_OBJECT)) {
         rc = status_read(status, &c->last, err);
         c->has_last = rc == 0;
+        if (rc && c->op == DESIRED_KEEP)
+            return 0; // what is wanted is known: bound anew is better than not at all
         if (!rc && c->last.id != c->id)
             rc = error_set(err, -EINVAL, "status is of another id than %llu", (unsigned long long)c->id);
     }

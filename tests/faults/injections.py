@@ -228,7 +228,7 @@ class RedisDiskFull(RedisFault):
 
     def begin(self, site, rng):
         self.name = self.victim(site)
-        site.down.add(self.name)
+        site.down.update(site.names("redis"))  # a replica stands on the same disk
         self.filler = site.disk / "filler"
         with open(self.filler, "wb", buffering=0) as file:
             try:
@@ -239,7 +239,8 @@ class RedisDiskFull(RedisFault):
 
     def end(self, site):
         self.filler.unlink()
-        site.begin(self.name)
+        for name in site.names("redis"):
+            site.begin(name)
 
 
 # ---- Kafka
@@ -340,7 +341,7 @@ class CutOff(Network):
 
     def begin(self, site, rng):
         name = self.choose(rng, site.running("registrant"))
-        self.excuses = [["registrant", name]]
+        self.excuses = [["registrant", name], ["zombie", name]]  # what it repeats arrives when the cut is over
         self.disturb(site, [(name, site.wire.others(name))])
 
 

@@ -144,7 +144,9 @@ def is_removed_soon(registers, key, since):
 def bound_after_proof(evidence):
     """A deleted or disabled one whose removal was answered is never bound again, however late a former owner wakes up; only one
     that could reach registrars and not its group (`zombie`) may. What a gateway publishes late, when Kafka, Redis or itself is
-    back, is bound at most for a moment: the report of it is answered by another removal."""
+    back, is bound at most for a moment: the report of it is answered by another removal. Only what was moved to another place
+    meanwhile, and is alive there, may keep the binding of its former place until that lapses: nobody is left who would refresh
+    it, and the place where it is has proved what it knew of."""
     for (registrar, user), registers in evidence.registers.items():
         line, removed = evidence.timelines.get(user), {}
         for register in registers if line else ():
@@ -159,7 +161,8 @@ def bound_after_proof(evidence):
                 if excuses.of(["zombie", "path", "registrar"], proved - ACTED_ON_S, register.t):
                     continue
                 late = excuses.of(["gateway", "kafka", "redis"], proved - ACTED_ON_S, register.t)
-                if not late or not is_removed_soon(registers, key, register.t):
+                moved = late and len({s.desired["pop"] for s in line.possible(late[0].begin, register.t) if s.desired}) > 1
+                if not moved and not (late and is_removed_soon(registers, key, register.t)):
                     yield user, f"{uri} was bound at {registrar} by {register.source} {register.t - proved:.1f} s after its " \
                         "removal was answered", register.t
             still = {key_of(b["uri"]) for b in register.bound}

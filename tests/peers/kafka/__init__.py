@@ -152,6 +152,9 @@ class KafkaCluster:
             broker.up(broker.serves, 90)
         return self
 
+    def running(self):
+        return any(broker.running() for broker in self.brokers)
+
     def stop(self):
         """All at once: the last ones of a quorum that is gone would wait for it."""
         for broker in self.brokers:

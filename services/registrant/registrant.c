@@ -9,6 +9,7 @@
 #include "services/registrant/admin.h"
 #include "services/registrant/shard/place.h"
 #include "services/registrant/sip/rules_file.h"
+#include "services/registrant/transport/networks.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -28,6 +29,7 @@ struct registrant {
     struct event_base *base;
     struct event *term, *interrupt, *hang_up, *stop_deadline, *topics_again;
     struct key_ring *ring;
+    struct networks *networks;
     struct kafka_params kafka;
     struct reporter *reporter;
     struct workers *workers;
@@ -341,6 +343,7 @@ static int start_workers(struct registrant *r, struct error *err)
         .count = (unsigned)s->sip_threads,
         .thread = {.policy = policy_of(s),
                    .ring = r->ring,
+                   .networks = r->networks,
                    .listen = s->sip_listen,
                    .interfaces = s->sip_interfaces,
                    .tls = tls_of(s),
@@ -389,6 +392,8 @@ static int start(struct registrant *r, struct error *err)
     int rc = read_places(r, err);
     if (!rc)
         rc = key_ring_load(r->settings->key_ring_file, &r->ring, err);
+    if (!rc)
+        rc = networks_new(r->settings->sip_allow, r->settings->sip_deny, &r->networks, err);
     if (!rc)
         rc = start_reporter(r, err);
     if (!rc)
@@ -530,6 +535,7 @@ int registrant_run(const struct registrant_settings *settings)
     for (size_t i = 0; i < ARRAY_LEN(events); i++)
         event_free(events[i]);
     base_end(r.base);
+    networks_free(r.networks);
     key_ring_free(r.ring);
     return status;
 }

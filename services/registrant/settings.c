@@ -35,6 +35,13 @@ static const struct setting table[] = {
     {"ROLLCALL_SIP_INTERFACES", SETTING_STRING, NULL, "name=host:port,…",
      "Addresses that registrations choose by name (sip-interface-name); ports as in ROLLCALL_SIP_LISTEN",
      AT(sip_interfaces)},
+    {"ROLLCALL_SIP_ALLOW", SETTING_STRING, NULL, "network,…",
+     "Networks and addresses (192.0.2.0/24, 2001:db8::/32) that may be sent to; unset: all that "
+     "ROLLCALL_SIP_DENY does not name",
+     AT(sip_allow)},
+    {"ROLLCALL_SIP_DENY", SETTING_STRING, NULL, "network,…",
+     "Networks and addresses that may not; of what an address is in, the longest prefix decides",
+     AT(sip_deny)},
     {"ROLLCALL_SIP_TLS_CA_FILE", SETTING_STRING, NULL, "path",
      "Certificates that registrars are trusted by, PEM, in place of the system's; read again on SIGHUP",
      AT(tls_ca_file)},

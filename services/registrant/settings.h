@@ -12,6 +12,7 @@ struct registrant_settings {
     char *snapshot_urls, *snapshot_token;
     char *key_ring_file;
     char *sip_listen, *sip_interfaces, *resolv_conf, *user_agent;
+    char *sip_allow, *sip_deny;
     char *tls_ca_file, *tls_certificate_file, *tls_key_file;
     int tls_min_version; // 0: 1.2, 1: 1.3
     int sip_nat;         // 0: none, 1: contact

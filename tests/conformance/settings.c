@@ -2,6 +2,7 @@
 #include "tests/conformance/settings.h"
 
 #include "common/base/mem.h"
+#include "services/registrant/transport/networks.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -75,6 +76,10 @@ static int set_policy(struct harness_settings *s, const struct json *policy, str
 
 static int set_text(struct harness_settings *s, struct str name, const struct json *value, struct error *err)
 {
+    if (str_eq_cstr(name, "allow") || str_eq_cstr(name, "deny")) {
+        *(str_eq_cstr(name, "allow") ? &s->allow : &s->deny) = json_str(value).p;
+        return 0;
+    }
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
         if (!str_eq_cstr(name, texts[i].name) || !json_is(value, JSON_STRING))
             continue;
@@ -98,11 +103,15 @@ int harness_settings_read(struct str text, struct harness_settings *ret_init, st
         const struct json *value = json_at(s->json, i);
         rc = str_eq_cstr(name, "policy") ? set_policy(s, value, err) : set_text(s, name, value, err);
     }
+    if (rc == 0)
+        rc = networks_new(s->allow, s->deny, &s->networks, err);
+    s->thread.networks = s->networks;
     return rc;
 }
 
 void harness_settings_done(struct harness_settings *s)
 {
+    networks_free(s->networks);
     key_ring_free(s->ring);
     json_free(s->json);
 }

@@ -10,6 +10,8 @@ struct harness_settings {
     struct sip_thread_params thread; // its texts live in `json`
     struct json *json;
     struct key_ring *ring;
+    const char *allow, *deny;
+    struct networks *networks;
 };
 
 // A JSON object: the members of sip_thread_params that are texts, and "policy" with numbers of engine_policy.

@@ -35,6 +35,8 @@ def settings(tmp_path):
     ("ROLLCALL_SIP_TLS_CERTIFICATE_FILE", "/dev/null", "/dev/null"),
     ("ROLLCALL_SIP_TLS_MIN_VERSION", "1.1", "1.2"),
     ("ROLLCALL_SIP_NAT", "stun", "contact"),
+    ("ROLLCALL_SIP_ALLOW", "10.0.0.0/33", "10.0.0.0/33"),
+    ("ROLLCALL_SIP_DENY", "carrier.example", "carrier.example"),
     ("ROLLCALL_REGISTRARS_FILE", "/nonexistent", "/nonexistent"),
     ("ROLLCALL_SIP_TRANSACTION_TIMEOUT", "0", "1"),
 ])

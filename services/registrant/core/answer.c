@@ -212,7 +212,7 @@ static void on_redirect(struct engine *e, struct flight *f, const struct sip_ans
 // Something failed that is no matter of this one request: another host is asked in its place.
 static void ask_another(struct engine *e, struct flight *f, const struct sip_answer *a, struct moment now)
 {
-    if (a->local && !flight_is_aside(f)) {
+    if (a->local && !answer_is_unsent(a) && !flight_is_aside(f)) {
         flight_may_have_bound(e, f);
         f->entry->doubted = true;
     }

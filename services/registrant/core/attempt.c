@@ -239,7 +239,7 @@ static enum pacer_result result_of(const struct sip_answer *a)
     if (!a)
         return PACER_DROPPED;
     if (a->local)
-        return PACER_SILENT;
+        return answer_is_unsent(a) ? PACER_DROPPED : PACER_SILENT;
     return a->status == 503 ? PACER_UNAVAILABLE : PACER_ANSWERED;
 }
 
@@ -277,7 +277,7 @@ void flight_fail(struct engine *e, struct flight *f, const struct failure *why, 
         flight_end_aside(e, f, a, now);
         return;
     }
-    if (a && a->local)
+    if (a && a->local && !answer_is_unsent(a))
         flight_may_have_bound(e, f);
     if (f->obsolete) { // of a revision that is no longer wanted: the new one starts at once
         flight_end(e, f, result_of(a), a ? a->retry_after_s : -1, now);

@@ -4,6 +4,7 @@
 static const struct outcome_row local_rows[] = {
     {408, 408, OUTCOME_NEXT_TARGET, DELAY_BACKOFF, "RFC 3261 8.1.3.1, 10.2.7; RFC 3263 4.3", NULL},
     {503, 503, OUTCOME_NEXT_TARGET, DELAY_BACKOFF, "RFC 3261 8.1.3.1; RFC 3263 4.3", NULL},
+    {403, 403, OUTCOME_REJECTED, DELAY_SLOW, "none: the operator's own networks", NULL},
 };
 
 static const struct outcome_row rows[] = {

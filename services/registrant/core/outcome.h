@@ -33,7 +33,7 @@ struct outcome_row {
 };
 
 // Never NULL: the last row takes what no other names. Rows are searched in order. local: made by the stack,
-// 408 for silence and 503 for an error of the transport.
+// 408 for silence, 503 for an error of the transport, and 403 for an address that may not be sent to.
 const struct outcome_row *outcome_of(int status, bool local);
 
 // A registrar that says our CSeq is not above the one it holds (RFC 3261 10.3 step 7; 400 and 500 in the

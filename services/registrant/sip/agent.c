@@ -105,6 +105,7 @@ int agent_new(const struct agent_params *p, struct agent **ret, struct error *er
     a->ops = p->ops;
     a->arg = p->arg;
     a->has_tls = p->tls != NULL;
+    a->networks = p->networks;
     a->user_agent = p->user_agent && *p->user_agent ? mem_dup_cstr(p->user_agent) : NULL;
     a->timeout_us =
         (uint64_t)(p->transaction_timeout_s ? p->transaction_timeout_s : DEFAULT_TIMEOUT_S) * 1000000;

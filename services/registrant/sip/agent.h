@@ -22,6 +22,7 @@ struct agent_params {
     const struct tls_settings *tls;
     const char *resolv_conf, *hosts_file, *user_agent; // as resolver_params; user_agent NULL or empty: none
     uint32_t transaction_timeout_s;                    // timer F
+    const struct networks *networks;                   // that may be sent to; NULL: all. Outlives it
     const struct agent_ops *ops;
     void *arg;
 };
@@ -32,7 +33,8 @@ must_use int agent_reload(struct agent *a, struct error *err);
 // Sends one REGISTER. Negative: nothing was sent and no answer will come (-EINVAL a part is unusable,
 // -EPROTONOSUPPORT WebSocket, or TLS without settings for it, -EADDRNOTAVAIL no such interface). What only
 // shows later (no such name, no connection, a refused certificate) is an answer: 503, local, with the cause
-// as its reason; silence is 408 (RFC 3261 8.1.3.1).
+// as its reason; silence is 408 (RFC 3261 8.1.3.1). Addresses that may not be sent to are passed over; where
+// there is no other it is 403, local: nothing was sent.
 must_use int agent_send(struct agent *a, const struct sip_request *request, uint64_t token);
 
 // During `answered`, of the token it names: see engine_ops.keep_alive.

@@ -27,6 +27,7 @@ struct agent {
     char *user_agent;
     bool has_tls;
     uint64_t timeout_us; // timer F
+    const struct networks *networks;
     const struct agent_ops *ops;
     void *arg;
     bool sending; // inside agent_send
@@ -59,6 +60,8 @@ void target_answered(struct agent *a, const struct transaction *t);
 // *ret_usable: how many that are not set aside can be.
 const struct resolve_target *target_choose(struct agent *a, const struct transaction *t,
                                            const struct resolve_answer *answer, size_t *ret_usable);
+// Why none could be chosen: local 403 or 503 and its cause.
+int target_refused(const struct agent *a, const struct resolve_answer *answer, struct buf *ret_cause);
 struct str target_text(struct agent *a, const struct transaction *t); // "udp:192.0.2.1:5060"
 
 // ---- response.c

@@ -104,7 +104,10 @@ static void on_resolved(void *arg, const struct resolve_answer *answer)
     t->resolving = NULL;
     const struct resolve_target *chosen = target_choose(a, t, answer, &t->usable);
     if (!chosen) {
-        fail(a, t, 503, answer->count ? STR_LIT("no local address to send from") : str_of(answer->cause));
+        struct buf cause cleanup(buf_done) = BUF_INIT;
+        int status = target_refused(a, answer, &cause);
+        t->another_target = false;
+        fail(a, t, status, buf_str(&cause));
         return;
     }
     t->target = *chosen;

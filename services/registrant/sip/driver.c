@@ -392,6 +392,7 @@ static int open_agent(struct driver *d, struct error *err)
                              .resolv_conf = t->resolv_conf,
                              .hosts_file = t->hosts_file,
                              .user_agent = t->policy.user_agent,
+                             .networks = t->networks,
                              .transaction_timeout_s = t->policy.transaction_timeout_s,
                              .ops = &agent_ops,
                              .arg = d};

@@ -86,9 +86,11 @@ struct sip_thread_params {
     struct tls_settings tls; // of connections to registrars
     const char *rules_file;  // of registrars by pattern (core/rules.h); NULL: none
     const char *resolv_conf; // sresolv's file; NULL: the system's
-    const char *hosts_file;  // names that are looked up before DNS; NULL: /etc/hosts
-    uint32_t max_queue;      // commands and reports that wait at most; 0: 4096
-    uint32_t stall_ms;       // half the bus's session time-out; 0: never stalled
+    const struct networks
+        *networks;          // that may be sent to (transport/networks.h); NULL: all. Outlives the thread
+    const char *hosts_file; // names that are looked up before DNS; NULL: /etc/hosts
+    uint32_t max_queue;     // commands and reports that wait at most; 0: 4096
+    uint32_t stall_ms;      // half the bus's session time-out; 0: never stalled
 };
 must_use int sip_thread_start(const struct sip_thread_params *p, struct sip_thread **ret, struct error *err);
 // Main thread. 0, or -EAGAIN when its queue is full (the caller keeps the command and tries again).

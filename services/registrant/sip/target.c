@@ -1,6 +1,7 @@
 // What an outcome says of the target that it came from (RFC 3263 4.3): for how long it comes last, and
 // whether there is another. Refuses to try it: that is the engine's.
 #include "services/registrant/sip/agent_private.h"
+#include "services/registrant/transport/networks.h"
 
 #define MAX_ASIDE_S 86400 // whatever a Retry-After asks for
 
@@ -16,6 +17,7 @@ static bool can_send_to(const struct agent *a, const struct transaction *t,
                         const struct resolve_target *target)
 {
     return (target->transport != TRANSPORT_TLS || a->has_tls) &&
+           networks_judge(a->networks, &target->address) == NETWORK_ALLOWED &&
            transport_local(a->transport, target->transport, t->to.interface, target->address.any.sa_family);
 }
 
@@ -32,6 +34,23 @@ const struct resolve_target *target_choose(struct agent *a, const struct transac
         *ret_usable += i < answer->usable;
     }
     return first;
+}
+
+int target_refused(const struct agent *a, const struct resolve_answer *answer, struct buf *ret_cause)
+{
+    buf_clear(ret_cause);
+    for (size_t i = 0; i < answer->count; i++) {
+        enum network_verdict verdict = networks_judge(a->networks, &answer->targets[i].address);
+        if (verdict == NETWORK_ALLOWED)
+            continue;
+        buf_add_cstr(ret_cause, "address ");
+        address_add_host(ret_cause, &answer->targets[i].address);
+        buf_addf(ret_cause, " is not allowed (%s)",
+                 verdict == NETWORK_DENIED ? "ROLLCALL_SIP_DENY" : "ROLLCALL_SIP_ALLOW");
+        return 403;
+    }
+    buf_add_cstr(ret_cause, answer->count ? "no local address to send from" : answer->cause);
+    return 503;
 }
 
 struct probe {

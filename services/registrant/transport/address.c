@@ -63,15 +63,21 @@ uint16_t address_port(const struct address *a)
     return ntohs(a->any.sa_family == AF_INET6 ? a->v6.sin6_port : a->v4.sin_port);
 }
 
-void address_add(struct buf *out, const struct address *a)
+void address_add_host(struct buf *out, const struct address *a)
 {
     char text[INET6_ADDRSTRLEN];
-    bool v6 = a->any.sa_family == AF_INET6;
-    const void *bytes = v6 ? (const void *)&a->v6.sin6_addr : &a->v4.sin_addr;
+    const void *bytes =
+        a->any.sa_family == AF_INET6 ? (const void *)&a->v6.sin6_addr : (const void *)&a->v4.sin_addr;
     (void)inet_ntop(a->any.sa_family, bytes, text, sizeof(text));
+    buf_add_cstr(out, text);
+}
+
+void address_add(struct buf *out, const struct address *a)
+{
+    bool v6 = a->any.sa_family == AF_INET6;
     if (v6)
         buf_add_char(out, '[');
-    buf_add_cstr(out, text);
+    address_add_host(out, a);
     if (v6)
         buf_add_char(out, ']');
     buf_add_char(out, ':');

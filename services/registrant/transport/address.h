@@ -22,6 +22,8 @@ bool address_equal(const struct address *a, const struct address *b);
 bool address_parse(struct str host, uint16_t port, struct address *ret);
 uint16_t address_port(const struct address *a);
 
+// "192.0.2.1", "2001:db8::1"
+void address_add_host(struct buf *out, const struct address *a);
 // "192.0.2.1:5060", "[2001:db8::1]:5060".
 void address_add(struct buf *out, const struct address *a);
 // "udp:192.0.2.1:5060"

@@ -246,6 +246,7 @@ int kafka_consumer_subscribe(struct kafka_consumer *c, const char *const *topics
 {
     struct error err;
     int rc = subscribe(c, topics, count, &err);
+    c->resubscribed = true;
     if (rc == 0)
         kafka_client_probe(&c->client);
     return rc;
@@ -314,10 +315,11 @@ static bool close_group(struct kafka_consumer *c, uint32_t timeout_ms)
 
 // librdkafka 2.0 asserts that a joined member has the state of its first assignment when it is destroyed:
 // between the two its handle is left to the end of the process, so that stopping is no abort. So is one that
-// could not leave in time, since to destroy it takes until its requests to an absent broker time out.
+// could not leave in time, since to destroy it takes until its requests to an absent broker time out; and one
+// that asked for other topics, of which it may still hold a list when it is destroyed (rkcg_subscription).
 static void end_client(struct kafka_consumer *c, bool closed)
 {
-    if (c->was_assigned && closed)
+    if (c->was_assigned && closed && !c->resubscribed)
         kafka_client_close(&c->client);
     else if (c->was_assigned && c->client.fatal) // it has left no group, and others may follow it
         kafka_client_cast_off(&c->client);

@@ -53,6 +53,7 @@ struct kafka_consumer {
     struct event *flush;
     bool is_static;    // has an instance id
     bool was_assigned; // once, if only nothing: before, the handle must not be destroyed
+    bool resubscribed; // once: from then on it must not be destroyed either
     bool unsettled;    // an assignment came and on_rebalanced was not called since
     bool closing;
 };

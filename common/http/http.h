@@ -127,7 +127,9 @@ uint64_t http_received_us(const struct http_request *r); // monotonic; when it w
 // waits, or from on_request.
 void http_prefer(struct http_request *r, bool preferred);
 
-bool http_is_gone(const struct http_request *r); // the client has left: nobody reads the answer
+// The client has left, or at least sends no more, which looks the same from here: answer it, but do no work
+// for it. Asks the kernel.
+bool http_is_gone(const struct http_request *r);
 bool http_is_tls(const struct http_request *r);
 // The value of a cookie (RFC 6265 5.4; also of a whole Set-Cookie echoed back), STR_NONE: none.
 struct str http_cookie(const struct http_request *r, const char *name);

@@ -8,6 +8,7 @@
 #include <event2/http_struct.h>
 #include <event2/keyvalq_struct.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 static const char *const method_names[] = {
     [HTTP_GET] = "GET",     [HTTP_HEAD] = "HEAD",     [HTTP_POST] = "POST",       [HTTP_PUT] = "PUT",
@@ -153,7 +154,8 @@ void http_prefer(struct http_request *r, bool preferred)
 
 bool http_is_gone(const struct http_request *r)
 {
-    return !r->conn;
+    char byte;
+    return !r->conn || recv(bufferevent_getfd(r->conn->bev), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
 bool http_is_tls(const struct http_request *r)

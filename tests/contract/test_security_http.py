@@ -16,6 +16,7 @@ import urllib.request
 import pytest
 import voximplant_client
 from openapi_document import Document
+from ribbon_client import Ribbon
 
 GATEWAY = {"ROLLCALL_FAILED_LOGINS": "0", "ROLLCALL_HTTP_HEADER_TIMEOUT": "1500", "ROLLCALL_HTTP_BODY_TIMEOUT": "1500"}
 USER = 7
@@ -365,3 +366,39 @@ def test_others_are_served_while_costly_bodies_come(world, client):
         for t in threads:
             t.join()
     assert sorted(waits)[len(waits) // 2] < MOST_S and client.send("GET", "/healthz", "text/plain", b"")[0] == 200
+
+
+PATTERNS = ["(a+)+$", "(a|aa)+$", "(a|a?)+$", "^(a?){40}a{40}$", "(.*)*x", "(.*a){20}x", "(?:(?:a{1,30}){1,30}){1,30}x", "(?=(a+))\\1+x", "(a)?(?(1)a|b)+x", "^(([a-z])+.)+x$",
+            "(?R)?a*x", "a*a*a*a*a*a*a*a*a*x", "((a*)*)*x", "(\\w+\\s?)+x", "[a-z]+" * 40 + "x"]
+
+
+def test_patterns_that_backtrack_hold_nobody_up(world):
+    """Ribbon's credentials choose entries by patterns of the client's own: of a hundred such rows each match is cut off."""
+    ribbon = Ribbon(world.gateway.port)
+    assert ribbon.login(f"user{USER + 1}", world.stack.password).done
+    ribbon.make("/sipcontactregistrant/1", Description="d")
+    ribbon.make("/sipservertable/1", Description="d")
+    ribbon.make("/sipremoteauthtable/1", Description="d")
+    for i, pattern in enumerate(PATTERNS * 6, 1):
+        ribbon.put(f"/sipremoteauthtable/1/sipremoteauthentry/{i}", User="u", EncryptedPassword="p", FromURIUserMatch="1", MatchRegex=pattern)
+    ribbon.make("/sipservertable/1/sipserver/1", Host="192.0.2.1", ContactRegistrantTableID=1, RemoteAuthorizationTableID=1)
+    slowest, others, stop = 0, [], threading.Event()
+
+    def watch():
+        while not stop.is_set():
+            begin = time.monotonic()
+            assert ask(world, "/healthz")[0] == 200
+            others.append(time.monotonic() - begin)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        for i in range(1, 21):
+            begin = time.monotonic()
+            answer = ribbon.put(f"/sipcontactregistrant/1/sipregistrantentry/{i}", AOR="sip:" + "a" * (200 + i), URI1="a")
+            slowest = max(slowest, time.monotonic() - begin)
+            assert answer.http_code == 200, answer.text
+    finally:
+        stop.set()
+        watcher.join()
+    assert slowest < MOST_S and max(others) < MOST_S, (slowest, max(others))

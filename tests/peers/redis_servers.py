@@ -51,13 +51,15 @@ class Server(Process):
         if not path.exists():  # Sentinel and a replica write what they learn into it
             path.write_text("".join(f"{name.split('#')[0]} {value}\n" for name, value in self.settings.items()))
         self.spawn(["redis-server", path])
-        return self.up(self.listens)
+        return self.up(self.answers)
 
-    def listens(self):
+    def answers(self):
+        """It has loaded its data."""
         try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=0.5):
-                return True
-        except OSError:
+            return self.client().ping()
+        except redis.AuthenticationError:
+            return True
+        except redis.RedisError:
             return False
 
     def client(self, **options):
@@ -81,7 +83,7 @@ class Sentinel(Server):
         if not path.exists():
             path.write_text("".join(f"{name.split('#')[0]} {value}\n" for name, value in self.settings.items()))
         self.spawn(["redis-server", path, "--sentinel"])
-        return self.up(self.listens)
+        return self.up(self.answers)
 
 
 class Watched:
@@ -129,6 +131,11 @@ class Watched:
             server.kill()
 
     stop = kill
+
+
+class Client(redis.RedisCluster):
+    def keys(self, pattern="*", **_):  # of all servers, not of one
+        return list(self.scan_iter(pattern))
 
 
 class Cluster:
@@ -228,7 +235,7 @@ class Cluster:
         return next((s for s in self.servers if s.running() and holds(self.nodes(s)[self.id_of(s)])), None)
 
     def client(self):
-        return redis.RedisCluster(host="127.0.0.1", port=self.masters[0].port, decode_responses=True)
+        return Client(host="127.0.0.1", port=self.masters[0].port, decode_responses=True)
 
     stop = kill
 

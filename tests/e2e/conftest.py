@@ -15,6 +15,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "deploy/local"), str(ROOT / "tests/peers")]
+from secret_scan import answers_kept  # noqa: E402
 from stack import Stack  # noqa: E402
 from world import World  # noqa: E402
 
@@ -36,11 +37,12 @@ def world(request):
         document = json.loads(w.stack.principals_file.read_text())
         request.module.PRINCIPALS(document)
         w.stack.principals_file.write_text(json.dumps(document))
-    try:
-        w.start()
-        yield w
-    finally:
-        w.stop()
+    with answers_kept() as answers:
+        try:
+            w.start()
+            yield w
+        finally:
+            w.stop(answers)
         if not request.session.testsfailed:
             shutil.rmtree(w.stack.directory, ignore_errors=True)
         else:

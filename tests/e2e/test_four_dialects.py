@@ -80,9 +80,9 @@ def test_another_domain_moves_what_a_ribbon_registers(world, dialects, user, mov
 
     elsewhere = f"127.0.0.1:{world.registrar.port}"
     if mover == "yeti":
-        yeti.update(id, domain=elsewhere, auth_password="secret")
+        yeti.update(id, domain=elsewhere, auth_password=world.registrar_password)
     else:
-        voximplant.update(id, proxy=elsewhere, password="secret")
+        voximplant.update(id, proxy=elsewhere, password=world.registrar_password)
     wait_for(lambda: world.bound(user), 20, "the binding at the other registrar")
     wait_for(lambda: not world.kamailio_contacts(user), 20, "the binding at the first to go")
     wait_for(lambda: ribbon.get(entry_path(7, 1), "?filter=runtime").item["rt_Target"] == f"udp:{elsewhere}", 20, "the new target")

@@ -47,7 +47,7 @@ def test_wrong_credentials_are_rejected_and_not_asked_again(world, user):
     assert status["code"] == 401
     count = len(world.sent(user))
     assert count == 2
-    world.api.update(rid, auth_password="secret")
+    world.api.update(rid, auth_password=world.registrar_password)
     world.api.wait_state(rid, "registered")
 
 

@@ -95,7 +95,7 @@ def test_wrong_credentials_are_seen_and_right_ones_help(world, ribbon, user):
 
 def test_a_changed_server_row_moves_the_binding(world, ribbon, user):
     """From the scriptable registrar to Kamailio, whose passwords differ."""
-    credentials(world, ribbon, user, password="secret")
+    credentials(world, ribbon, user, password=world.registrar_password)
     server(world, ribbon, Port=world.registrar.port)
     ribbon.make(entry_path(TABLE, 1), AOR=f"sip:{user}", AorTtl="300")
     wait_state(ribbon, 1)

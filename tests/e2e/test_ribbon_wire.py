@@ -11,13 +11,14 @@ from stack import wait_for
 from world import are_staggered, removes
 
 WORLD = {"kamailio": False}
-REALM = "127.0.0.1"  # of the registrar, whose password is `secret` for everybody
+REALM = "127.0.0.1"  # of the registrar, whose password is the same for everybody
 CHALLENGE = {"status": 401, "headers": {"WWW-Authenticate": f'Digest realm="{REALM}", nonce="%s", qop="auth"'}}
 
 
 @pytest.fixture
 def ribbon(world):
     client = Ribbon(world.gateway.port)
+    client.registrar_password = world.registrar_password
     assert client.login(world.stack.username, world.stack.password).done
     for table, id in ((CONTACT, 3), (SERVERS, 2), (CREDENTIALS, 4)):
         client.make(path(table, id), Description="on the wire")
@@ -31,8 +32,8 @@ def server(world, client, **fields):
                                       "RemoteAuthorizationTableID": 4, **fields})
 
 
-def credential(client, row, user, password="secret", **fields):
-    client.make(credential_path(4, row), User=user, EncryptedPassword=password, **fields)
+def credential(client, row, user, password=None, **fields):
+    client.make(credential_path(4, row), User=user, EncryptedPassword=password or client.registrar_password, **fields)
 
 
 def entry(client, user, row=1, **fields):
@@ -199,7 +200,7 @@ def test_6_4_retry_non_stale_nonce(world, ribbon, user, switch, state):
     else:
         assert "rt_NextAction" not in seen
     ribbon.post(credential_path(4, 1), EncryptedPassword="another")
-    ribbon.post(credential_path(4, 1), EncryptedPassword="secret")
+    ribbon.post(credential_path(4, 1), EncryptedPassword=ribbon.registrar_password)
     wait_state(ribbon, "registered")
 
 

@@ -65,7 +65,7 @@ def ha1(user, password):
 def test_what_only_sip_says_goes_to_the_registrar(world, user):
     """A third party's From, two contacts with q, an HA1 in place of a password, a registrar apart from the domain; then the commands."""
     attributes = {k: v for k, v in world.at_registrar(user, domain="127.0.0.1").items() if not k.startswith("auth_")}
-    credential = {"realm": "127.0.0.1", "user": user, "ha1": ha1(user, "secret")}
+    credential = {"realm": "127.0.0.1", "user": user, "ha1": ha1(user, world.registrar_password)}
     contacts = [{"uri": f"sip:{user}@127.0.0.1:5090", "q": "0.5"}, {"uri": f"<sip:{user}@127.0.0.1:5091;x=1>", "q": 0.3}]
     id = world.api.create(**attributes, sip={"from": "sip:desk@127.0.0.1", "credentials": [credential], "contacts": contacts,
                                              "registrar": f"sip:127.0.0.1:{world.registrar.port}"})

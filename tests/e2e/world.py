@@ -1,5 +1,7 @@
 """What an end-to-end test does to the system: REST calls, looks at the registrars, at Redis and at Kafka."""
+import hashlib
 import json
+import secrets
 import uuid
 
 import confluent_kafka
@@ -9,6 +11,7 @@ import requests
 from digest_check import Digest
 from faults import stop_without_faults
 from registrar import Registrar
+from secret_scan import Scan
 from stack import Broker, wait_for
 
 MEDIA_TYPE = "application/vnd.api+json"
@@ -101,6 +104,9 @@ class World:
         self.registrant_env, self.gateway_env = registrant_env or {}, gateway_env or {}
         self.kamailio = self.registrar = None
         self.grants = {}
+        self.registrar_password = secrets.token_urlsafe(12)
+        self.users = set()
+        self.other_secrets = {}  # of a test's own making: name: secret
         self._api = None
 
     # ---- parts
@@ -127,14 +133,43 @@ class World:
         self.stack.kafka.start()
 
     def new_registrar(self, algorithms=("MD5",), **options):
-        """A scriptable registrar that challenges everybody; the password is `secret`, lifetimes as `grant` says."""
-        return Registrar(digest=Digest(lambda user: "secret", realm="127.0.0.1", algorithms=algorithms),
+        """A scriptable registrar that challenges everybody; the password is `registrar_password`, lifetimes as `grant` says."""
+        return Registrar(digest=Digest(lambda user: self.registrar_password, realm="127.0.0.1", algorithms=algorithms),
                          grant=lambda request, asked: min(asked, self.grants.get(user_of(request.aor), asked)), **options)
 
-    def stop(self):
+    def stop(self, answers=()):
+        """Ends every part. One that died of a mistake, or a secret where none may stand, fails the run."""
         if self.registrar:
             self.registrar.stop()
+        scan, parts, found = self.secrets(), list(self.stack.parts), []
+        for part in parts:
+            if part.running() and part in (*self.stack.gateways, *self.stack.registrants):
+                found += scan.command_line(part.name, part.pid)
+        if self.stack.redis and self.stack.redis.running():
+            found += scan.redis(redis.Redis(port=self.stack.redis.port, decode_responses=True, encoding_errors="replace"))
+        if self.stack.kafka and self.stack.kafka.running():
+            found += scan.kafka(self.stack.kafka.bootstrap)
         stop_without_faults(self.stack)
+        found += scan.answers(answers)
+        found += scan.tree(self.stack.directory, but=[self.stack.key_ring_file, self.stack.principals_file])
+        assert not found, "secrets where none may stand:\n" + "\n".join(found)
+
+    def secrets(self):
+        """All that is secret in this world."""
+        s, scan = self.stack, Scan()
+        scan.knows("password of the user", s.password)
+        for name in ("md5", "sha1"):
+            scan.knows(f"Kazoo credentials ({name}) of the user", hashlib.new(name, f"{s.username}:{s.password}".encode()).hexdigest())
+        scan.knows("API key", s.api_key)
+        scan.knows("token secret", s.token_secret)
+        scan.knows("snapshot token", s.snapshot_token)
+        scan.knows_password("password at Kamailio", s.sip_password, self.users, ["127.0.0.1", "::1"])
+        scan.knows_password("password at the registrar", self.registrar_password, self.users, ["127.0.0.1"])
+        for line in s.key_ring_file.read_text().splitlines():
+            scan.knows(f"sealing key {line.split()[0]}", line.split()[1])
+        for name, secret in self.other_secrets.items():
+            scan.knows(name, secret)
+        return scan
 
     @property
     def gateway(self):
@@ -154,15 +189,17 @@ class World:
 
     def at_kamailio(self, user, **attributes):
         """Attributes of a registration of that user at Kamailio."""
+        self.users.add(user)
         return {"name": attributes.pop("name", f"{user}-{uuid.uuid4().hex[:6]}"), "domain": self.kamailio.address,
                 "username": user, "auth_user": user, "auth_password": self.stack.sip_password,
                 "contact": f"sip:{user}@127.0.0.1:5090", "expire": 60, **attributes}
 
     def at_registrar(self, user, **attributes):
         """The same at the scriptable registrar."""
+        self.users.add(user)
         return {"name": attributes.pop("name", f"{user}-{uuid.uuid4().hex[:6]}"),
                 "domain": f"127.0.0.1:{self.registrar.port}", "username": user, "auth_user": user,
-                "auth_password": "secret", "contact": f"sip:{user}@127.0.0.1:5090", "expire": 60, **attributes}
+                "auth_password": self.registrar_password, "contact": f"sip:{user}@127.0.0.1:5090", "expire": 60, **attributes}
 
     def kamailio_contacts(self, user):
         return [b["Address"] for b in self.kamailio.bindings(f"{user}@127.0.0.1")]

@@ -19,6 +19,8 @@
 #define RETRY_MS       200
 #define FOLLOW_MS      50      // new places often come together
 #define LAG_IS_TOLD_US 1000000 // that long after it was measured
+#define SETTLE_US      2000000 // from a new partition, or Kafka's return, until what waits there has been read
+#define MISSED_MOST_US 60000000 // that nobody gives us a partition again is believed no longer than this
 
 struct reports {
     struct hub *hub;
@@ -30,7 +32,14 @@ struct reports {
     bool broken; // the consumer: only to be freed
     struct event *follow, *retry;
     uint64_t lag_us, lag_at_us; // of the last batch, as it was applied
+    uint64_t deaf_until_us;     // reports may wait in Kafka that we were not given
+    bool put_out;               // its group took our partitions away, and has given us none since
 };
+
+static void be_deaf_for(struct reports *r, uint64_t us)
+{
+    r->deaf_until_us = clock_monotonic_us() + us;
+}
 
 static void after_ms(struct event *e, uint32_t ms)
 {
@@ -168,6 +177,8 @@ static void on_records(void *arg, const struct kafka_record *records, size_t cou
 static void on_assigned(void *arg, const char *topic, int32_t partition)
 {
     struct reports *r = arg;
+    r->put_out = false;
+    be_deaf_for(r, SETTLE_US);
     if (!r->paused)
         kafka_consumer_resume(r->consumer, topic, partition);
 }
@@ -175,8 +186,11 @@ static void on_assigned(void *arg, const char *topic, int32_t partition)
 // What was read of it is applied by two gateways then, which (epoch, seq) makes harmless.
 static void on_revoked(void *arg, const char *topic, int32_t partition, bool lost)
 {
-    (void)lost;
     struct reports *r = arg;
+    if (lost) {
+        r->put_out = true;
+        be_deaf_for(r, MISSED_MOST_US);
+    }
     kafka_consumer_release(r->consumer, topic, partition);
 }
 
@@ -189,7 +203,11 @@ static void on_commit(void *arg, const struct error *err, uint64_t sent_us)
 
 static void on_health(void *arg, bool up)
 {
-    (void)arg, (void)up; // the producer tells
+    struct reports *r = arg; // the log's line is the producer's
+    if (!up)
+        be_deaf_for(r, MISSED_MOST_US);
+    else if (r->deaf_until_us && !r->put_out)
+        be_deaf_for(r, SETTLE_US);
 }
 
 static void on_fatal(void *arg, const struct error *why)
@@ -220,6 +238,8 @@ static int start_consumer(struct reports *r, const char *const *topics, size_t c
                                                  .on_fatal = on_fatal};
     struct error err;
     r->paused = false;
+    r->put_out = true;
+    be_deaf_for(r, MISSED_MOST_US);
     int rc = kafka_consumer_new(&params, &r->consumer, &err);
     if (rc)
         log_line(LOG_ERROR, "publish", 0, "status topics cannot be read: %s", err.text);
@@ -259,10 +279,12 @@ void reports_follow(struct reports *r)
 uint64_t reports_lag_us(const struct reports *r)
 {
     const struct batch *oldest = TAILQ_FIRST(&r->batches);
-    uint64_t now_ms = clock_wall_ms();
+    uint64_t now_ms = clock_wall_ms(), now_us = clock_monotonic_us();
+    if (now_us < r->deaf_until_us)
+        return UINT64_MAX;
     if (oldest)
         return oldest->oldest_ms < now_ms ? (now_ms - oldest->oldest_ms) * 1000 : 0;
-    return clock_monotonic_us() - r->lag_at_us < LAG_IS_TOLD_US ? r->lag_us : 0;
+    return now_us - r->lag_at_us < LAG_IS_TOLD_US ? r->lag_us : 0;
 }
 
 struct reports *reports_new(struct hub *h)

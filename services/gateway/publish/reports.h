@@ -14,7 +14,8 @@ void reports_follow(struct reports *r);       // a place became ready: its statu
 void reports_redis_usable(struct reports *r); // what waits is applied, the partitions flow
 void reports_hold(struct reports *r);         // Redis went away, or the bus stops: the partitions pause
 
-// How old what was just applied was, or what still waits is. 0: all is applied.
+// How old what was just applied was, or what still waits is. 0: all is applied. UINT64_MAX: nobody knows,
+// because Kafka was away, or its group took our partitions away or has only just given us some.
 uint64_t reports_lag_us(const struct reports *r);
 
 #endif

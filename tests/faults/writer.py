@@ -138,15 +138,15 @@ class Writer:
             self._send(owner, lines, rng, name, wanted)
 
     def _again(self, owner, lines, rng, for_good=False):
-        kind, wanted, headers = owner.unknown
         if not for_good and rng.random() < 0.02:
             owner.unknown = None  # its owner gave up: the next write of it comes without it being known
             return
-        while True:
+        while owner.unknown:
+            kind, wanted, headers = owner.unknown
             self._send(owner, lines, rng, kind, wanted, headers, again=True)
-            if not for_good or not owner.unknown:
+            if not for_good:
                 return
-            time.sleep(0.5)
+            time.sleep(0.5 * bool(owner.unknown))
 
     # ---- what is wanted next
 

@@ -25,8 +25,8 @@ static const struct setting table[] = {
     {"ROLLCALL_SNAPSHOT_TOKEN", SETTING_SECRET, NULL, NULL, "Bearer token of those listeners",
      AT(snapshot_token), .required = true},
     {"ROLLCALL_KEY_RING_FILE", SETTING_STRING, NULL, "path",
-     "Keys that open sealed secrets: lines \"<key id> <64 hex digits>\"", AT(key_ring_file),
-     .required = true},
+     "Keys that open sealed secrets: lines \"<key id> <64 hex digits>\"; read again on SIGHUP",
+     AT(key_ring_file), .required = true},
     {"ROLLCALL_SIP_LISTEN", SETTING_STRING, "127.0.0.1:0", "host:port,…",
      "Addresses that REGISTERs are sent from, one of each family at most; port 0 takes a free one, thread n "
      "a "

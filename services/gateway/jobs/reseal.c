@@ -158,6 +158,14 @@ static void look(struct reseal *r)
         end_round(r);
 }
 
+// Until a round has looked nothing is proved.
+static void take_all_for_left(struct reseal *r)
+{
+    r->accounts = r->p.accounts(r->p.arg, &r->count);
+    metrics_set(r->p.metrics, r->p.left_metric, 0, (int64_t)r->count);
+    drop_accounts(r);
+}
+
 static void on_time(evutil_socket_t fd, short what, void *arg)
 {
     struct reseal *r = arg;
@@ -172,6 +180,7 @@ static void on_time(evutil_socket_t fd, short what, void *arg)
         r->key = mem_dup_cstr(key_ring_first(ring));
         r->announce = true;
         r->left_told = -1;
+        take_all_for_left(r);
     }
     r->running = r->whole = true;
     r->left = 0;
@@ -186,6 +195,7 @@ struct reseal *reseal_new(const struct reseal_params *p)
     r->p = *p;
     r->key = mem_dup_cstr("");
     r->left_told = -1;
+    take_all_for_left(r);
     r->timer = event_new(p->base, -1, EV_PERSIST, on_time, r);
     (void)event_add(r->timer, &interval);
     return r;

@@ -93,8 +93,11 @@ def test_a_removal_is_authenticated_too(registrant, guarded):
 def test_stopping_hands_over_without_unregistering(new_registrant, registrar):
     """RFC 3261 10.2.2 is for who wants to be gone: the next owner goes on with the same binding."""
     registrant = new_registrant()
-    r = registrant.want(registrar)
-    r.registered()
+    soon, late = registrant.want(registrar, expires=60), registrant.want(registrar)
+    for r in (soon, late):
+        r.registered()
     registrant.send({"stop": True})
     registrant.wait(lambda: registrant.stopped, 10, lambda: "a stop")
-    assert r.report["handover"] and len(registrar.bindings(r.aor)) == 1 and kinds(registrar, r) == [[600]]
+    assert soon.report["handover"] and "handover" not in late.report  # whose last report says all that is to be known
+    assert [len(registrar.bindings(r.aor)) for r in (soon, late)] == [1, 1]
+    assert [kinds(registrar, r) for r in (soon, late)] == [[[60]], [[600]]]

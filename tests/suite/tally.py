@@ -79,11 +79,11 @@ def run_executable(test, directory):
 
 
 def run_meson_suite(tally, directory, suite, label):
-    """Each executable of a suite. Those that mostly wait (suite `waiting`) run six at a time, the others one by one."""
+    """Each executable of a suite. Those that mostly wait (suite `waiting`) run six at a time, the others two."""
     listed = subprocess.run(["meson", "introspect", "--tests", directory], capture_output=True, text=True, check=True)
     tests = [t for t in json.loads(listed.stdout) if any(s.endswith(suite) for s in t["suite"])]
     waiting = [t for t in tests if any(s.endswith("waiting") for s in t["suite"])]
-    for lanes, group in (1, [t for t in tests if t not in waiting]), (6, waiting):
+    for lanes, group in (2, [t for t in tests if t not in waiting]), (6, waiting):
         with concurrent.futures.ThreadPoolExecutor(lanes) as pool:
             for test, result in zip(group, pool.map(lambda t: run_executable(t, directory), group)):
                 passed, failed, seconds, output = result

@@ -54,7 +54,6 @@ enum http_limit {
     HTTP_LIMIT_CONNECTIONS, // no room for a new connection, and none that could make some: it was closed
     HTTP_LIMIT_IDLE, // one that waited for its next request, or had sent a part of one, made room for a new
                      // one
-    HTTP_LIMIT_DESCRIPTORS, // out of descriptors: accepting rests
     HTTP_LIMIT_SLOW,        // a client sent or took too little
     HTTP_LIMIT_BODIES,      // buffered_bytes was passed by bodies
     HTTP_LIMIT_ANSWERS,     // … or by answers that are not taken: the slowest was closed

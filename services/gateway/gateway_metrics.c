@@ -10,9 +10,9 @@ static const char *const methods[] = {"GET",    "HEAD",    "POST",  "PUT", "PATC
 static const char *const lanes[] = {"requests", "bulk", "logins", NULL};
 
 // In the order of enum http_limit and enum gateway_limited.
-static const char *const limits[] = {
-    "connections", "idle_connections", "descriptors",  "slow_client",    "bodies",
-    "answers",     "waiting_requests", "waiting_bulk", "waiting_logins", NULL};
+static const char *const limits[] = {"connections",  "idle_connections", "slow_client",
+                                     "bodies",       "answers",          "waiting_requests",
+                                     "waiting_bulk", "waiting_logins",   NULL};
 
 static const struct metric rows[] = {
     {.name = "rollcall_accounts_to_seal_anew",

@@ -237,6 +237,29 @@ static void a_client_that_takes_nothing_is_dropped(void **state)
     app_done(&a);
 }
 
+static void answers_that_nobody_takes_are_bounded_together_and_the_slowest_goes_first(void **state)
+{
+    struct http_limits l = app_limits();
+    l.buffered_bytes = 4000000;
+    struct app a;
+    struct client c[6];
+    app_init(&a, l);
+    for (int i = 0; i < 6; i++) {
+        client_connect(&c[i], &a.f);
+        (void)event_del(c[i].readable);
+        client_say(&c[i], GET("/big"));
+        WAIT_UNTIL(&a.f, a.requests == i + 1);
+    }
+    for (int i = 0; i < 6; i++)
+        (void)event_add(c[i].readable, NULL);
+    WAIT_UNTIL(&a.f, c[0].closed);
+    assert_true(c[0].got.n < 5000000);
+    WAIT_UNTIL(&a.f, c[5].got.n > 5000000);
+    for (int i = 0; i < 6; i++)
+        client_close(&c[i]);
+    app_done(&a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -251,6 +274,7 @@ int main(void)
         cmocka_unit_test(an_idle_connection_is_closed_without_a_word),
         cmocka_unit_test(a_waiting_request_is_not_hurried),
         cmocka_unit_test(a_client_that_takes_nothing_is_dropped),
+        cmocka_unit_test(answers_that_nobody_takes_are_bounded_together_and_the_slowest_goes_first),
     };
     return cmocka_run_group_tests_name("http_limits", tests, NULL, NULL);
 }

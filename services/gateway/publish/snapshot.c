@@ -106,6 +106,30 @@ static void write_line(struct buf *out, const struct row *r)
     buf_add_char(out, '\n');
 }
 
+// What could be a line by itself would make the reader lose count, and take the partition over never. What is
+// damaged within a line is its reader's to skip.
+static bool is_object(struct str json)
+{
+    return json.n > 1 && json.p[0] == '{' && json.p[json.n - 1] == '}' && !str_has_char(json, '\n') &&
+           !str_has_char(json, '\0');
+}
+
+// False: it is left out.
+static bool take_row(const struct snapshot *s, const struct redis_value *v, struct row *ret)
+{
+    if (!row_read(v, ret))
+        return false;
+    if (!is_object(ret->status))
+        ret->status = STR_NONE;
+    if (is_object(ret->spec))
+        return true;
+    hub_count(s->owner->hub, BUS_POISON, POISON_REDIS, 1);
+    log_limited(LOG_ERROR, "publish", ret->id,
+                "what Redis holds of it is damaged: left out of the snapshot of %s/%u", s->place,
+                s->partition);
+    return false;
+}
+
 static void on_rows(void *arg, const struct redis_value *v, const struct error *err)
 {
     struct snapshot *s = arg;
@@ -114,7 +138,7 @@ static void on_rows(void *arg, const struct redis_value *v, const struct error *
     struct buf lines cleanup(buf_done) = BUF_INIT;
     struct row row;
     for (size_t i = 0; i < redis_count(v); i++) {
-        if (!row_read(redis_at(v, i), &row))
+        if (!take_row(s, redis_at(v, i), &row))
             continue;
         write_line(&lines, &row);
         s->lines++;

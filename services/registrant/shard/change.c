@@ -26,7 +26,10 @@ static int read_op(const struct json *root, enum desired_op *ret, struct error *
 
 static int check_version(const struct json *root, struct error *err)
 {
-    int64_t version = json_i64_or(json_get(root, "v"), 1);
+    const struct json *v = json_get(root, "v");
+    int64_t version = 1;
+    if (v && json_i64(v, &version))
+        return error_set(err, -EINVAL, "the version is no number that this program knows");
     return version > 1
                ? error_set(err, -EINVAL, "version %lld is newer than this program knows", (long long)version)
                : 0;

@@ -82,6 +82,11 @@ class Secured:
         return {"ROLLCALL_KAFKA_BOOTSTRAP": f"127.0.0.1:{self.mutual}",
                 "ROLLCALL_KAFKA_EXTRA_FILE": str(self.file(f"extra-{pair.certificate.stem}", text))}
 
+    def by_certificate_of_admin(self):
+        """Settings of a librdkafka client that may read everything."""
+        return {"bootstrap.servers": f"127.0.0.1:{self.mutual}", "security.protocol": "SSL", "ssl.ca.location": str(self.made.ca.certificate),
+                "ssl.certificate.location": str(self.admin.certificate), "ssl.key.location": str(self.admin.key)}
+
     def allow(self, client):
         for user, resource, operations in ALLOWED:
             words = [f"--operation={o}" for o in operations]
@@ -108,6 +113,7 @@ def world():
         w.secured.start()
         w.gateway_env = w.secured.by_password(GATEWAY)
         w.registrant_env = w.secured.by_certificate(REGISTRANT)
+        w.kafka_settings = w.secured.by_certificate_of_admin()
 
     w.start_kafka = start_kafka
     try:

@@ -106,6 +106,7 @@ class World:
         self.grants = {}
         self.registrar_password = secrets.token_urlsafe(12)
         self.users = set()
+        self.kafka_settings = {}  # of librdkafka, where the broker asks who comes
         self.other_secrets = {}  # of a test's own making: name: secret
         self._api = None
 
@@ -148,7 +149,7 @@ class World:
         if self.stack.redis and self.stack.redis.running():
             found += scan.redis(redis.Redis(port=self.stack.redis.port, decode_responses=True, encoding_errors="replace"))
         if self.stack.kafka and self.stack.kafka.running():
-            found += scan.kafka(self.stack.kafka.bootstrap)
+            found += scan.kafka(self.stack.kafka.bootstrap, self.kafka_settings)
         stop_without_faults(self.stack)
         found += scan.answers(answers)
         found += scan.tree(self.stack.directory, but=[self.stack.key_ring_file, self.stack.principals_file])

@@ -60,10 +60,10 @@ def redis_texts(client):
                 yield key, text
 
 
-def kafka_records(bootstrap):
-    """Every record of every topic, as (topic, bytes)."""
+def kafka_records(bootstrap, settings=None):
+    """Every record of every topic, as (topic, bytes). settings: of librdkafka, where the broker asks who comes."""
     import confluent_kafka
-    consumer = confluent_kafka.Consumer({"bootstrap.servers": bootstrap, "group.id": uuid.uuid4().hex, "fetch.wait.max.ms": 10,
+    consumer = confluent_kafka.Consumer({"bootstrap.servers": bootstrap, **(settings or {}), "group.id": uuid.uuid4().hex, "fetch.wait.max.ms": 10,
                                          "enable.auto.commit": False, "enable.partition.eof": True})
     try:
         topics = consumer.list_topics(timeout=10).topics
@@ -158,9 +158,9 @@ class Scan:
             whole.setdefault(key, bytearray()).extend((text if isinstance(text, bytes) else text.encode()) + b"\0")
         return self._tell_all("Redis", whole)
 
-    def kafka(self, bootstrap):
+    def kafka(self, bootstrap, settings=None):
         whole = {}
-        for topic, data in kafka_records(bootstrap):
+        for topic, data in kafka_records(bootstrap, settings):
             whole.setdefault(topic, bytearray()).extend(data + b"\0")
         return self._tell_all("Kafka's topic", whole)
 

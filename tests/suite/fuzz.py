@@ -12,8 +12,9 @@ LANES = 2
 
 
 def targets():
+    """Paths below the build."""
     listed = subprocess.run(["meson", "introspect", "--targets", BUILD], capture_output=True, text=True, check=True).stdout
-    return sorted(t["filename"][0] for t in json.loads(listed) if t["name"].endswith("_fuzz") and t["type"] == "executable")
+    return sorted(f"tests/fuzz/{t['name']}" for t in json.loads(listed) if t["name"].endswith("_fuzz"))
 
 
 def number(pattern, text):
@@ -28,7 +29,7 @@ def run_target(path, seconds):
     corpus.mkdir(parents=True, exist_ok=True)
     findings.mkdir(parents=True, exist_ok=True)
     committed = ROOT / "tests/fuzz/corpus" / name
-    done = subprocess.run(["nice", "-n", "10", path, f"-max_total_time={seconds}", "-timeout=30", "-rss_limit_mb=3000",
+    done = subprocess.run(["nice", "-n", "10", BUILD / path, f"-max_total_time={seconds}", "-timeout=30", "-rss_limit_mb=3000",
                            "-max_len=8192", "-print_final_stats=1", f"-artifact_prefix={findings}/{name}-", corpus, committed],
                           cwd=ROOT, capture_output=True, text=True, check=False, errors="replace")
     said = done.stdout + done.stderr
@@ -42,7 +43,7 @@ def run(tally, seconds):
     build(BUILD, "-Dfuzz=true", "-Dwerror=false", "-Dfault_points=true", environment={"CC": "clang"},
           targets=["services/broker/rollcall-broker"])
     paths = targets()
-    build(BUILD, targets=[str(p).removeprefix(f"{BUILD}/") for p in paths])
+    build(BUILD, targets=paths)
     say(f"{len(paths)} targets, {seconds} s each, {LANES} at a time")
     say(f"{'target':<14} {'runs':>10} {'committed':>10} {'corpus':>8} {'edges':>7}")
     with concurrent.futures.ThreadPoolExecutor(LANES) as pool:

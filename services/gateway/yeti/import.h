@@ -4,13 +4,12 @@
 #ifndef ROLLCALL_GATEWAY_YETI_IMPORT_H
 #define ROLLCALL_GATEWAY_YETI_IMPORT_H
 
+#include "common/base/keyed_table.h"
 #include "services/gateway/yeti/body.h"
 #include "services/gateway/yeti/call.h"
 
-#include <sys/queue.h>
-#define uthash_fatal(msg) abort()
 #include <stdlib.h>
-#include <uthash.h>
+#include <sys/queue.h>
 
 #define IMPORT_WINDOW     256   // lines under way
 #define IMPORT_LINE_BYTES 65536 // longest line

@@ -4,13 +4,12 @@
 #ifndef ROLLCALL_GATEWAY_YETI_OPERATIONS_H
 #define ROLLCALL_GATEWAY_YETI_OPERATIONS_H
 
+#include "common/base/keyed_table.h"
 #include "services/gateway/yeti/body.h"
 #include "services/gateway/yeti/call.h"
 #include "services/gateway/yeti/values.h"
 
-#define uthash_fatal(msg) abort()
 #include <stdlib.h>
-#include <uthash.h>
 
 // A registration that operations are about.
 struct subject {

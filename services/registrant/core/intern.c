@@ -1,11 +1,11 @@
 // See intern.h.
 #include "services/registrant/core/intern.h"
 
+#include "common/base/keyed_table.h"
 #include "common/base/mem.h"
 
 #include <assert.h>
 #include <stdlib.h>
-#include <uthash.h>
 
 struct node {
     struct interned shared; // first: a pointer to it is a pointer to the node

@@ -2,12 +2,12 @@
 #ifndef ROLLCALL_REGISTRANT_CORE_PACER_PARTS_H
 #define ROLLCALL_REGISTRANT_CORE_PACER_PARTS_H
 
+#include "common/base/keyed_table.h"
 #include "services/registrant/core/breaker.h"
 #include "services/registrant/core/heap.h"
 #include "services/registrant/core/pacer.h"
 
 #include <sys/queue.h>
-#include <uthash.h>
 
 struct aor; // aor_rate.c
 

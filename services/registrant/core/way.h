@@ -3,11 +3,10 @@
 #ifndef ROLLCALL_REGISTRANT_CORE_WAY_H
 #define ROLLCALL_REGISTRANT_CORE_WAY_H
 
+#include "common/base/keyed_table.h"
 #include "common/registration/registration.h"
 #include "services/registrant/core/intern.h"
 #include "services/registrant/core/pacer.h"
-
-#include <uthash.h>
 
 struct way_key { // without padding that is not zero
     struct interned *domain, *registrar, *interface;

@@ -1,12 +1,11 @@
 // See aside.h.
 #include "services/registrant/resolve/aside.h"
 
+#include "common/base/keyed_table.h"
 #include "common/base/mem.h"
 
 #include <stdlib.h>
 #include <string.h>
-#define uthash_fatal(msg) abort()
-#include <uthash.h>
 
 #define MAX_ASIDE 4096u
 

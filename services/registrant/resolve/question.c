@@ -1,12 +1,11 @@
 // See question.h.
 #include "services/registrant/resolve/question.h"
 
+#include "common/base/keyed_table.h"
 #include "common/base/mem.h"
 
 #include <stdlib.h>
 #include <string.h>
-#define uthash_fatal(msg) abort()
-#include <uthash.h>
 
 #define MAX_QUESTIONS      262144u
 #define SWEEP_AT_ONCE      512u

@@ -3,16 +3,15 @@
 #ifndef ROLLCALL_REGISTRANT_RESOLVE_ROUTE_H
 #define ROLLCALL_REGISTRANT_RESOLVE_ROUTE_H
 
+#include "common/base/keyed_table.h"
 #include "services/registrant/resolve/aside.h"
 #include "services/registrant/resolve/hosts.h"
 #include "services/registrant/resolve/order.h"
 #include "services/registrant/resolve/question.h"
 
 #include <event2/event.h>
-#include <sys/queue.h>
-#define uthash_fatal(msg) abort()
 #include <stdlib.h>
-#include <uthash.h>
+#include <sys/queue.h>
 
 #define SECOND_US UINT64_C(1000000)
 #define ROUTE_IN_USE_US                                                                                      \

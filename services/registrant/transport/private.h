@@ -2,6 +2,7 @@
 #ifndef ROLLCALL_REGISTRANT_TRANSPORT_PRIVATE_H
 #define ROLLCALL_REGISTRANT_TRANSPORT_PRIVATE_H
 
+#include "common/base/keyed_table.h"
 #include "services/registrant/transport/datagram.h"
 #include "services/registrant/transport/transport.h"
 
@@ -9,8 +10,6 @@
 
 #include <stdlib.h>
 #include <sys/queue.h>
-#define uthash_fatal(msg) abort() // out of memory, as elsewhere
-#include <uthash.h>
 
 #define READ_BYTES 65536 // of a stream at once
 

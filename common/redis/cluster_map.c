@@ -57,8 +57,8 @@ static int find_missing(struct redis_cluster *c, struct error *err)
     TAILQ_FOREACH(n, &c->nodes, link)
     {
         if (n->has_slots && !redis_conn_is_up(n->conn))
-            return error_set(err, -ENOTCONN, "no connection to %s port %u of the Redis Cluster",
-                             n->conn->host, n->conn->port);
+            return error_set(err, -EAGAIN, "no connection to %s port %u of the Redis Cluster", n->conn->host,
+                             n->conn->port);
     }
     for (size_t i = 0; i < REDIS_SLOTS; i++)
         if (!c->owners[i])
@@ -72,10 +72,15 @@ static void judge(struct redis_cluster *c, const struct error *why)
     struct error missing;
     if (c->closing)
         return;
-    if (find_missing(c, &missing) < 0) {
+    int rc = find_missing(c, &missing);
+    if (rc < 0) {
+        bool was_up = c->digest;
         free(c->digest);
         c->digest = NULL;
-        redis_tell_down(c->r, why ? why : &missing);
+        missing.code = -ENOTCONN;
+        // While it is only being connected to, there is nothing to tell yet.
+        if (why || was_up || rc != -EAGAIN)
+            redis_tell_down(c->r, why ? why : &missing);
         return;
     }
     char *digest = digest_of_masters(c);

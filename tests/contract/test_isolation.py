@@ -84,7 +84,7 @@ def value(world, key):
 def kept(world):
     """All that Redis holds of accounts: registrations, indexes, objects of dialects; but not what the gateway notes for itself
     of an account that it sees for the first time, and of how often it published a change."""
-    own = (":obj:indexes", ":obj:sealed", ":obj-version")
+    own = (":obj:indexes", ":obj:sealed", ":obj-version", ":jobs")
     keys = [k for k in world.redis.scan_iter("*", count=1000) if (":reg:" in k or ":acct:" in k) and not k.endswith(own)]
     assert any(":acct:victim:" in k for k in keys)
     values = {k: value(world, k) for k in keys}

@@ -131,6 +131,20 @@ static void have_it_done(struct reseal *r, const struct reseal_proof *proof, uin
                          changes, anew ? ARRAY_LEN(changes) : 0, &job, on_accepted, r);
 }
 
+// Of an account that never had an object (version 0).
+static void on_count(void *arg, int rc, uint64_t count, const struct error *err)
+{
+    static const struct reseal_proof nothing = {.wanted = {.p = ""}, .with = {.p = ""}};
+    struct reseal *r = arg;
+    (void)err;
+    if (rc)
+        leave(r);
+    else if (count)
+        have_it_done(r, &nothing, 0);
+    else
+        go_on(r);
+}
+
 static void on_objects(void *arg, int rc, const struct store_account_object *objects, size_t count,
                        uint64_t version, const struct error *err)
 {
@@ -147,7 +161,10 @@ static void on_objects(void *arg, int rc, const struct store_account_object *obj
         go_on(r);
         return;
     }
-    have_it_done(r, &proof, version);
+    if (!proof.wanted.n && !version)
+        store_count(r->p.store, str_of(r->accounts[r->next]), false, on_count, r);
+    else
+        have_it_done(r, &proof, version);
 }
 
 static void look(struct reseal *r)

@@ -24,20 +24,6 @@ static size_t output_bytes(const struct conn *c)
     return evbuffer_get_length(bufferevent_get_output(c->bev));
 }
 
-// Events of the last priority are run a few at a time, where the base has one for them.
-static bool has_priorities(const struct http_server *s)
-{
-    return event_base_get_npriorities(s->params.base) > 2;
-}
-
-void conn_prefer(struct conn *c, bool preferred)
-{
-    int count = event_base_get_npriorities(c->server->params.base);
-    if (c->preferred != preferred && has_priorities(c->server) &&
-        !bufferevent_priority_set(c->bev, preferred ? count / 2 : count - 1))
-        c->preferred = preferred;
-}
-
 static void free_conn(struct conn *c)
 {
     buf_done(&c->head_text);
@@ -65,6 +51,13 @@ struct bufferevent *conn_new(struct event_base *base, void *server)
     return c->bev;
 }
 
+static void leave_crowd(struct conn *c)
+{
+    if (c->in_crowd)
+        TAILQ_REMOVE(&c->server->crowd, c, of_crowd);
+    c->in_crowd = false;
+}
+
 static void on_closed(struct evhttp_connection *evcon, void *arg)
 {
     struct conn *c = arg;
@@ -73,6 +66,7 @@ static void on_closed(struct evhttp_connection *evcon, void *arg)
     if (s->params.tls)
         tls_close_notify(c->bev);
     deadline_set(c, WAIT_NOTHING);
+    leave_crowd(c);
     TAILQ_REMOVE(&s->conns, c, in_server);
     s->conn_count--;
     if (c->request)
@@ -265,9 +259,28 @@ static bool throws_away(const struct conn *c)
     return c->state == CONN_LINGER || (answered && c->after == AFTER_LINGER);
 }
 
+void conn_prefer(struct conn *c, bool preferred)
+{
+    c->preferred = preferred;
+}
+
 static void on_read(struct bufferevent *bev, void *arg)
 {
     struct conn *c = arg;
+    struct http_server *s = c->server;
+    if (c->preferred || !s->params.crowd_at_once) {
+        conn_read(c);
+    } else if (!c->in_crowd) {
+        c->in_crowd = true;
+        TAILQ_INSERT_TAIL(&s->crowd, c, of_crowd);
+        server_serve_crowd(s);
+    }
+}
+
+void conn_read(struct conn *c)
+{
+    struct bufferevent *bev = c->bev;
+    leave_crowd(c);
     struct evbuffer *in = bufferevent_get_input(bev);
     if (throws_away(c)) {
         c->thrown_bytes += evbuffer_get_length(in);
@@ -347,8 +360,6 @@ void conn_adopt(struct conn *c)
         return;
     }
     (void)bufferevent_set_max_single_write(c->bev, WRITE_BYTES);
-    if (has_priorities(s)) // not before: evhttp gives the events a new descriptor, and with it a new priority
-        (void)bufferevent_priority_set(c->bev, event_base_get_npriorities(s->params.base) - 1);
     conn_take_callbacks(c);
     deadline_set(c, s->params.tls ? WAIT_HANDSHAKE : WAIT_REQUEST);
 }

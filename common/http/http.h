@@ -52,11 +52,11 @@ struct http_limits {
 // A limit that did something, for a counter.
 enum http_limit {
     HTTP_LIMIT_CONNECTIONS, // no room for a new connection, and none that could make some: it was closed
-    HTTP_LIMIT_IDLE, // one that waited for its next request, or had sent a part of one, made room for a new
-                     // one
-    HTTP_LIMIT_SLOW,        // a client sent or took too little
-    HTTP_LIMIT_BODIES,      // buffered_bytes was passed by bodies
-    HTTP_LIMIT_ANSWERS,     // … or by answers that are not taken: the slowest was closed
+    HTTP_LIMIT_IDLE,   // one that waited for its next request, or had sent a part of one, made room for a new
+                       // one
+    HTTP_LIMIT_SLOW,   // a client sent or took too little
+    HTTP_LIMIT_BODIES, // buffered_bytes was passed by bodies
+    HTTP_LIMIT_ANSWERS, // … or by answers that are not taken: the slowest was closed
     HTTP_LIMIT_COUNT
 };
 
@@ -75,6 +75,10 @@ struct http_server_params {
     // Count for limits.buffered_bytes over all servers that are given them; NULL: this server counts alone.
     atomic_size_t *buffered, *unsent;
     void (*on_limit)(void *arg, enum http_limit what); // NULL: nobody counts
+    // So many connections that are not preferred (http_prefer) are served in a turn of the loop, the others
+    // wait for the next turns: however many these are, what else the loop has to do is done in between. 0:
+    // all are served at once.
+    unsigned crowd_at_once;
     // Asked at the end of the head of a POST, PUT or PATCH, with a body or none: true, the body is not
     // collected (and body_bytes not looked at) but given piece by piece to whom an upload is begun with.
     // NULL: never.
@@ -121,9 +125,8 @@ struct str http_peer(const struct http_request *r);      // address text without
 struct str http_host(const struct http_request *r);      // Host header
 uint64_t http_received_us(const struct http_request *r); // monotonic; when it was whole
 
-// Whether what its connection sends next goes before what others send, where the base has three priorities or
-// more (connections begin with the last one, and preferred ones have that of most events). Of a request that
-// waits, or from on_request.
+// Whether what its connection sends next is looked at as soon as it is there, or with the crowd
+// (crowd_at_once). Connections begin with the crowd.
 void http_prefer(struct http_request *r, bool preferred);
 
 // The client has left, or at least sends no more, which looks the same from here: answer it, but do no work

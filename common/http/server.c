@@ -2,6 +2,7 @@
 // what is in a request.
 #include "common/http/server.h"
 
+#include "common/base/clock.h"
 #include "common/base/mem.h"
 
 #include <event2/listener.h>
@@ -9,7 +10,10 @@
 #include <string.h>
 
 #define ACCEPT_AGAIN_MS 500
-#define ACCEPT_AT_ONCE  16 // in a turn of the loop
+// In a turn of the loop. A handshake of TLS is a millisecond's work.
+#define ACCEPT_AT_ONCE     16
+#define ACCEPT_TLS_AT_ONCE 2
+#define CROWD_US           300 // of a turn, for those that are not preferred
 
 static struct evconnlistener *listener_of(const struct http_server *s)
 {
@@ -25,6 +29,12 @@ static void on_adopt(evutil_socket_t fd, short what, void *arg)
     s->accepted = 0;
 }
 
+// Not event_active, which would run before the loop looks at its sockets again.
+static void next_turn(struct event *e)
+{
+    (void)event_add(e, &(struct timeval){.tv_usec = 0});
+}
+
 static void on_go_on(evutil_socket_t fd, short what, void *arg)
 {
     struct http_server *s = arg;
@@ -35,10 +45,31 @@ static void on_go_on(evutil_socket_t fd, short what, void *arg)
 // libevent would accept all that wait in one go.
 void server_accepted(struct http_server *s)
 {
-    if (++s->accepted < ACCEPT_AT_ONCE || !s->bound)
+    unsigned most = s->params.tls ? ACCEPT_TLS_AT_ONCE : ACCEPT_AT_ONCE;
+    if (++s->accepted < most || !s->bound)
         return;
     (void)evconnlistener_disable(listener_of(s));
-    event_active(s->go_on, EV_TIMEOUT, 1);
+    next_turn(s->go_on);
+}
+
+void server_serve_crowd(struct http_server *s)
+{
+    if (!event_pending(s->serve, EV_TIMEOUT, NULL))
+        next_turn(s->serve);
+}
+
+static void on_serve(evutil_socket_t fd, short what, void *arg)
+{
+    struct http_server *s = arg;
+    uint64_t end_us = clock_monotonic_us() + CROWD_US;
+    struct conn *c;
+    for (unsigned i = 0; i < s->params.crowd_at_once && (c = TAILQ_FIRST(&s->crowd)); i++) {
+        conn_read(c);
+        if (clock_monotonic_us() >= end_us)
+            break;
+    }
+    if (TAILQ_FIRST(&s->crowd))
+        server_serve_crowd(s);
 }
 
 void server_limited(struct http_server *s, enum http_limit what)
@@ -95,12 +126,11 @@ struct http_server *http_server_new(const struct http_server_params *p)
     s->adopt = event_new(p->base, -1, 0, on_adopt, s);
     s->accept_again = event_new(p->base, -1, EV_PERSIST, on_accept_again, s);
     s->go_on = event_new(p->base, -1, 0, on_go_on, s);
+    s->serve = event_new(p->base, -1, 0, on_serve, s);
+    TAILQ_INIT(&s->crowd);
     s->http = evhttp_new(p->base);
-    if (!s->adopt || !s->go_on || !s->accept_again || !s->http)
+    if (!s->adopt || !s->go_on || !s->serve || !s->accept_again || !s->http)
         abort();
-    int priorities = event_base_get_npriorities(p->base);
-    if (priorities > 2)
-        (void)event_priority_set(s->go_on, priorities - 1);
     evhttp_set_allowed_methods(s->http, UINT16_MAX);
     evhttp_set_gencb(s->http, on_evhttp_request, s);
     evhttp_set_bevcb(s->http, conn_new, s);
@@ -160,6 +190,7 @@ void http_server_free(struct http_server *s)
     deadline_done(s);
     event_free(s->adopt);
     event_free(s->go_on);
+    event_free(s->serve);
     event_free(s->accept_again);
     buf_done(&s->scratch);
     free(s);

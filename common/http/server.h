@@ -55,6 +55,8 @@ struct conn {
     bool closed;           // evcon is gone; freed when conn_run is through
     bool broken;           // to be closed by conn_run
     bool preferred;        // see http_prefer
+    bool in_crowd;         // what came waits until it is looked at
+    TAILQ_ENTRY(conn) of_crowd;
 
     struct head_scan scan;
     struct head head;
@@ -90,7 +92,9 @@ struct http_server {
     struct evhttp *http;
     struct evhttp_bound_socket *bound; // NULL once stopped
     struct event *adopt;               // runs right after evhttp made connections
-    struct event *go_on;               // with accepting, when what was accepted had its turn
+    struct event *go_on;               // with accepting, on the next turn of the loop
+    struct event *serve;               // some of the crowd, on the next turn
+    TAILQ_HEAD(, conn) crowd;          // connections that are not preferred and of which something came
     struct event *timer;
     struct event *accept_again;
     uint64_t timer_us; // when `timer` fires; UINT64_MAX: not armed
@@ -140,6 +144,7 @@ void conn_close(struct conn *c); // at once; c may be gone afterwards
 // Closes politely: the client can read what it was sent before the kernel resets the connection over bytes
 // that nobody read. Always false: conn_run has nothing more to do.
 bool conn_linger(struct conn *c);
+void conn_read(struct conn *c); // looks at what came; c may be gone afterwards
 void conn_prefer(struct conn *c, bool preferred);
 // What of its answer the client has not taken counts for the limit of them all; past it, those that take
 // their time are closed. c may be broken afterwards.
@@ -151,7 +156,8 @@ void conn_take_callbacks(struct conn *c);
 
 // ---- server.c
 
-void server_accepted(struct http_server *s); // before evhttp has it
+void server_accepted(struct http_server *s);    // before evhttp has it
+void server_serve_crowd(struct http_server *s); // on the next turn of the loop
 void server_limited(struct http_server *s, enum http_limit what);
 
 // ---- receive.c

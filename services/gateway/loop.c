@@ -28,7 +28,7 @@
 #define REINDEX_RETRY_MS 1000
 #define RESEAL_LOOK_MS   1000
 #define RESEAL_IDLE_MS   15000
-#define PRIORITIES       3
+#define CROWD_AT_ONCE    4
 
 struct loop {
     const struct loop_shared *shared;
@@ -311,6 +311,7 @@ static struct http_server *open_server(struct loop *l, int listen_fd, struct htt
         .buffered = l->shared->http_buffered,
         .unsent = l->shared->http_unsent,
         .on_limit = router_limited,
+        .crowd_at_once = CROWD_AT_ONCE,
     };
     return http_server_new(&params);
 }
@@ -379,19 +380,13 @@ static void *run(void *arg)
     return NULL;
 }
 
-// One epoll_ctl for what a turn changed of a descriptor saves a quarter of a request's CPU. Three priorities:
-// of connections that wait for turns, are new or not known, a few are served at a time before the loop looks
-// for what goes before them (http_prefer).
+// One epoll_ctl for what a turn changed of a descriptor saves a quarter of a request's CPU.
 static struct event_base *new_base(void)
 {
-    static const struct timeval turn = {.tv_usec = 300};
     struct event_config *config = event_config_new();
     (void)event_config_set_flag(config, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST);
-    (void)event_config_set_max_dispatch_interval(config, &turn, 4, PRIORITIES - 1);
     struct event_base *base = event_base_new_with_config(config);
     event_config_free(config);
-    if (base && event_base_priority_init(base, PRIORITIES))
-        abort();
     return base;
 }
 

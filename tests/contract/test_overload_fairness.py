@@ -223,3 +223,21 @@ def test_logins_from_one_address_leave_the_other_requests_alone(world, accounts)
     for c in crowd:
         c.close()
     assert waiting(world, "logins") == 0
+
+
+def test_a_new_connection_is_served_while_a_flood_goes_on(world, accounts):
+    flood, theirs, other, own = accounts
+    count, ahead = 100, 150  # connections, and requests that each sends without waiting
+    crowd = [Connection(world.gateway.port) for _ in range(count)]
+    request = f"GET {PATH}/{theirs} HTTP/1.1\r\nHost: h\r\nAuthorization: {flood.token}\r\n\r\n".encode() * ahead
+    before = taken(world)
+    for c in crowd:
+        c.socket.sendall(request)
+    for _ in range(3):
+        fresh = Connection(world.gateway.port)
+        assert fresh.send(other.token, f"{PATH}/{own}").status() == 200
+        fresh.close()
+    assert taken(world) - before < count * ahead, "the flood was over before anybody else was served"
+    for c in crowd:
+        c.close()
+    wait_for(lambda: waiting(world) == 0, 20, "the flood to end")

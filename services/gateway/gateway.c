@@ -145,6 +145,8 @@ static int start(struct gateway *g, struct error *err)
     const struct gateway_settings *s = g->settings;
     if (strlen(s->token_secret) < 32)
         return error_set(err, -1, "ROLLCALL_TOKEN_SECRET takes 32 bytes or more");
+    if (strlen(s->snapshot_token) < 16)
+        return error_set(err, -1, "ROLLCALL_SNAPSHOT_TOKEN takes 16 bytes or more");
     struct principals *first;
     struct http_tls *tls = NULL;
     int rc = load_tls(g, &tls, err);

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding
 from kazoo_client import Kazoo
 from ribbon_client import Ribbon
+from stack import StartError
 from voximplant_client import private_key, public_pem
 
 GATEWAY = {"ROLLCALL_FAILED_LOGINS": "0"}
@@ -372,6 +373,17 @@ def test_the_snapshot_wants_its_own_token(world, how):
     for headers in ([], [f"Authorization: {token}"], [f"Authorization: Basic {token}"], [f"X-Auth-Token: {token}"]):
         assert raw_get(port, path, headers)[0] == 401
     assert raw_get(port, path + f"&token={token}", [])[0] == 401
+
+
+@pytest.mark.parametrize("name, length", [("ROLLCALL_TOKEN_SECRET", 31), ("ROLLCALL_SNAPSHOT_TOKEN", 15)])
+def test_secrets_that_can_be_guessed_are_refused_and_not_told(world, name, length):
+    secret = "Weak-" + "x" * (length - 5)
+    gateway = world.stack.new_gateway("weak", env={name: secret})
+    with pytest.raises(StartError, match=f"{name} takes"):
+        gateway.start()
+    assert secret not in gateway.log_text()
+    world.stack.gateways.remove(gateway)
+    world.stack.parts.remove(gateway)
 
 
 def test_a_login_costs_an_unknown_user_as_much(world):

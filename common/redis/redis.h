@@ -48,7 +48,8 @@ struct redis_params {
     void *arg;
     // All is usable: logged in, and a master that has loaded its data (a replica is refused and tried again,
     // so a fail-over is followed); of a cluster the masters of all slots. replication_id is INFO's
-    // master_replid, of a cluster a digest over those of its masters: it changes after a fail-over.
+    // run_id (master_replid where it says none), of a cluster a digest over those of its masters: it changes
+    // after a fail-over and a restart, and at no other time.
     void (*on_up)(void *arg, struct str replication_id);
     // That is so no longer, or an attempt failed for another reason than the one told last. What of a cluster
     // is still there goes on answering.

@@ -78,6 +78,14 @@ static struct str info_field(struct str info, struct str name)
     return STR_NONE;
 }
 
+// One run of one server. Its master_replid will not do where there is a run_id: that changes while the server
+// runs, when its first replica comes, and connections of before and after that moment would never agree.
+static struct str run_of(struct str info)
+{
+    struct str run = info_field(info, STR_LIT("run_id"));
+    return run.n ? run : info_field(info, STR_LIT("master_replid"));
+}
+
 static void on_greeting(void *arg, const struct redis_value *v, const struct error *err)
 {
     (void)v;
@@ -118,7 +126,7 @@ static void on_last(void *arg, const struct redis_value *v, const struct error *
     if (why.code)
         redis_drop(c, &why);
     else
-        usable(c, info_field(info, STR_LIT("master_replid")));
+        usable(c, run_of(info));
 }
 
 static void send_auth(struct redis_conn *c)

@@ -336,6 +336,41 @@ static void a_script_is_sent_whole_once_and_by_digest_after(void **state)
     assert_string_equal(f->seen.text, "2 4");
 }
 
+static void say(int fd, const char *text, const char *answer)
+{
+    char got[16] = "";
+    size_t bytes = strlen(answer);
+    assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    assert_int_equal(recv(fd, got, bytes, MSG_WAITALL), (ssize_t)bytes);
+    assert_string_equal(got, answer);
+}
+
+// As a replica begins: the server makes up another replication id for it.
+static void ask_as_a_replica(uint16_t port)
+{
+    const struct sockaddr_in at = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(connect(fd, (const struct sockaddr *)(const void *)&at, sizeof(at)), 0);
+    say(fd, "AUTH \"pa ss:w@rd\"\r\n", "+OK\r\n");
+    say(fd, "PSYNC ? -1\r\n", "+FULLRESYNC");
+    (void)close(fd);
+}
+
+static void a_replica_that_comes_makes_no_other_server_of_it(void **state)
+{
+    struct fixture *f = *state;
+    come_up(f);
+    char first_id[64];
+    (void)snprintf(first_id, sizeof(first_id), "%s", f->seen.replication_id);
+    ask_as_a_replica(f->server.port);
+    redis_free(f->r);
+    f->seen.ups = 0;
+    connect_default(f, TIMEOUT_MS);
+    until(f, has_ups, &f->seen);
+    assert_string_equal(f->seen.replication_id, first_id);
+}
+
 static void while_down_commands_fail_on_the_next_turn(void **state)
 {
     struct fixture *f = *state;
@@ -528,6 +563,7 @@ int main(void)
         TEST(error_replies_come_as_eio_with_the_text),
         TEST(a_script_is_sent_whole_once_and_by_digest_after),
         TEST(while_down_commands_fail_on_the_next_turn),
+        TEST(a_replica_that_comes_makes_no_other_server_of_it),
         TEST(comes_back_after_the_server_was_killed),
         TEST(a_silent_server_times_out_and_is_left),
         TEST(a_demoted_master_is_left_on_the_first_refused_write),

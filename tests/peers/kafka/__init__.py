@@ -115,7 +115,7 @@ class Kafka(Process):
         return can_connect(self.port, self.host)
 
     def start(self):
-        return self.launch().up(self.serves, 60)
+        return self.launch().up(self.serves, 180)  # a busy machine
 
 
 CLUSTER_SETTINGS = """\

@@ -4,13 +4,21 @@
 #include <netinet/tcp.h>
 #include <sys/resource.h>
 
-static int connect_to(struct fixture *f)
+// From 127.0.0.<host>.
+static int connect_from(struct fixture *f, unsigned host)
 {
-    struct address there = local_address(f, AF_INET);
+    struct address there = local_address(f, AF_INET), here = loopback(AF_INET, 0);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    here.v4.sin_addr.s_addr = htonl(0x7f000000 + host);
+    assert_int_equal(bind(fd, &here.any, address_bytes(&here)), 0);
     assert_int_equal(connect(fd, &there.any, address_bytes(&there)), 0);
     (void)evutil_make_socket_nonblocking(fd);
     return fd;
+}
+
+static int connect_to(struct fixture *f)
+{
+    return connect_from(f, 1);
 }
 
 static void listens_on_the_same_port_for_tcp(void **state)
@@ -127,7 +135,7 @@ static void a_stranger_who_never_pauses_has_a_little_of_each_turn(void **state)
 
 static void so_many_connections_of_others_at_most(void **state)
 {
-    enum { MOST = 1024, MORE = 20 };
+    enum { MOST = 1024, MORE = 20, SOURCE = 60 };
     static int fds[MOST + MORE];
     struct fixture f;
     struct rlimit limit;
@@ -137,7 +145,7 @@ static void so_many_connections_of_others_at_most(void **state)
     begin(&f);
     start(&f);
     for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
-        fds[i] = connect_to(&f);
+        fds[i] = connect_from(&f, 1 + (unsigned)i / SOURCE);
         (void)event_base_loop(f.base, EVLOOP_NONBLOCK);
     }
     for (size_t i = MOST; i < ARRAY_LEN(fds); i++) {
@@ -159,6 +167,28 @@ static void so_many_connections_of_others_at_most(void **state)
     for (size_t i = 0; i < ARRAY_LEN(fds); i++)
         if (fds[i] >= 0)
             (void)close(fds[i]);
+    end(&f);
+}
+
+static void one_address_leaves_room_for_others(void **state)
+{
+    enum { SOURCE = 64 };
+    int fds[SOURCE + 2];
+    struct fixture f;
+    char c;
+    begin(&f);
+    start(&f);
+    for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
+        fds[i] = connect_from(&f, i <= SOURCE ? 1 : 2);
+        (void)event_base_loop(f.base, EVLOOP_NONBLOCK);
+    }
+    UNTIL(&f, can_read(fds[SOURCE]));
+    assert_true(recv(fds[SOURCE], &c, 1, 0) <= 0); // closed at once
+    put(fds[SOURCE + 1], STR_LIT(REQUEST));
+    UNTIL(&f, f.messages == 1);
+    assert_int_equal(transport_stats(f.t).accepted, SOURCE + 1);
+    for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+        (void)close(fds[i]);
     end(&f);
 }
 
@@ -227,6 +257,7 @@ int main(void)
         cmocka_unit_test(little_is_kept_for_a_stranger_who_does_not_read),
         cmocka_unit_test(a_stranger_who_never_pauses_has_a_little_of_each_turn),
         cmocka_unit_test(so_many_connections_of_others_at_most),
+        cmocka_unit_test(one_address_leaves_room_for_others),
         cmocka_unit_test(strangers_leave_the_last_descriptors),
         cmocka_unit_test(without_descriptors_it_accepts_later),
     };

@@ -147,6 +147,7 @@ void flow_accepted(struct transport *t, struct local *local, int take_fd, const 
     f->incoming = true;
     f->state = FLOW_UP;
     t->incoming_count++;
+    TAILQ_INSERT_TAIL(&t->strangers, f, in_strangers);
     t->stats.accepted++;
     f->by.ping_at_us = f->active_us + t->times.incoming_idle_ms * UINT64_C(1000);
     flow_arm(f, f->active_us);
@@ -183,11 +184,12 @@ void flow_flush_all(struct transport *t)
 
 // ---- losing
 
-static void count_lost(const struct flow *f)
+static void count_lost(struct flow *f)
 {
     struct transport *t = f->t;
     if (f->incoming) {
         t->incoming_count--;
+        TAILQ_REMOVE(&t->strangers, f, in_strangers);
     } else if (f->state == FLOW_UP) {
         t->stats.connections--;
         t->stats.lost++;

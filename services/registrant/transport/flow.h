@@ -53,7 +53,7 @@ struct flow {
     struct buf cause;   // LOST, or broken
     struct flow_key key;
     UT_hash_handle hh_number, hh_key;
-    TAILQ_ENTRY(flow) in_unsent, in_lost;
+    TAILQ_ENTRY(flow) in_unsent, in_lost, in_strangers;
 };
 
 // The connection to that endpoint, begun if there is none.

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -19,6 +20,27 @@ struct incoming {
     int fd;
     struct event *readable, *resume;
 };
+
+static bool is_one_source(const struct address *a, const struct address *b)
+{
+    if (a->any.sa_family != b->any.sa_family)
+        return false;
+    if (a->any.sa_family == AF_INET)
+        return a->v4.sin_addr.s_addr == b->v4.sin_addr.s_addr;
+    return memcmp(&a->v6.sin6_addr, &b->v6.sin6_addr, 8) == 0;
+}
+
+// Counted anew each time: they are few, and come seldom.
+static bool is_crowd(const struct transport *t, const struct address *peer)
+{
+    const struct flow *f;
+    unsigned count = 0;
+    TAILQ_FOREACH(f, &t->strangers, in_strangers)
+    {
+        count += is_one_source(&f->peer, peer);
+    }
+    return count >= INCOMING_MAX_SOURCE;
+}
 
 // Descriptors are given out from the lowest: the last quarter of them is for what we do ourselves.
 static bool has_room(const struct incoming *i, int fd)
@@ -42,7 +64,7 @@ static bool accept_one(struct incoming *i)
     }
     if (fd < 0)
         return errno != EAGAIN; // that one was gone before it was accepted
-    if (has_room(i, fd))
+    if (has_room(i, fd) && !is_crowd(i->t, &peer))
         flow_accepted(i->t, i->local, fd, &peer);
     else
         (void)close(fd);

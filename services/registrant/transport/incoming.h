@@ -6,6 +6,8 @@
 #include "services/registrant/transport/private.h"
 
 #define INCOMING_MAX_COUNT 1024 // of a transport; more are closed at once
+#define INCOMING_MAX_SOURCE                                                                                  \
+    64 // of one address, of IPv6 one network of 64 bits: one host leaves room for others
 
 // Takes local->tcp.
 struct incoming *incoming_new(struct transport *t, struct local *local);

@@ -31,7 +31,8 @@ struct transport {
     TAILQ_HEAD(, flow) lost;   // to be told of, then freed
     TAILQ_HEAD(, stun_flow) stun_lost;
     struct event *tell_lost;
-    uint32_t last_flow; // see transport_next_flow
+    uint32_t last_flow;           // see transport_next_flow
+    TAILQ_HEAD(, flow) strangers; // connections that others made
     unsigned incoming_count;
     struct rng rng;
     struct transport_stats stats;

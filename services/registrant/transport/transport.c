@@ -135,6 +135,7 @@ int transport_new(const struct transport_params *p, struct transport **ret, stru
     t->local_count = count;
     t->batch = datagram_batch_new();
     TAILQ_INIT(&t->unsent);
+    TAILQ_INIT(&t->strangers);
     TAILQ_INIT(&t->lost);
     TAILQ_INIT(&t->stun_lost);
     random_bytes(&t->rng.state, sizeof(t->rng.state));

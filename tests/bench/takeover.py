@@ -61,6 +61,9 @@ class Scene:
     def wait_bound(self):
         wait_for(lambda: total(self.registrants, "rollcall_registrant_bound") >= self.count, 120 + self.count / 1000,
                  f"{self.count} bindings", every=0.3)
+        # What is not in Redis yet nobody can take over.
+        wait_for(lambda: figures(self.world.gateway).get('rollcall_reports_total{verdict="ok"}', 0) >= self.count,
+                 60 + self.count / 1000, "the first reports to be applied", every=0.3)
         # Every one of them owns some, and together they own the same number for a while: the group has settled.
         wait_for(lambda: all(owned([r]) for r in self.registrants), 60, "each registrant to own some", every=0.2)
         self.partitions = int(owned(self.registrants))

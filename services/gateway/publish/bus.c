@@ -80,7 +80,7 @@ struct bus_health bus_health(const struct bus *b)
     return (struct bus_health){.redis_up = h->redis_up,
                                .redis_approved = hub_redis_usable(h),
                                .kafka_seen = h->kafka_seen,
-                               .kafka_up = h->kafka_up};
+                               .kafka_up = h->kafka_up && !h->kafka_late};
 }
 
 uint16_t bus_snapshot_port(const struct bus *b)
@@ -116,6 +116,8 @@ static void on_delivery(void *arg, uint64_t token, const struct error *err)
     struct delivery *d = (struct delivery *)(uintptr_t)token;
     if (!err)
         hub_kafka_health(h, true);
+    if (!err || err->code == -ETIMEDOUT)
+        hub_kafka_late(h, err != NULL);
     d->done(d, err);
 }
 

@@ -60,7 +60,8 @@
         "Changes re-read, by what Redis held of them", "verdict", BUS_RESTORES, NULL)                        \
     ROW(BUS_REDIS_UP, "rollcall_bus_redis_up", METRIC_GAUGE, "1: the bus is connected to Redis", NULL, NULL, \
         NULL)                                                                                                \
-    ROW(BUS_KAFKA_UP, "rollcall_bus_kafka_up", METRIC_GAUGE, "1: a broker answers", NULL, NULL, NULL)
+    ROW(BUS_KAFKA_UP, "rollcall_bus_kafka_up", METRIC_GAUGE, "1: a broker answers and acknowledges", NULL,   \
+        NULL, NULL)
 
 #define BUS_METRIC_ENUM(symbol, metric_name, kind, help_text, label_name, values, buckets) symbol,
 enum bus_metric { BUS_METRICS(BUS_METRIC_ENUM) BUS_METRIC_COUNT };

@@ -35,7 +35,17 @@ void hub_kafka_health(struct hub *h, bool up)
                  up ? "Kafka answers" : "no Kafka broker answers: changes are kept in Redis until one does");
     h->kafka_up = up;
     h->kafka_seen = h->kafka_seen || up;
-    hub_gauge(h, BUS_KAFKA_UP, up);
+    hub_gauge(h, BUS_KAFKA_UP, up && !h->kafka_late);
+}
+
+void hub_kafka_late(struct hub *h, bool late)
+{
+    if (late != h->kafka_late)
+        log_line(late ? LOG_WARNING : LOG_INFO, "publish", 0,
+                 late ? "Kafka acknowledges nothing: changes are kept in Redis until it does"
+                      : "Kafka acknowledges again");
+    h->kafka_late = late;
+    hub_gauge(h, BUS_KAFKA_UP, h->kafka_up && !late);
 }
 
 static void on_kafka_trouble(const char *why)

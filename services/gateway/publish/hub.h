@@ -41,6 +41,7 @@ struct hub {
     _Atomic bool redis_up;
     _Atomic bool approved;   // what this Redis may have lost is written back
     _Atomic bool kafka_up;   // a broker answered, and none said since that all are away
+    _Atomic bool kafka_late; // ... but what it is given is not acknowledged: too few of several are there
     _Atomic bool kafka_seen; // once since the start
     bool stopping;
 };
@@ -52,6 +53,7 @@ void hub_approve(struct hub *h, struct str replication_id);
 // Something is missing after all: they wait for hub_approve again.
 void hub_hold(struct hub *h);
 void hub_kafka_health(struct hub *h, bool up);
+void hub_kafka_late(struct hub *h, bool late);
 struct kafka_params hub_kafka_params(const struct hub *h);
 void hub_count(struct hub *h, enum bus_metric metric, size_t label, uint64_t delta);
 void hub_gauge(struct hub *h, enum bus_metric metric, int64_t value);

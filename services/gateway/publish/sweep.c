@@ -16,6 +16,7 @@
 #define GAP_MS           5000 // nobody swept for so long: what is late is put off first
 #define BRAKE_UNACKED_US 2000000
 #define BRAKE_LAG_US     1000000
+#define LATE_US          5000000 // unacknowledged for so long: told as Kafka being degraded
 
 enum sweep_brake { BRAKE_REDIS, BRAKE_KAFKA, BRAKE_UNACKNOWLEDGED, BRAKE_LAG, BRAKE_NONE };
 
@@ -138,6 +139,8 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
     if (s->hub->stopping)
         return;
     enum sweep_brake held_by = brake(s->hub);
+    if (held_by == BRAKE_UNACKNOWLEDGED && publisher_oldest_age_us(s->hub->publisher) > LATE_US)
+        hub_kafka_late(s->hub, true);
     if (held_by != BRAKE_NONE) {
         hub_count(s->hub, BUS_BRAKED, held_by, 1);
         return;

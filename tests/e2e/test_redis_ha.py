@@ -302,8 +302,8 @@ def test_a_redis_that_refuses_is_one_that_is_away_and_the_log_says_why(stack, se
 
 def test_tls_is_spoken_and_a_server_that_is_another_is_not(stack, servers_of, gateway_on, tmp_path):
     made = Certificates(tmp_path)
-    server = servers_of(Server, tls=(made.server(ips=["127.0.0.1"]), made.ca))
     mine = made.server("gateway", usage="client")
+    server = servers_of(Server, tls=(made.server(ips=["127.0.0.1"]), made.ca, mine))
     env = {"ROLLCALL_REDIS_TLS_CA_FILE": str(made.ca.certificate), "ROLLCALL_REDIS_TLS_CERTIFICATE_FILE": str(mine.certificate),
            "ROLLCALL_REDIS_TLS_KEY_FILE": str(mine.key)}
     gateway = gateway_on(server, **env)

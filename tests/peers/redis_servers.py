@@ -29,8 +29,8 @@ def cluster_port():
 
 
 class Server(Process):
-    """One redis-server. settings: of its configuration, by name; tls: a Pair of certificates.Certificates with its authority,
-    (pair, authority): it then speaks TLS alone and asks for a client's certificate."""
+    """One redis-server. settings: of its configuration, by name; tls: Pairs of certificates.Certificates, (the server's, the
+    authority's, a client's): it then speaks TLS alone and asks for a client's certificate."""
 
     def __init__(self, directory, name="redis", port=None, settings=None, tls=None):
         super().__init__(name, directory)
@@ -41,7 +41,7 @@ class Server(Process):
                          "appenddirname": f"{name}-aof", "repl-diskless-sync-delay": 0, "dbfilename": f"{name}.rdb", "dir": self.directory,
                          "hash-max-listpack-value": 8192, "port": self.port, **(settings or {})}
         if tls:
-            pair, authority = tls
+            pair, authority, _ = tls
             self.settings |= {"port": 0, "tls-port": self.port, "tls-cert-file": pair.certificate,
                               "tls-key-file": pair.key, "tls-ca-cert-file": authority.certificate,
                               "tls-replication": "yes"}
@@ -64,7 +64,7 @@ class Server(Process):
 
     def client(self, **options):
         if self.tls:
-            pair, authority = self.tls
+            _, authority, pair = self.tls
             options |= {"ssl": True, "ssl_certfile": str(pair.certificate), "ssl_keyfile": str(pair.key),
                         "ssl_ca_certs": str(authority.certificate)}
         return redis.Redis(host="127.0.0.1", port=self.port, decode_responses=True, socket_timeout=2, **options)

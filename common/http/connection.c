@@ -281,6 +281,9 @@ void conn_read(struct conn *c)
 {
     struct bufferevent *bev = c->bev;
     leave_crowd(c);
+    if (c->ended) // its end is seen again on the next turn, behind what it had sent
+        (void)bufferevent_enable(bev, EV_READ);
+    c->ended = false;
     struct evbuffer *in = bufferevent_get_input(bev);
     if (throws_away(c)) {
         c->thrown_bytes += evbuffer_get_length(in);
@@ -316,6 +319,9 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
     if (what & BEV_EVENT_CONNECTED) {
         deadline_set(c, WAIT_REQUEST);
         c->broken = c->server->stopping;
+    } else if (c->in_crowd && !(what & BEV_EVENT_ERROR)) {
+        c->ended = true; // what it sent before has not been looked at
+        return;
     } else if (what & BEV_EVENT_ERROR || c->state != CONN_WRITING) {
         c->broken = true;
     }

@@ -56,6 +56,7 @@ struct conn {
     bool broken;           // to be closed by conn_run
     bool preferred;        // see http_prefer
     bool in_crowd;         // what came waits until it is looked at
+    bool ended;            // while it waited there
     TAILQ_ENTRY(conn) of_crowd;
 
     struct head_scan scan;

@@ -190,7 +190,9 @@ def test_passwords_of_ribbons_tables_are_sealed_anew_and_their_registrations_sta
     ring(world, "k5", "k4")
     sealed(world, "k5")
     assert sealed_with(world, "k4") == 0
-    ribbon.post(entry_path(3, 1), AorTtl="600")  # has its registrations brought in step
+    before = world.redis.hget(world.keys_of(id)[0], "spec")
+    ribbon.post(entry_path(3, 1), AorTtl="600")  # brings its registrations in step: none of their parts is another
+    assert world.redis.hget(world.keys_of(id)[0], "spec") == before
     ring(world, "k5")
     ribbon.post(credential_path(4, 1), EncryptedPassword="another-password")  # it can be opened, and is another
     wait_for(lambda: ribbon.get(entry_path(3, 1), "?filter=runtime").item.values.get("rt_State") != "registered", 20, "the refusal")

@@ -243,6 +243,40 @@ static void a_write_under_another_key_takes_the_proof_back(void **state)
     end(&run);
 }
 
+static bool is_held_up(const void *arg)
+{
+    const struct run *r = arg;
+    return strstr(rawf(r->f, "HGET rc:{s%u}:job:1 cursor", shard_of("acme")), "3:1:") != NULL;
+}
+
+// What a pass for the former key has behind it is under that one.
+static void a_pass_begins_anew_when_another_key_is_wanted_meanwhile(void **state)
+{
+    struct fixture *f = *state;
+    struct registration first cleanup(registration_done) = created(f, "acme", "first");
+    struct registration last cleanup(registration_done) = created(f, "acme", "last");
+    struct registration bound cleanup(registration_done) = {0};
+    registration_copy(&bound, &last);
+    set_text(&bound.credentials[0].secret, "sealed:k0:AAAA");
+    report_as_bound(f, &bound);
+    struct run run;
+    begin_with(&run, f, K1 K2);
+    for (uint64_t until = clock_monotonic_us() + SOON_MS * 1000; !is_held_up(&run);)
+        assert_true(clock_monotonic_us() < until);
+    key_ring_box_swap(run.keys, ring_of(K2 K1));
+    assert_true(peer_run_until(f->base, is_sealed_anew, &run, SOON_MS));
+    for (uint64_t until = clock_monotonic_us() + SOON_MS * 1000; !strstr(spec(f, last.id), "sealed:k2:");)
+        assert_true(clock_monotonic_us() < until);
+    assert_int_equal(do_get(f, "acme", last.id), 0);
+    struct registration now cleanup(registration_done) = {0};
+    registration_copy(&now, &f->got.reg);
+    report_as_bound(f, &now);
+    for (uint64_t until = clock_monotonic_us() + SOON_MS * 1000; strcmp(proof(f), "\"k2\"") != 0;)
+        assert_true(clock_monotonic_us() < until);
+    assert_contains(spec(f, first.id), "sealed:k2:");
+    end(&run);
+}
+
 static void an_account_that_another_gateway_seals_with_its_own_key_is_told_and_left_alone(void **state)
 {
     struct fixture *f = *state;
@@ -274,6 +308,7 @@ int main(void)
         RESEAL_TEST(what_is_bound_under_another_key_holds_the_proof_up_until_it_is_reported_anew),
         RESEAL_TEST(a_write_that_comes_between_wins),
         RESEAL_TEST(a_write_under_another_key_takes_the_proof_back),
+        RESEAL_TEST(a_pass_begins_anew_when_another_key_is_wanted_meanwhile),
         RESEAL_TEST(an_account_that_another_gateway_seals_with_its_own_key_is_told_and_left_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
-// The job of reseal.h. Its cursor is "<phase>:<id>". The first pass seals anew what it finds; the second one
-// does so, too, and goes on from a registration only when nothing of it is under another key: what was
-// written while the first one ran, what registrants still report as bound, and what cannot be opened now,
+// The job of reseal.h. Its cursor is "<phase>:<id>:<key>": where another key is wanted meanwhile it begins
+// anew, since what lies behind it is under the former one. The first pass seals anew what it finds; the
+// second one does so, too, and goes on from a registration only when nothing of it is under another key: what
+// was written while the first one ran, what registrants still report as bound, and what cannot be opened now,
 // hold it up there, with a pause that grows to a minute.
 #include "services/gateway/jobs/reseal.h"
 
@@ -48,9 +49,9 @@ static void end(struct pass *p, int rc, struct str cursor, const struct error *e
 
 static void end_at(struct pass *p, enum phase phase, uint64_t id)
 {
-    char cursor[32];
-    int n = snprintf(cursor, sizeof cursor, "%d:%llu", (int)phase, (unsigned long long)id);
-    end(p, 0, str_of_bytes(cursor, (size_t)n), NULL);
+    struct buf cursor cleanup(buf_done) = BUF_INIT;
+    buf_addf(&cursor, "%d:%llu:%s", (int)phase, (unsigned long long)id, key_ring_first(p->ring));
+    end(p, 0, buf_str(&cursor), NULL);
 }
 
 static void fail(struct pass *p, const struct error *err)
@@ -234,6 +235,18 @@ static void run(struct pass *p)
     }
 }
 
+static void read_cursor(struct pass *p, struct str wanted)
+{
+    struct str cursor = p->step->cursor, phase, id;
+    uint64_t number, after;
+    p->phase = PHASE_BEGIN;
+    if (!str_split(&cursor, ':', &phase) || str_to_u64(phase, &number) || number > PHASE_SECOND ||
+        !str_split(&cursor, ':', &id) || str_to_u64(id, &after) || !str_eq(cursor, wanted))
+        return;
+    p->phase = (enum phase)number;
+    p->after = after;
+}
+
 static void on_wanted(void *arg, int rc, const struct store_account_object *objects, size_t count,
                       uint64_t version, const struct error *err)
 {
@@ -246,6 +259,7 @@ static void on_wanted(void *arg, int rc, const struct store_account_object *obje
         return;
     }
     struct reseal_proof proof = reseal_proof_of(objects, count);
+    read_cursor(p, proof.wanted);
     if (!proof.wanted.n)
         end(p, 0, STR_NONE, NULL);
     else if (key_ring_turn(present, proof.wanted, &p->ring, &why)) // left to a gateway that has it
@@ -254,23 +268,10 @@ static void on_wanted(void *arg, int rc, const struct store_account_object *obje
         run(p);
 }
 
-static void read_cursor(struct str cursor, struct pass *p)
-{
-    struct str phase;
-    uint64_t number = PHASE_BEGIN;
-    if (!str_split(&cursor, ':', &phase) || str_to_u64(phase, &number) || number > PHASE_SECOND ||
-        str_to_u64(cursor, &p->after)) {
-        number = PHASE_BEGIN;
-        p->after = 0;
-    }
-    p->phase = (enum phase)number;
-}
-
 static void step(void *arg, struct job_step *s)
 {
     struct pass *p = mem_alloc(sizeof *p);
     *p = (struct pass){.job = arg, .step = s, .held = SLICE};
-    read_cursor(s->cursor, p);
     store_account_kind(p->job->p.store, s->account, RESEAL_OBJECT, on_wanted, p);
 }
 

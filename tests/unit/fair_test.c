@@ -185,14 +185,15 @@ static void what_is_given_back_while_it_waits_never_begins(void **state)
     assert_string_equal(f->begun, "aaaaaaaa");
 }
 
-static void nothing_begins_once_it_is_closed(void **state)
+static void what_waits_is_run_to_be_ended_when_it_is_closed(void **state)
 {
     struct fixture *f = *state;
     ask_times(f, 'a', ALONE + 1);
     fair_close(f->fair);
-    end_first(f, 'a');
+    assert_string_equal(f->begun, "aaaaaaaaa");
+    assert_true(fair_is_closed(&f->askers[0].ticket));
+    assert_int_equal(f->waiting[FAIR_REQUESTS], 0);
     assert_int_equal(ask(f, FAIR_REQUESTS, 'b', 1), FAIR_FULL);
-    assert_string_equal(f->begun, "aaaaaaaa");
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -209,7 +210,7 @@ int main(void)
         TEST(a_full_queue_refuses),
         TEST(lanes_take_nothing_from_each_other),
         TEST(what_is_given_back_while_it_waits_never_begins),
-        TEST(nothing_begins_once_it_is_closed),
+        TEST(what_waits_is_run_to_be_ended_when_it_is_closed),
     };
     return cmocka_run_group_tests_name("fair", tests, NULL, NULL);
 }

@@ -73,11 +73,6 @@ void fair_free(struct fair *f)
     free(f);
 }
 
-void fair_close(struct fair *f)
-{
-    f->closed = true;
-}
-
 // ---- parties
 
 static struct fair_party *party_of(struct fair *f, struct str who)
@@ -152,6 +147,24 @@ static void leave_queue(struct fair_ticket *t)
 static bool party_is_alone(const struct fair *f, const struct fair_party *p, uint64_t now_us)
 {
     return is_alone(f, hash_murmur2(str_of(p->name)), now_us);
+}
+
+void fair_close(struct fair *f)
+{
+    f->closed = true;
+    for (int i = 0; i < FAIR_LANES; i++) {
+        struct standing *s;
+        while ((s = TAILQ_FIRST(&f->lanes[i].ring))) {
+            struct fair_ticket *t = TAILQ_FIRST(&s->tickets);
+            leave_queue(t);
+            begin(t);
+        }
+    }
+}
+
+bool fair_is_closed(const struct fair_ticket *t)
+{
+    return t->fair->closed;
 }
 
 // The next ticket whose turn it is and for which there is room; NULL: none.

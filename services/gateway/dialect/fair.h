@@ -40,7 +40,7 @@ struct fair_params {
 };
 struct fair *fair_new(const struct fair_params *p);
 void fair_free(struct fair *f); // all tickets are back; NULL is allowed
-// Starts nothing any more: what waits is to be given back.
+// What waits is run now, to be ended: fair_is_closed says so. Nothing waits from then on.
 void fair_close(struct fair *f);
 
 // Embedded in what asks, zeroed.
@@ -61,6 +61,7 @@ enum fair_answer {
 };
 must_use enum fair_answer fair_ask(struct fair *f, struct fair_ticket *t, enum fair_lane lane, struct str who,
                                    unsigned cost, void (*run)(struct fair_ticket *t));
+bool fair_is_closed(const struct fair_ticket *t);
 void fair_give_back(struct fair_ticket *t); // whatever its state
 
 #endif

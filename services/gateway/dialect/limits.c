@@ -19,7 +19,7 @@ static void admitted(struct fair_ticket *t)
     c->waits = false;
     if (!waited)
         http_prefer(c->http, true);
-    if (waited && http_is_gone(c->http))
+    if (waited && (fair_is_closed(t) || http_is_gone(c->http)))
         c->dropped(c);
     else
         c->admitted(c);

@@ -49,7 +49,8 @@ static void run(struct fair_ticket *t)
     const struct dialect_login *l = c->login;
     void (*drop)(struct dialect_call *) = l->drop;
     struct str password = str_of_bytes(l->password, l->password_bytes);
-    if (!http_is_gone(c->http) && password_check(l->passwords, l->hash, password, on_checked, c))
+    if (!fair_is_closed(t) && !http_is_gone(c->http) &&
+        password_check(l->passwords, l->hash, password, on_checked, c))
         return;
     end(c);
     drop(c);

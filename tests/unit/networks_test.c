@@ -71,8 +71,8 @@ static void an_ipv4_address_in_ipv6_clothes_is_judged_as_what_it_is(void **state
 
 static void what_is_no_network_is_refused_by_the_name_of_its_setting(void **state)
 {
-    static const char *const bad[] = {"10.0.0.0/33", "::/129",  "10.0.0.0/", "10.0.0.0/-1", "10.0.0",
-                                      "example.com", "10.0.0.0/8 ::1", "[::1]", "/8"};
+    static const char *const bad[] = {"10.0.0.0/33", "::/129",         "10.0.0.0/", "10.0.0.0/-1", "10.0.0",
+                                      "example.com", "10.0.0.0/8 ::1", "[::1]",     "/8"};
     struct networks *n = NULL;
     struct error err;
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {

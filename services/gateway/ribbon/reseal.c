@@ -3,7 +3,7 @@
 #include "services/gateway/jobs/reseal.h"
 
 #include "common/base/mem.h"
-#include "services/gateway/ribbon/call.h"
+#include "services/gateway/ribbon/changes.h"
 #include "services/gateway/ribbon/secrets.h"
 
 #include <stdlib.h>
@@ -41,65 +41,53 @@ static void on_changed(void *arg, int rc, const struct error *err)
     end(arg, rc, err);
 }
 
-struct sealed_rows {
-    struct store_object_change *items;
-    char (*kinds)[KIND_BYTES], (*keys)[ROW_ID_BYTES], **texts;
-    size_t count;
-    struct error err; // of the first that cannot be opened
-};
-
-static void add_row(struct sealed_rows *to, const struct reseal_rows *s, uint64_t table,
-                    const struct object *o)
+static void add_row(struct changes *to, const struct reseal_rows *s, uint64_t table, const struct object *o,
+                    struct error *first)
 {
     struct fieldset v;
     struct error err;
+    char kind[KIND_BYTES];
     const struct row_id id = {.table = table, .row = o->id.row};
     int rc = fieldset_read(str_of(o->json), resource_of(STR_LIT("sipremoteauthentry")), &v, &err);
     if (!rc) {
         rc = secrets_hide_anew(s->ring, s->account, id, &v, &err);
-        if (rc == 1) {
-            struct buf json = BUF_INIT;
-            size_t i = to->count++;
-            fieldset_write(&json, &v);
-            to->texts[i] = buf_steal(&json);
-            kind_of_resource(to->kinds[i], v.resource, table);
-            to->items[i] = (struct store_object_change){
-                .kind = to->kinds[i],
-                .key = row_id_text((struct row_id){.row = o->id.row}, to->keys[i]),
-                .json = str_of(to->texts[i])};
-        }
+        kind_of_resource(kind, v.resource, table);
+        if (rc == 1)
+            changes_set(to, kind, (struct row_id){.row = o->id.row}, &v);
         fieldset_done(&v);
     }
-    if (rc < 0 && !to->err.code) {
-        to->err = err;
-        (void)error_prefix(&to->err, "credentials %llu:%llu", (unsigned long long)table,
-                           (unsigned long long)o->id.row);
-    }
+    if (rc >= 0 || first->code)
+        return;
+    *first = err;
+    (void)error_prefix(first, "credentials %llu:%llu", (unsigned long long)table,
+                       (unsigned long long)o->id.row);
+}
+
+static void send(struct reseal_rows *s, const struct changes *ch)
+{
+    struct store_object_change *items = mem_array(ch->count, sizeof(*items));
+    for (size_t i = 0; i < ch->count; i++)
+        items[i] = (struct store_object_change){
+            .kind = ch->items[i].kind, .key = str_of(ch->items[i].key), .json = str_of(ch->items[i].json)};
+    store_account_change(s->store, str_of(s->account), s->reader.version, items, ch->count, NULL, on_changed,
+                         s);
+    free(items);
 }
 
 static void seal_rows(struct reseal_rows *s)
 {
-    struct sealed_rows sealed = {.items = mem_array(ROWS_MAX, sizeof(*sealed.items)),
-                                 .kinds = mem_array(ROWS_MAX, KIND_BYTES),
-                                 .keys = mem_array(ROWS_MAX, ROW_ID_BYTES),
-                                 .texts = mem_array(ROWS_MAX, sizeof(char *))};
+    struct changes ch cleanup(changes_done) = {.count = 0};
+    struct error first = {0}; // of those that cannot be opened
     for (size_t t = 0; t < s->table_count; t++) {
         const struct objects *rows = reader_get(&s->reader, t);
-        for (size_t i = 0; i < rows->count && sealed.count < ROWS_MAX; i++)
-            add_row(&sealed, s, s->tables[t], &rows->items[i]);
+        for (size_t i = 0; i < rows->count && ch.count < ROWS_MAX; i++)
+            add_row(&ch, s, s->tables[t], &rows->items[i], &first);
     }
-    s->more = sealed.count > 0; // once more, until none is left
-    if (sealed.count)
-        store_account_change(s->store, str_of(s->account), s->reader.version, sealed.items, sealed.count,
-                             NULL, on_changed, s);
+    s->more = ch.count > 0; // once more, until none is left
+    if (ch.count)
+        send(s, &ch);
     else
-        end(s, sealed.err.code, sealed.err.code ? &sealed.err : NULL);
-    for (size_t i = 0; i < sealed.count; i++)
-        free(sealed.texts[i]);
-    free(sealed.items);
-    free(sealed.kinds);
-    free(sealed.keys);
-    free(sealed.texts);
+        end(s, first.code, first.code ? &first : NULL);
 }
 
 static void on_rows(void *arg, int rc, const struct error *err)

@@ -8,7 +8,7 @@ Parts, in order:
   sanitizers   unit and scenario again under AddressSanitizer and UBSan
   conformance  the registrant's SIP against a scriptable registrar, and that registrar itself
   contract     every dialect row by row, on a gateway under AddressSanitizer and UBSan; where npm is present, also with the published
-               client of the Voximplant API
+               client of the Voximplant API; some of it again on a Redis Cluster
   e2e          the whole system on the embedded broker, under AddressSanitizer and UBSan
   e2e-kafka    the same on a real Apache Kafka, where Java and Maven are present
   tsan         both services and their threads under ThreadSanitizer, in some end-to-end files
@@ -30,6 +30,7 @@ E2E_LANES = 2
 CONTRACT_LANES = 2
 CONFORMANCE_LANES = 3  # its files mostly wait
 # Files in which threads meet: SIP threads, event loops, the bus, librdkafka's; starts, stops, outages.
+CLUSTER_FILES = ["tests/contract/test_one_model.py", "tests/contract/test_kazoo_registrations.py"]  # all dialects, and jobs
 TSAN_FILES = ["tests/e2e/test_registrant.py", "tests/e2e/test_outages.py", "tests/e2e/test_four_dialects.py"]
 
 
@@ -76,6 +77,8 @@ def part_contract(tally, options):
     directory = options.build_sanitized()
     run_pytest(tally, "contract", ["tests/contract"], {"ROLLCALL_TEST_BUILD": str(directory), **SANITIZERS}, options.k,
                CONTRACT_LANES)
+    run_pytest(tally, "contract-cluster", CLUSTER_FILES,
+               {"ROLLCALL_TEST_BUILD": str(directory), "ROLLCALL_TEST_REDIS": "cluster", **SANITIZERS}, options.k, CONTRACT_LANES)
 
 
 def part_e2e(tally, options):

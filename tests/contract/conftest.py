@@ -5,9 +5,7 @@ ROLLCALL_TEST_REDIS=cluster: on a Redis Cluster of three, which all files share 
 A file may set GATEWAY = {...} (environment of the gateway) and PRINCIPALS (a function that adds to the document of the
 principals file).
 """
-import atexit
 import base64
-import functools
 import hashlib
 import hmac
 import http.client
@@ -150,20 +148,21 @@ class Api:
         return answer.data["attributes"]
 
 
-@functools.cache
-def a_cluster():
-    """Ends with the run."""
-    directory = tempfile.mkdtemp(prefix="rollcall-contract-cluster-")
-    cluster = Cluster(directory)
-    atexit.register(shutil.rmtree, directory, ignore_errors=True)
-    atexit.register(cluster.kill)
-    return cluster
+_clusters = []
+
+
+def pytest_sessionfinish():
+    for cluster in _clusters:
+        cluster.kill()
+        shutil.rmtree(cluster.directory, ignore_errors=True)
 
 
 def the_cluster():
     """Whole and empty, whatever the file before did to it."""
-    cluster = a_cluster().start()
-    cluster.flush()
+    if not _clusters:
+        _clusters.append(Cluster(tempfile.mkdtemp(prefix="rollcall-contract-cluster-")))
+    [cluster] = _clusters
+    cluster.start().flush()
     return cluster
 
 

@@ -83,22 +83,26 @@ def status_is_wrong(evidence):
 
 @rule
 def not_quiet(evidence):
-    """When nothing was asked for any more there are refreshes when they are due, a report of each, and nothing else."""
+    """When nothing was asked for any more there are refreshes when they are due, a report of each, and nothing else but an event
+    where a registrar lists other contacts than before."""
     quiet = evidence.final.quiet
     if not quiet:
         return
-    begin, end, seen = quiet["begin"], quiet["end"], 0
+    begin, end, seen, news = quiet["begin"], quiet["end"], 0, 0
     for (registrar, user), registers in evidence.registers.items():
         within = [r for r in registers if begin <= r.t <= end]
         good = [r for r in within if r.status == 200]
         seen += len(good)
+        # What somebody else had left there has run out, and a refresh shows it.
+        shown = [{b["uri"] for b in r.bound} for r in registers if r.status == 200 and r.t <= end]
+        news += sum(a != b for a, b in zip(shown[-len(good) - 1:], shown[-len(good):])) if good else 0
         if not good and within:
             yield user, f"{len(within)} REGISTERs at {registrar} got {sorted({r.status for r in within})}", within[0].t
         if good:
             least = min((c["expires"] for r in good for c in r.contacts), default=60) or 60
             if len(good) > 1 + (end - begin) / earliest(least):
                 yield user, f"was registered {len(good)} times at {registrar} in {end - begin:.0f} s", good[0].t
-    for topic, most in ("changes", 0), ("events", 0), ("status", seen * 1.05 + 5):
+    for topic, most in ("changes", 0), ("events", news), ("status", seen * 1.05 + 5):
         if quiet[topic] > most:
             yield topic, f"{quiet[topic]} records in {end - begin:.0f} s where nothing was asked for and {seen} REGISTERs were " \
                 "answered", begin

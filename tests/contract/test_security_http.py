@@ -1,6 +1,7 @@
 """Attacks on the HTTP layer of a gateway as it runs: smuggled requests, odd paths and hosts, XML, multipart forms, JSON and forms made
 to cost much. Whatever comes, a request gets one answer at most, nobody without credentials is told anything, nothing is fetched, and
 no body costs more time or memory than its bytes warrant."""
+import contextlib
 import gzip
 import http.client
 import itertools
@@ -93,6 +94,16 @@ def test_a_body_is_read_by_its_length_and_what_follows_is_the_next_request(world
     assert len(answers(send(world.gateway.port, body + SECRET_PATH.replace(b"Host: h", b"Host: h\r\nConnection: close")))) == 2
     chunked = b"POST /api/rest/admin/auth HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5;ext=\"a;b\"\r\nhello\r\n0\r\nX-Trailer: 1\r\n\r\n"
     assert answers(send(world.gateway.port, chunked + SECRET_PATH))[1:] == [200]
+
+
+def test_a_client_that_half_closes_is_answered(world):
+    """However many there are, whose turns come after their end was seen."""
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(socket.create_connection(("127.0.0.1", world.gateway.port), timeout=PATIENCE_S)) for _ in range(50)]
+        for c in clients:
+            c.sendall(SECRET_PATH)
+            c.shutdown(socket.SHUT_WR)
+        assert [answers(c.makefile("rb").read()) for c in clients] == [[200]] * 50
 
 
 def test_trailers_give_no_credentials(world):

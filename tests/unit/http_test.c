@@ -167,28 +167,6 @@ static void the_last_request_of_a_client_that_half_closed_is_answered(void **sta
     app_done(&a);
 }
 
-// Of many that come at once each waits for its turn, and sees none of them cut short.
-static void clients_that_half_closed_are_answered_in_their_turn(void **state)
-{
-    enum { CLIENTS = 12 };
-    struct app a = {.requests = 0};
-    struct client c[CLIENTS];
-    fixture_init_with(&a.f,
-                      &(struct http_server_params){
-                          .limits = app_limits(), .arg = &a, .on_request = app_request, .crowd_at_once = 1});
-    for (size_t i = 0; i < CLIENTS; i++) {
-        client_connect(&c[i], &a.f);
-        client_say(&c[i], POST_HELLO);
-        (void)shutdown(c[i].fd, SHUT_WR);
-    }
-    for (size_t i = 0; i < CLIENTS; i++) {
-        WAIT_UNTIL(&a.f, c[i].closed);
-        assert_string_equal(buf_str(&c[i].got).p, OK_HELLO);
-        client_close(&c[i]);
-    }
-    app_done(&a);
-}
-
 static void a_client_that_expects_is_told_to_continue(void **state)
 {
     static const char *const framings[] = {"Content-Length: 5\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n"};
@@ -542,7 +520,6 @@ int main(void)
         cmocka_unit_test(requests_sent_ahead_are_answered_in_order),
         cmocka_unit_test(a_request_sent_while_another_waits_is_kept),
         cmocka_unit_test(the_last_request_of_a_client_that_half_closed_is_answered),
-        cmocka_unit_test(clients_that_half_closed_are_answered_in_their_turn),
         cmocka_unit_test(a_client_that_expects_is_told_to_continue),
         cmocka_unit_test(the_longest_body_is_taken),
         cmocka_unit_test(a_connection_past_the_limit_takes_the_place_of_the_one_idle_longest),

@@ -142,18 +142,25 @@ class World:
         """Ends every part. One that died of a mistake, or a secret where none may stand, fails the run."""
         if self.registrar:
             self.registrar.stop()
-        scan, parts, found = self.secrets(), list(self.stack.parts), []
-        for part in parts:
-            if part.running() and part in (*self.stack.gateways, *self.stack.registrants):
-                found += scan.command_line(part.name, part.pid)
-        if self.stack.redis and self.stack.redis.running():
-            found += scan.redis(redis.Redis(port=self.stack.redis.port, decode_responses=True, encoding_errors="replace"))
-        if self.stack.kafka and self.stack.kafka.running():
-            found += scan.kafka(self.stack.kafka.bootstrap, self.kafka_settings)
-        stop_without_faults(self.stack)
+        scan, found = self.secrets(), []
+        try:
+            found += self.look_while_it_runs(scan)
+        finally:
+            stop_without_faults(self.stack)
         found += scan.answers(answers)
         found += scan.tree(self.stack.directory, but=[self.stack.key_ring_file, self.stack.principals_file])
         assert not found, "secrets where none may stand:\n" + "\n".join(found)
+
+    def look_while_it_runs(self, scan):
+        found = []
+        for part in (*self.stack.gateways, *self.stack.registrants):
+            if part.running():
+                found += scan.command_line(part.name, part.pid)
+        if self.stack.redis and self.stack.redis.running():
+            found += scan.redis(redis.Redis(port=self.stack.redis.port, decode_responses=True, encoding_errors="replace", socket_timeout=30))
+        if self.stack.kafka and self.stack.kafka.running():
+            found += scan.kafka(self.stack.kafka.bootstrap, self.kafka_settings)
+        return found
 
     def secrets(self):
         """All that is secret in this world."""

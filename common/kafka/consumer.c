@@ -121,6 +121,8 @@ static bool take_records(struct kafka_consumer *c, rd_kafka_event_t *ev)
             m->err ? NULL : kafka_partition_find(c, rd_kafka_topic_name(m->rkt), m->partition);
         if (!p || !p->flowing)
             continue;
+        if (m->offset < p->position)
+            p->end = -1; // the topic was deleted and made anew: its offsets begin again
         p->position = m->offset + 1;
         kafka_batch_add(&c->batch, m);
         taken = true;

@@ -133,7 +133,7 @@ void kafka_consumer_release(struct kafka_consumer *c, const char *topic, int32_t
 void kafka_consumer_commit(struct kafka_consumer *c, const char *topic, int32_t partition,
                            int64_t next_offset);
 // The offset that the next record would have had just before on_assigned: what was written before that has a
-// lower one. -1 where the broker did not say.
+// lower one. -1 where the broker did not say, and once a record shows that the topic was made anew since.
 int64_t kafka_consumer_end(struct kafka_consumer *c, const char *topic, int32_t partition);
 int32_t kafka_consumer_partitions(struct kafka_consumer *c,
                                   const char *topic); // count in the topic, 0 unknown

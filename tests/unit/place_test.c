@@ -339,6 +339,26 @@ static void a_change_of_before_the_assignment_is_told_from_a_new_one(void **stat
     assert_int_equal(world.given[home], 2);
 }
 
+// Deleted and made again while it is read: its offsets begin again, below what was its end.
+static void no_record_of_a_topic_that_was_made_anew_is_taken_for_an_old_one(void **state)
+{
+    (void)state;
+    int32_t home = (int32_t)hash_partition(STR_LIT("7"), PARTITIONS);
+    struct kafka_record r = {.topic = "t.changes.any",
+                             .partition = home,
+                             .offset = 5,
+                             .key = STR_LIT("7"),
+                             .value = STR_LIT(CHANGE(7, 7))};
+    world.end = 5;
+    open_one(home);
+    world.group.on_records(world.group.arg, &r, 1);
+    world.end = -1; // as the consumer tells with the first of them
+    r.offset = 0;
+    world.group.on_records(world.group.arg, &r, 1);
+    assert_int_equal(world.replayed, 0);
+    assert_int_equal(world.given[home], 2);
+}
+
 // Changes as a sweep sends them, with what was reported last.
 #define SWEPT(place, epoch)                                                                                  \
     "{\"v\":1,\"id\":7,\"account\":\"a\",\"revision\":1,\"op\":\"moved\",\"status\":{\"v\":1,\"id\":7,"      \
@@ -459,6 +479,7 @@ int main(void)
         TEST(a_refused_first_proof_is_asked_for_again_soon),
         TEST(a_higher_epoch_that_was_reported_is_outdone_by_a_proved_owner),
         TEST(a_change_of_before_the_assignment_is_told_from_a_new_one),
+        TEST(no_record_of_a_topic_that_was_made_anew_is_taken_for_an_old_one),
         TEST(what_cannot_be_a_change_is_counted_and_skipped),
         TEST(a_record_in_another_partition_than_its_key_says_is_skipped),
     };

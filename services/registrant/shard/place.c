@@ -148,6 +148,8 @@ static void on_records(void *arg, const struct kafka_record *records, size_t cou
         if (!p)
             continue;
         p->next_offset = r->offset + 1;
+        if (p->known_offset >= 0 && kafka_consumer_end(place->consumer, place->topic, p->number) < 0)
+            p->known_offset = -1;
         struct sip_command *c;
         struct error err = {0};
         place->counts.records++;

@@ -81,6 +81,12 @@ def status_is_wrong(evidence):
             yield shown["name"], f"id {number} {wrong}", evidence.final.at
 
 
+def lists_others(registers, register):
+    """Whether what its sender is shown differs from what it was shown before: something that was left there has run out."""
+    before = [r for r in registers if r.status == 200 and r.call_id == register.call_id and r.t < register.t]
+    return bool(before) and {b["uri"] for b in before[-1].bound} != {b["uri"] for b in register.bound}
+
+
 @rule
 def not_quiet(evidence):
     """When nothing was asked for any more there are refreshes when they are due, a report of each, and nothing else but an event
@@ -93,9 +99,7 @@ def not_quiet(evidence):
         within = [r for r in registers if begin <= r.t <= end]
         good = [r for r in within if r.status == 200]
         seen += len(good)
-        # What somebody else had left there has run out, and a refresh shows it.
-        shown = [{b["uri"] for b in r.bound} for r in registers if r.status == 200 and r.t <= end]
-        news += sum(a != b for a, b in zip(shown[-len(good) - 1:], shown[-len(good):])) if good else 0
+        news += sum(lists_others(registers, r) for r in good)
         if not good and within:
             yield user, f"{len(within)} REGISTERs at {registrar} got {sorted({r.status for r in within})}", within[0].t
         if good:

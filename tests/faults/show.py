@@ -14,7 +14,7 @@ def lines(history, user):
             wanted = o.desired or {}
             yield o.sent_at, f"{o.kind:8} id {o.id} at {o.gateway}: {o.outcome} {o.status} after {o.ended_at - o.sent_at:.3f} s " + \
                 " ".join(str(wanted.get(m)) for m in ("registrar", "contact", "expire", "auth_user", "pop", "enabled")) + \
-                (f" again" if o.again else "") + (f" {o.cause[:80]}" if o.cause else "")
+                (" again" if o.again else "") + (f" {o.cause[:80]}" if o.cause else "")
     for r in history.registers:
         if timeline.user_of(r.aor) == user:
             asked = " ".join(f"{c['uri']};{c['expires']}" for c in r.contacts)

@@ -28,7 +28,6 @@ TOGETHER = 0.35  # of the steps are two faults that overlap
 FAMILY = re.compile("Gateway|Registrants?|Scale|CutOff|CutOneWay|Split|Registrar|Redis|Replica|Broker|Kafka|Topics|Bad")
 SAME = {"Registrants": "Registrant", "Scale": "Registrant", "CutOff": "Registrant", "CutOneWay": "Registrant",
         "Split": "Registrant", "Replica": "Redis", "Brokers": "Kafka", "Broker": "Kafka", "Topics": "Kafka"}
-GATEWAYS = {}
 REGISTRANTS = {"ROLLCALL_PLACES": "any,pop-1", "ROLLCALL_REJECTED_RETRY": "10"}
 
 
@@ -67,11 +66,8 @@ class Soak:
         started = time.monotonic()
         for number, (pause, step) in enumerate(self.steps):
             time.sleep(pause)
-            at, moments = time.monotonic(), []
+            at, open_faults = time.monotonic(), []
             for kind, after, lasting in step:
-                moments += [(after, 0, kind, lasting)]
-            open_faults = []
-            for after, _, kind, lasting in moments:
                 time.sleep(max(0.0, at + after - time.monotonic()))
                 self._end_due(open_faults)
                 fault = kind()
@@ -92,7 +88,7 @@ class Soak:
 
 def soak(directory, build, seed, seconds, users=300, rate=24, quiet_s=12, kinds=None, say=print, **options):
     """Runs one; gives (Run, History, violations, faults begun by kind)."""
-    site = Site(directory, build, seed=seed, gateway_env=GATEWAYS, registrant_env=REGISTRANTS, **options)
+    site = Site(directory, build, seed=seed, registrant_env=REGISTRANTS, **options)
     try:
         site.start()
         run = Run(site, seed, users=users, rate=rate)

@@ -1,5 +1,6 @@
 """What every container is run with, read from the files that compose and the image's builder read: no root, no capability, no new
 privilege, a read-only root, no secret in an image or an environment. Kafka's root alone is writable: its image writes there."""
+import functools
 import pathlib
 import re
 import subprocess
@@ -13,6 +14,7 @@ OWN_USER = {"apache/kafka": "its image runs as appuser"}  # images that name a u
 SECRET_NAME = re.compile(r"PASSWORD|TOKEN|SECRET|KEY|CREDENTIAL|JAAS", re.I)
 
 
+@functools.lru_cache(maxsize=None)
 def services(*files):
     """By name, as compose lays one file over another."""
     whole, secrets = {}, {}

@@ -25,11 +25,17 @@ class Hand:
 
     # ---- requests
 
-    def create(self, gateway="gateway-1", headers=None):
-        return self._send("create", gateway, "POST", "/registrations", self.wanted.document(), headers)
+    def document(self, **attributes):
+        """Of a request, with these attributes in place of its own."""
+        body = self.wanted.document()
+        body["data"]["attributes"].update(attributes)
+        return body
+
+    def create(self, gateway="gateway-1", headers=None, patient=False, contested=False):
+        """patient: repeats what was answered 503. contested: it may be refused, because its name is taken."""
+        return self._send("create", gateway, "POST", "/registrations", self.wanted.document(), headers, patient, contested)
 
     def change(self, gateway="gateway-1", patient=False, **members):
-        """patient: repeats what was answered 503."""
         self.wanted = dataclasses.replace(self.wanted, **members)
         return self._send("change", gateway, "PUT", f"/registrations/{self.id}", self.wanted.document(self.id), patient=patient)
 
@@ -42,7 +48,7 @@ class Hand:
     def delete(self, gateway="gateway-1"):
         return self._send("delete", gateway, "DELETE", f"/registrations/{self.id}")
 
-    def _send(self, kind, gateway, method, path, body=None, headers=None, patient=False):
+    def _send(self, kind, gateway, method, path, body=None, headers=None, patient=False, contested=False):
         again = False
         while True:
             sent_at = time.monotonic()
@@ -54,7 +60,7 @@ class Hand:
             if outcome == ACKED and kind == "create":
                 self.id = operation.id = answer.document["data"]["id"]
             self.scene.run.recorder.operation(operation)
-            if outcome == ACKED:
+            if outcome == ACKED or contested and outcome == REFUSED:
                 return operation
             assert patient and status == 503, f"{kind} of {self.user} at {gateway} got {status} {answer.text[:300]}"
             again = True

@@ -5,6 +5,7 @@
 #include "common/http/cookie.h"
 #include "common/http/server.h"
 
+#include <errno.h>
 #include <event2/http_struct.h>
 #include <event2/keyvalq_struct.h>
 #include <stdlib.h>
@@ -155,7 +156,10 @@ void http_prefer(struct http_request *r, bool preferred)
 bool http_is_gone(const struct http_request *r)
 {
     char byte;
-    return !r->conn || recv(bufferevent_getfd(r->conn->bev), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+    if (!r->conn)
+        return true;
+    ssize_t bytes = recv(bufferevent_getfd(r->conn->bev), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return bytes == 0 || (bytes < 0 && errno != EAGAIN && errno != EINTR);
 }
 
 bool http_is_tls(const struct http_request *r)

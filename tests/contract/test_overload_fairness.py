@@ -219,7 +219,7 @@ def test_logins_from_one_address_leave_the_other_requests_alone(world, accounts)
         c.send("", "/api/rest/admin/auth", "POST", bodies[i % 2])
     assert other.get(f"/registrations/{own}").status == 200
     statuses = [c.status() for c in crowd]
-    assert set(statuses) <= {201, 401, 429, 503} and 503 in statuses and 201 in statuses
+    assert set(statuses) <= {201, 401, 429, 503} and 201 in statuses and {429, 503} & set(statuses)
     for c in crowd:
         c.close()
     assert waiting(world, "logins") == 0

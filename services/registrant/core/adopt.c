@@ -4,6 +4,7 @@
 #include "services/registrant/core/schedule.h"
 
 #define CLOCKS_DIFFER_MS 2000 // what clocks that are kept by NTP may differ by, and more
+#define UNSAID_REQUESTS  16   // more than one attempt is made of
 
 static int64_t mono_of(uint64_t wall_ms, struct moment now)
 {
@@ -220,6 +221,14 @@ static bool is_same_as_reported(struct engine *e, const struct entry *r, const s
     return same;
 }
 
+// A former owner that hands nothing over may have sent more than it said, one attempt at least; where a
+// registration moves to another place it may have done so this very second.
+static uint32_t cseq_above(const struct status *last)
+{
+    uint32_t cseq = last->bound.cseq;
+    return last->handover || cseq > INT32_MAX - UNSAID_REQUESTS ? cseq : cseq + UNSAID_REQUESTS;
+}
+
 void entry_adopt(struct engine *e, struct entry *r, const struct status *last, bool uncertain,
                  struct moment now)
 {
@@ -230,7 +239,7 @@ void entry_adopt(struct engine *e, struct entry *r, const struct status *last, b
     if (last->has_bound) {
         const struct status_bound *b = &last->bound;
         r->ever_sent = true;
-        r->cseq = b->cseq;
+        r->cseq = cseq_above(last);
         if (b->call_id && b->from_tag)
             entry_set_names(e, r, str_of(b->call_id), str_of(b->from_tag));
         adopt_nonces(e, r, last, now);

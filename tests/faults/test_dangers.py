@@ -85,7 +85,7 @@ def test_a_paused_gateway_publishes_late_and_nobody_follows_it(scene, inject):
     mark, known = time.monotonic(), published(scene, {hand.id})
     heal()
     wait_for(lambda: published(scene, {hand.id}) > known, 30, "the older revision to be published late", every=0.5)
-    assert hand.status()["in-sync"]
+    wait_for(lambda: hand.status()["in-sync"], 20, "the report of the newer one")
     assert not [r for r in hand.registers(mark) if old in str(r.binds)]
     assert hand.bound() == {hand.key}
 

@@ -330,6 +330,8 @@ int admin_start(const struct admin_params *p, struct admin **ret, struct error *
 
 void admin_stop(struct admin *a)
 {
+    if (!a)
+        return;
     http_server_free(a->http);
     metrics_free(a->metrics);
     free(a);

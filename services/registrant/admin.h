@@ -24,6 +24,6 @@ struct admin_params {
     void (*registrars)(void *arg, struct registrars *ret_sum); // zeroed before
 };
 must_use int admin_start(const struct admin_params *p, struct admin **ret, struct error *err);
-void admin_stop(struct admin *a);
+void admin_stop(struct admin *a); // NULL is allowed
 
 #endif

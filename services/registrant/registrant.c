@@ -523,10 +523,12 @@ int registrant_run(const struct registrant_settings *settings)
     (void)event_add(r.hang_up, NULL);
     if (start(&r, &err)) {
         log_line(LOG_ERROR, "registrant", 0, "cannot start: %s", err.text);
-        return 1;
+        r.failed = true;
+    } else {
+        log_line(LOG_INFO, "registrant", 0, "serving %s, health on %s", settings->places,
+                 settings->admin_listen);
+        (void)event_base_dispatch(r.base);
     }
-    log_line(LOG_INFO, "registrant", 0, "serving %s, health on %s", settings->places, settings->admin_listen);
-    (void)event_base_dispatch(r.base);
     int status = r.stopping && !r.failed ? 0 : 1;
     take_down(&r);
     for (size_t i = 0; i < r.place_count; i++)

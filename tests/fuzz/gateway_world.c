@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #define API_KEY    "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-#define PATIENCE_S 20
+#define PATIENCE_S 120 // of a machine that has other things to do
 #define TRIES      2000
 
 // The user admin, password "secret", and the key above; hashes of few rounds.

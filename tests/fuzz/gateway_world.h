@@ -20,7 +20,7 @@ struct str world_credential(enum client c);
 void world_log_in(enum client c);
 
 // Sends the bytes over a connection of its own and appends all that comes until the gateway closes it. Aborts
-// where nothing comes for 20 s.
+// where nothing comes for two minutes.
 void world_exchange(struct str request, struct buf *out);
 
 #endif

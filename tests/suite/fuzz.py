@@ -29,7 +29,7 @@ def run_target(path, seconds):
     corpus.mkdir(parents=True, exist_ok=True)
     findings.mkdir(parents=True, exist_ok=True)
     committed = ROOT / "tests/fuzz/corpus" / name
-    done = subprocess.run(["nice", "-n", "10", BUILD / path, f"-max_total_time={seconds}", "-timeout=30", "-rss_limit_mb=3000",
+    done = subprocess.run(["nice", "-n", "10", BUILD / path, f"-max_total_time={seconds}", "-timeout=150", "-rss_limit_mb=3000",
                            "-max_len=8192", "-print_final_stats=1", f"-artifact_prefix={findings}/{name}-", corpus, committed],
                           cwd=ROOT, capture_output=True, text=True, check=False, errors="replace")
     said = done.stdout + done.stderr

@@ -131,6 +131,8 @@ void reporter_attach(struct reporter *r, struct workers *w)
 
 void reporter_free(struct reporter *r, uint32_t timeout_ms)
 {
+    if (!r)
+        return;
     kafka_producer_free(r->producer, timeout_ms);
     event_free(r->later);
     event_free(r->credit_turn);

@@ -19,7 +19,7 @@ struct reporter_params {
 };
 must_use int reporter_new(const struct reporter_params *p, struct reporter **ret, struct error *err);
 void reporter_attach(struct reporter *r, struct workers *w); // gives every thread its credits
-void reporter_free(struct reporter *r, uint32_t timeout_ms);
+void reporter_free(struct reporter *r, uint32_t timeout_ms); // NULL is allowed
 
 struct kafka_producer *reporter_producer(struct reporter *r);
 void reporter_send(struct reporter *r, unsigned thread, struct sip_notice *take);

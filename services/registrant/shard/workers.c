@@ -143,22 +143,6 @@ static int start_worker(struct workers *w, unsigned index, struct error *err)
     return 0;
 }
 
-int workers_start(const struct workers_params *p, struct workers **ret, struct error *err)
-{
-    struct workers *w = mem_alloc(sizeof(*w));
-    w->params = *p;
-    w->items = mem_array(p->count, sizeof(*w->items));
-    w->retry = event_new(p->base, -1, 0, on_retry, w);
-    SLIST_INIT(&w->closings);
-    for (unsigned i = 0; i < p->count; i++) {
-        int rc = start_worker(w, i, err);
-        if (rc)
-            return rc; // the process ends: nothing to take down that matters
-    }
-    *ret = w;
-    return 0;
-}
-
 static void free_worker(struct worker *worker)
 {
     struct kept *kept;
@@ -173,6 +157,8 @@ static void free_worker(struct worker *worker)
 
 void workers_free(struct workers *w)
 {
+    if (!w)
+        return;
     for (unsigned i = 0; i < w->count; i++)
         free_worker(&w->items[i]);
     struct closing *c;
@@ -183,6 +169,24 @@ void workers_free(struct workers *w)
     event_free(w->retry);
     free(w->items);
     free(w);
+}
+
+int workers_start(const struct workers_params *p, struct workers **ret, struct error *err)
+{
+    struct workers *w = mem_alloc(sizeof(*w));
+    w->params = *p;
+    w->items = mem_array(p->count, sizeof(*w->items));
+    w->retry = event_new(p->base, -1, 0, on_retry, w);
+    SLIST_INIT(&w->closings);
+    for (unsigned i = 0; i < p->count; i++) {
+        int rc = start_worker(w, i, err);
+        if (rc) {
+            workers_free(w);
+            return rc;
+        }
+    }
+    *ret = w;
+    return 0;
 }
 
 unsigned workers_count(const struct workers *w)

@@ -20,7 +20,8 @@ struct workers_params {
     void (*on_congestion)(void *arg, bool congested); // stop or go on feeding commands
 };
 must_use int workers_start(const struct workers_params *p, struct workers **ret, struct error *err);
-void workers_free(struct workers *w); // after on_stopped; joins
+// Stops the threads that were not told to, and joins. NULL is allowed.
+void workers_free(struct workers *w);
 
 unsigned workers_count(const struct workers *w);
 void workers_desired(struct workers *w, struct sip_command *take); // to the thread that has c->id

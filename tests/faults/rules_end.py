@@ -27,6 +27,12 @@ def left_bound(evidence):
                 keys.add(key)
 
 
+def was_lied_to(evidence, registrar, user):
+    """Whether the last answer told a longer lifetime than the registrar gave: before the next refresh nobody can know."""
+    good = [r for r in evidence.registers[registrar, user] if r.status == 200 and r.t <= evidence.final.at]
+    return bool(good) and good[-1].mode == ["lie", "long"]
+
+
 @rule
 def not_bound(evidence):
     """What is certainly wanted is bound at the end."""
@@ -35,7 +41,8 @@ def not_bound(evidence):
         if len({(s.enabled, s.key, s.desired and s.desired["registrar"]) for s in states}) > 1 or not states[0].enabled:
             continue
         wanted = states[0].desired
-        if not any(key_of(b["uri"]) == states[0].key for b in evidence.bound(wanted["registrar"], user)):
+        bound = any(key_of(b["uri"]) == states[0].key for b in evidence.bound(wanted["registrar"], user))
+        if not bound and not was_lied_to(evidence, wanted["registrar"], user):
             yield user, f"{wanted['contact']} is not bound at {wanted['registrar']}", evidence.final.at
 
 
@@ -55,6 +62,8 @@ def wrong_status(evidence, shown, status, bindings):
         return f"is {status['state']} ({status.get('code')} {status.get('reason')}), not {expected}"
     if not shown["enabled"]:
         return f"is disabled and bound at {registrar}" if bound else None
+    if was_lied_to(evidence, registrar, shown["name"]):
+        return None
     if not bound:
         return f"is registered and not bound at {registrar}"
     told, held = seconds_of(status["expires-at"]) - evidence.final.wall_offset, bound[0]["until"]

@@ -307,6 +307,15 @@ def test_a_fault_excuses_nothing_else(rule, breaking, excuse):
     assert found(history)
 
 
+def test_nobody_can_know_that_a_registrar_told_a_longer_lifetime_than_it_gave():
+    history = good()
+    unbound(history)
+    history.registers = [r for r in history.registers if not r.aor.startswith("sip:u0@") or r.t < 850]
+    [r for r in history.registers if r.aor.startswith("sip:u0@")][-1].mode = ["lie", "long"]
+    history.windows = [Window("lie", 800, 860, [["registrar", "registrar-1"]])]
+    assert not found(history) & {"not_bound", "status_is_wrong"}
+
+
 def test_a_write_whose_outcome_is_unknown_may_have_been_done_or_not():
     for listed in wanted("u0"), wanted("u0", 2):
         history = good()

@@ -155,6 +155,7 @@ static void dial_one_of(struct redis_conn *c, const struct evutil_addrinfo *foun
     size_t count = 0, wanted;
     for (const struct evutil_addrinfo *a = found; a; a = a->ai_next)
         count++;
+    // NOLINTNEXTLINE(clang-analyzer-core.DivideZero): what was found is one at least
     wanted = (size_t)((c->attempts - 1) % count);
     while (wanted--)
         found = found->ai_next;

@@ -11,6 +11,9 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <threads.h>
+#include <time.h>
+
+#define SECOND_NS 1000000000L
 
 _Static_assert(sizeof(mtx_t) >= sizeof(pthread_mutex_t), "a mtx_t is made a pthread_mutex_t");
 _Static_assert(sizeof(cnd_t) >= sizeof(pthread_cond_t), "a cnd_t is made a pthread_cond_t");
@@ -136,4 +139,19 @@ int cnd_timedwait(cnd_t *restrict condition, mtx_t *restrict mutex, const struct
 void call_once(once_flag *flag, void (*run)(void))
 {
     pthread_once((pthread_once_t *)flag, run);
+}
+
+// ---- what of pthread it does not know
+
+// It knows the join by the wall clock alone; by another one a thread would seem to be joined by nobody.
+int pthread_clockjoin_np(pthread_t thread, void **ret, clockid_t clock, const struct timespec *until)
+{
+    struct timespec now, by;
+    (void)clock_gettime(clock, &now);
+    (void)clock_gettime(CLOCK_REALTIME, &by);
+    int64_t left_ns = (int64_t)(until->tv_sec - now.tv_sec) * SECOND_NS + until->tv_nsec - now.tv_nsec;
+    left_ns += by.tv_nsec;
+    by.tv_sec += left_ns / SECOND_NS;
+    by.tv_nsec = left_ns % SECOND_NS;
+    return pthread_timedjoin_np(thread, ret, &by);
 }

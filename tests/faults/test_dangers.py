@@ -125,6 +125,7 @@ def test_two_gateways_that_make_the_same_at_once_make_one(scene):
 
 def test_two_gateways_that_sweep_publish_what_is_late_once_a_pause(scene, inject):
     """No registrant lives, so everything that is written is late; both gateways sweep, and claim no id together."""
+    needs_quick_groups(scene)
     inject(injections.KillAllRegistrants)
     hands = [scene.hand(f"swept{i}") for i in range(20)]
     mark = time.monotonic()
@@ -146,6 +147,7 @@ def test_two_gateways_that_sweep_publish_what_is_late_once_a_pause(scene, inject
 
 def test_a_woken_zombie_sends_nothing_that_another_has_taken_over(scene, inject):
     """Frozen for longer than its session: its registrations have another owner, one is deleted, one is changed."""
+    needs_quick_groups(scene)
     hands = [scene.bound_hand(f"zombie{i}") for i in range(12)]
     victim = hands[0].owner()
     mine = [h for h in hands if h.owner() == victim]

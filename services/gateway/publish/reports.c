@@ -20,7 +20,7 @@
 #define FOLLOW_MS      50      // new places often come together
 #define LAG_IS_TOLD_US 1000000 // that long after it was measured
 #define SETTLE_US      2000000 // from a new partition, or Kafka's return, until what waits there has been read
-#define MISSED_MOST_US 60000000 // that nobody gives us a partition again is believed no longer than this
+#define MISSED_MOST_US 20000000 // that nobody gives us a partition again is believed no longer than this
 
 struct reports {
     struct hub *hub;

@@ -44,7 +44,7 @@ static const char *answer_as_sentinel(struct redis_peer *p, const char *command)
     assert_string_equal(command, "SENTINEL GET-MASTER-ADDR-BY-NAME main");
     w->asked[at]++;
     char port[8];
-    (void)snprintf(port, sizeof(port), "%u", known ? w->masters[w->named[at]].port : 0);
+    (void)snprintf(port, sizeof(port), "%u", known ? (unsigned)w->masters[w->named[at]].port : 0u);
     (void)snprintf(p->text, sizeof(p->text), "*2\r\n$9\r\n127.0.0.1\r\n$%zu\r\n%s\r\n", strlen(port), port);
     return known ? p->text : "*-1\r\n";
 }

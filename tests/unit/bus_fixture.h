@@ -325,6 +325,32 @@ static inline void expect_metric(struct world *w, enum bus_metric m, size_t labe
                  metric(w, m, label), at_least);
 }
 
+// Members of a group take turns until each has its partitions; until then nobody sweeps.
+struct hearing {
+    const struct metrics *of[2];
+    int64_t braked;
+    uint64_t since_us;
+};
+
+static inline bool all_hear(const void *arg)
+{
+    struct hearing *h = (struct hearing *)(uintptr_t)arg;
+    int64_t braked = 0;
+    for (size_t i = 0; i < ARRAY_LEN(h->of); i++)
+        braked += h->of[i] ? (int64_t)metrics_get(h->of[i], BUS_BRAKED, 3) : 0;
+    if (braked != h->braked)
+        h->since_us = clock_monotonic_us();
+    h->braked = braked;
+    return clock_monotonic_us() - h->since_us > 1000000;
+}
+
+// other: metrics of a second bus; NULL: none.
+static inline void world_wait_until_heard(struct world *w, const struct metrics *other)
+{
+    struct hearing h = {{w->metrics, other}, -1, clock_monotonic_us()};
+    assert_true(peer_run_until(w->f->base, all_hear, &h, LONG_MS));
+}
+
 // Asks Redis until the answer is `text`.
 static inline void expect_redis(struct world *w, const char *text, const char *fmt, ...) printf_like(3, 4);
 static inline void expect_redis(struct world *w, const char *text, const char *fmt, ...)

@@ -296,6 +296,28 @@ static void without_redis_there_is_no_snapshot(void **state)
     fixture_start_server(w->f);
 }
 
+static void no_old_word_is_told_while_reports_wait_to_be_applied(void **state)
+{
+    struct world *w = *state;
+    struct registration r cleanup(registration_done) = created(w->f, "behind", "trunk");
+    world_wait_until_heard(w, NULL);
+    uint64_t braked = metric(w, BUS_BRAKED, 3);
+    peer_freeze(w->f->server);
+    report_state(w, &r, 100, 1, STATE_REGISTERED);
+    expect_metric(w, BUS_BRAKED, 3, braked + 1);
+    struct fetched x cleanup(fetched_done) = {0};
+    fetch(w, "?place=any&partition=0&partitions=1", TOKEN, &x);
+    assert_int_equal(x.status, 503);
+    (void)kill(w->f->server, SIGCONT);
+    uint64_t end_us = clock_monotonic_us() + LONG_MS * UINT64_C(1000);
+    while (x.count == UINT64_MAX && clock_monotonic_us() < end_us) {
+        fetched_done(&x);
+        fetch(w, "?place=any&partition=0&partitions=1", TOKEN, &x);
+    }
+    assert_int_equal(x.status, 200);
+    expect_redis(w, "registered", "HGET rc:{s%u}:reg:%" PRIu64 " state", shard_of("behind"), r.id);
+}
+
 static void tokens_are_compared_whole(void **state)
 {
     (void)state;
@@ -317,6 +339,7 @@ int main(void)
         cmocka_unit_test(who_has_no_token_is_refused),
         cmocka_unit_test(bad_parameters_are_refused),
         cmocka_unit_test(a_reader_that_pauses_holds_nobody_up_and_one_that_leaves_ends_it),
+        cmocka_unit_test(no_old_word_is_told_while_reports_wait_to_be_applied),
         cmocka_unit_test(what_was_begun_on_one_redis_is_not_ended_on_another),
         cmocka_unit_test(tokens_are_compared_whole),
         cmocka_unit_test(without_redis_there_is_no_snapshot),

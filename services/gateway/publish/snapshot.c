@@ -2,12 +2,14 @@
 // client took the last, so that a slow reader costs one page of memory.
 #include "services/gateway/publish/snapshot.h"
 
+#include "common/base/clock.h"
 #include "common/base/hash.h"
 #include "common/base/mem.h"
 #include "common/http/http.h"
 #include "common/json/json.h"
 #include "common/log/log.h"
 #include "services/gateway/publish/places.h"
+#include "services/gateway/publish/reports.h"
 #include "services/gateway/publish/row.h"
 #include "services/gateway/publish/token.h"
 #include "services/gateway/store/keys.h"
@@ -20,6 +22,11 @@
 
 #define SCAN_COUNT     200 // also the most rows of one reading
 #define PARTITIONS_MAX 100000
+// A report that is acknowledged and not applied is missing in what Redis holds; who takes over with an old
+// word for the last one sends what is not due. An old word is better than none for longer than this, though.
+#define BEHIND_US      500000
+#define BEHIND_MOST_US 8000000
+#define CAUGHT_UP_US   2000000 // not seen behind for so long: another time begins
 
 // In the order of the label values of BUS_SNAPSHOTS.
 enum snapshot_end { SNAPSHOT_COMPLETE, SNAPSHOT_BROKEN, SNAPSHOT_LEFT, SNAPSHOT_REFUSED };
@@ -32,6 +39,7 @@ struct snapshots {
     size_t active;
     uint64_t replication_hash; // of the Redis that `redis` leads to; 0 while down
     uint64_t losses;           // of that connection
+    uint64_t behind_since_us, behind_seen_us;
 };
 
 // One request. It walks shards and, in each, the buckets that hold ids of the partition.
@@ -324,6 +332,17 @@ static bool is_usable(const struct snapshots *s)
            s->replication_hash == s->hub->params.gate->approved;
 }
 
+static bool is_behind(struct snapshots *s)
+{
+    uint64_t lag_us = reports_lag_us(s->hub->reports), now_us = clock_monotonic_us();
+    if (lag_us < BEHIND_US || lag_us == UINT64_MAX)
+        return false;
+    if (now_us - s->behind_seen_us > CAUGHT_UP_US)
+        s->behind_since_us = now_us;
+    s->behind_seen_us = now_us;
+    return now_us - s->behind_since_us < BEHIND_MOST_US;
+}
+
 static void on_request(void *arg, struct http_request *r)
 {
     struct snapshots *owner = arg;
@@ -338,6 +357,8 @@ static void on_request(void *arg, struct http_request *r)
         refuse(owner, r, 400, "place, partition and partitions are needed, partition below partitions");
     else if (!is_usable(owner))
         refuse(owner, r, 503, "Redis is away, or its lost writes are not written back yet");
+    else if (is_behind(owner))
+        refuse(owner, r, 503, "reports wait to be applied");
     else
         begin(owner, r, &asked);
 }

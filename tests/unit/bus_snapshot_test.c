@@ -4,7 +4,10 @@
 
 #include "common/base/hash.h"
 #include "common/http/http.h"
+#include "services/gateway/publish/snapshot.h"
 #include "services/gateway/publish/token.h"
+
+#define US UINT64_C(1000000)
 
 enum { COUNT = 700, PARTITIONS = 4, BIG_COUNT = 1400, BIG_BYTES = 8000 };
 
@@ -318,6 +321,34 @@ static void no_old_word_is_told_while_reports_wait_to_be_applied(void **state)
     expect_redis(w, "registered", "HGET rc:{s%u}:reg:%" PRIu64 " state", shard_of("behind"), r.id);
 }
 
+// A registrant comes again every 2 s at last, and asks another gateway each time.
+static void an_old_word_is_told_in_the_end_where_the_lag_never_ends(void **state)
+{
+    (void)state;
+    const uint64_t start_us = 1000 * US, lag_us = 3600 * US;
+    for (unsigned gateways = 1; gateways <= 5; gateways++) {
+        struct snapshot_patience p = {0};
+        uint64_t at_us = start_us, every_us = gateways * (2 * US + 1000);
+        while (snapshot_waits(&p, lag_us, at_us) && at_us < start_us + 60 * US)
+            at_us += every_us;
+        assert_true(at_us >= start_us + 8 * US && at_us < start_us + 8 * US + every_us);
+    }
+}
+
+static void whoever_has_caught_up_is_waited_for_anew(void **state)
+{
+    (void)state;
+    struct snapshot_patience p = {0};
+    assert_true(snapshot_waits(&p, US, 1000 * US));
+    assert_true(snapshot_waits(&p, US, 1007 * US));
+    assert_false(snapshot_waits(&p, 0, 1007 * US));
+    assert_true(snapshot_waits(&p, US, 1009 * US));
+    assert_true(snapshot_waits(&p, US, 1016 * US));
+    assert_false(snapshot_waits(&p, US, 1017 * US));
+    assert_true(snapshot_waits(&p, US, 1078 * US)); // nobody has asked meanwhile
+    assert_false(snapshot_waits(&p, UINT64_MAX, 1078 * US));
+}
+
 static void tokens_are_compared_whole(void **state)
 {
     (void)state;
@@ -341,6 +372,8 @@ int main(void)
         cmocka_unit_test(a_reader_that_pauses_holds_nobody_up_and_one_that_leaves_ends_it),
         cmocka_unit_test(no_old_word_is_told_while_reports_wait_to_be_applied),
         cmocka_unit_test(what_was_begun_on_one_redis_is_not_ended_on_another),
+        cmocka_unit_test(an_old_word_is_told_in_the_end_where_the_lag_never_ends),
+        cmocka_unit_test(whoever_has_caught_up_is_waited_for_anew),
         cmocka_unit_test(tokens_are_compared_whole),
         cmocka_unit_test(without_redis_there_is_no_snapshot),
     };

@@ -22,11 +22,9 @@
 
 #define SCAN_COUNT     200 // also the most rows of one reading
 #define PARTITIONS_MAX 100000
-// A report that is acknowledged and not applied is missing in what Redis holds; who takes over with an old
-// word for the last one sends what is not due. An old word is better than none for longer than this, though.
 #define BEHIND_US      500000
 #define BEHIND_MOST_US 8000000
-#define CAUGHT_UP_US   2000000 // not seen behind for so long: another time begins
+#define ASKED_ANEW_US  60000000 // longer than a registrant takes to come again, having asked all gateways
 
 // In the order of the label values of BUS_SNAPSHOTS.
 enum snapshot_end { SNAPSHOT_COMPLETE, SNAPSHOT_BROKEN, SNAPSHOT_LEFT, SNAPSHOT_REFUSED };
@@ -39,7 +37,7 @@ struct snapshots {
     size_t active;
     uint64_t replication_hash; // of the Redis that `redis` leads to; 0 while down
     uint64_t losses;           // of that connection
-    uint64_t behind_since_us, behind_seen_us;
+    struct snapshot_patience patience;
 };
 
 // One request. It walks shards and, in each, the buckets that hold ids of the partition.
@@ -332,15 +330,21 @@ static bool is_usable(const struct snapshots *s)
            s->replication_hash == s->hub->params.gate->approved;
 }
 
+bool snapshot_waits(struct snapshot_patience *p, uint64_t lag_us, uint64_t now_us)
+{
+    if (lag_us < BEHIND_US || lag_us == UINT64_MAX) {
+        *p = (struct snapshot_patience){0};
+        return false;
+    }
+    if (!p->since_us || now_us - p->asked_us > ASKED_ANEW_US)
+        p->since_us = now_us;
+    p->asked_us = now_us;
+    return now_us - p->since_us < BEHIND_MOST_US;
+}
+
 static bool is_behind(struct snapshots *s)
 {
-    uint64_t lag_us = reports_lag_us(s->hub->reports), now_us = clock_monotonic_us();
-    if (lag_us < BEHIND_US || lag_us == UINT64_MAX)
-        return false;
-    if (now_us - s->behind_seen_us > CAUGHT_UP_US)
-        s->behind_since_us = now_us;
-    s->behind_seen_us = now_us;
-    return now_us - s->behind_since_us < BEHIND_MOST_US;
+    return snapshot_waits(&s->patience, reports_lag_us(s->hub->reports), clock_monotonic_us());
 }
 
 static void on_request(void *arg, struct http_request *r)

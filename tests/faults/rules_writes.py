@@ -51,9 +51,10 @@ def wrong_final_order(evidence):
     """The newer state was applied, as registrars saw, and an older one is listed at the end."""
     for user in evidence.timelines:
         states, listed = evidence.states_at_end(user), evidence.listed(user)
-        if not listed or any(s.desired is None or is_shown(s.desired, listed[0][1]) for s in states):
+        applied = [s.desired for s in states if s.desired]
+        if not listed or not applied or any(is_shown(desired, listed[0][1]) for desired in applied):
             continue
-        wanted = states[-1].desired
+        wanted = applied[-1]
         if was_sent(evidence, user, wanted):
             yield user, f"id {listed[0][0]} is {described(listed[0][1])} after it was {describe(wanted)}", None
 

@@ -68,6 +68,8 @@ static void on_reply(void *arg, const struct redis_value *v, const struct error 
     struct redis_cluster *c = call->cluster;
     struct redis_conn *conn = call->node->conn;
     struct redis_redirection to;
+    if (!err)
+        call->node->written = true; // a WAIT that went before this answer was another's
     bool redirected = err && err->code == -EIO && redis_redirection_read(str_of(err->text), &to);
     if (c->closing || !err || (!redirected && !refused_for_now(err))) {
         redis_enter(c->r);

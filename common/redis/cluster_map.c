@@ -167,6 +167,8 @@ static void release_unused(struct redis_cluster *c)
             n->used_us = now_us;
         else if (now_us - n->used_us > UNUSED_US)
             node_free(n);
+        if (c->closing) // by who was answered from within: all others are gone, too
+            return;
     }
 }
 

@@ -266,7 +266,8 @@ void redis_free(struct redis *r)
     redis_sentinels_free(r->sentinels);
     redis_conn_free(r->conn);
     redis_cluster_close(r->cluster);
-    answer_refused(r);
+    while (!STAILQ_EMPTY(&r->refused)) // also what these answers ask for in turn
+        answer_refused(r);
     redis_leave(r);
 }
 

@@ -63,10 +63,10 @@ bool redis_is_up(const struct redis *r);
 size_t redis_pending_count(const struct redis *r);
 
 // argv[i] are copied before it returns. While down the callback gets -ENOTCONN on the next loop turn.
-// Answers to commands with the same `arg` come in the order of the commands; with one server all do. In a
-// cluster a command is WAIT, or has its key as its first argument and all its keys in one slot. WAIT waits
-// for every write that was answered since the last WAIT, whichever masters took them, and gives the fewest
-// replicas.
+// Answers to commands with the same `arg` come in the order of the commands, but those refused while down may
+// overtake; with one server all do. In a cluster a command is WAIT, or has its key as its first argument and
+// all its keys in one slot. WAIT waits for every write that was answered since the last WAIT, whichever
+// masters took them, and gives the fewest replicas.
 void redis_command(struct redis *r, redis_fn *fn, void *arg, size_t argc, const struct str *argv);
 // redis_commandl(r, fn, arg, STR_LIT("HGET"), key, field): the same from a list of struct str.
 #define redis_commandl(r, fn, arg, ...)                                                                      \

@@ -319,6 +319,20 @@ static void wait_asks_all_that_took_writes_and_gives_the_fewest(void **state)
     assert_string_equal(w->got[4], "3"); // the other took nothing since
 }
 
+static void a_write_that_is_answered_behind_a_wait_is_waited_for_by_the_next(void **state)
+{
+    struct world *w = *state;
+    w->nodes[0].answer = three_replicas;
+    w->nodes[1].answer = one_replica;
+    get(w, HIGH_KEY);
+    redis_commandl(w->r, on_answer, w, STR_LIT("WAIT"), STR_LIT("1"), STR_LIT("100"));
+    assert_true(peer_run_until(w->base, has_both, w, SOON_MS));
+    redis_commandl(w->r, on_answer, w, STR_LIT("WAIT"), STR_LIT("1"), STR_LIT("100"));
+    while (w->got_count < 3)
+        (void)event_base_loop(w->base, EVLOOP_ONCE);
+    assert_string_equal(w->got[2], "1");
+}
+
 static void what_is_left_of_a_cluster_goes_on_answering(void **state)
 {
     struct world *w = *state;
@@ -391,6 +405,7 @@ int main(void)
         TEST(a_slot_that_does_not_arrive_is_told_and_passes),
         TEST(a_script_declares_the_bare_tag_too),
         TEST(wait_asks_all_that_took_writes_and_gives_the_fewest),
+        TEST(a_write_that_is_answered_behind_a_wait_is_waited_for_by_the_next),
         TEST(what_is_left_of_a_cluster_goes_on_answering),
         TEST(a_map_that_is_out_of_date_is_not_believed),
         TEST(freeing_inside_a_callback_answers_the_rest),

@@ -476,6 +476,26 @@ static void freeing_inside_a_callback_answers_the_rest(void **state)
     assert_int_equal(f->seen.codes[2], -ENOTCONN);
 }
 
+static void on_answer_ask_once_more(void *arg, const struct redis_value *v, const struct error *err)
+{
+    struct seen *seen = arg;
+    on_answer(arg, v, err);
+    redis_fn *next = seen->answers < 3 ? on_answer_ask_once_more : on_answer;
+    if (seen->answers < 4)
+        redis_commandl(seen->r, next, seen, STR_LIT("PING"));
+}
+
+static void what_answers_of_the_end_ask_for_is_answered_too(void **state)
+{
+    struct fixture *f = *state;
+    come_up(f);
+    redis_commandl(f->r, on_answer_ask_once_more, &f->seen, STR_LIT("PING"));
+    redis_free(f->r);
+    f->r = NULL;
+    assert_int_equal(f->seen.answers, 4);
+    assert_int_equal(f->seen.codes[3], -ENOTCONN);
+}
+
 // ---- a peer that speaks badly
 
 struct liar {
@@ -568,6 +588,7 @@ int main(void)
         TEST(a_silent_server_times_out_and_is_left),
         TEST(a_demoted_master_is_left_on_the_first_refused_write),
         TEST(freeing_inside_a_callback_answers_the_rest),
+        TEST(what_answers_of_the_end_ask_for_is_answered_too),
         TEST(a_reply_too_many_costs_the_connection_only),
         TEST(what_is_not_resp_costs_the_connection_only),
     };

@@ -69,6 +69,19 @@ static void an_ipv4_address_in_ipv6_clothes_is_judged_as_what_it_is(void **state
     assert_int_equal(judge(NULL, "0.0.0.0/0", "::1"), NETWORK_ALLOWED);
 }
 
+static void an_address_that_leads_to_this_machine_is_judged_as_its_loopback(void **state)
+{
+    assert_int_equal(judge(NULL, "127.0.0.0/8", "0.0.0.0"), NETWORK_DENIED);
+    assert_int_equal(judge(NULL, "127.0.0.0/8", "::ffff:0.0.0.0"), NETWORK_DENIED);
+    assert_int_equal(judge(NULL, "127.0.0.0/8", "0.0.0.1"), NETWORK_ALLOWED);
+    assert_int_equal(judge(NULL, "127.0.0.0/8", "::"), NETWORK_ALLOWED);
+    assert_int_equal(judge(NULL, "::1", "::"), NETWORK_DENIED);
+    assert_int_equal(judge(NULL, "::1", "0.0.0.0"), NETWORK_ALLOWED);
+    assert_int_equal(judge("0.0.0.0", "127.0.0.1", "0.0.0.0"), NETWORK_DENIED);
+    assert_int_equal(judge("127.0.0.1", NULL, "0.0.0.0"), NETWORK_NOT_ALLOWED);
+    assert_int_equal(judge(NULL, "0.0.0.0", "127.0.0.1"), NETWORK_ALLOWED);
+}
+
 static void what_is_no_network_is_refused_by_the_name_of_its_setting(void **state)
 {
     static const char *const bad[] = {"10.0.0.0/33", "::/129",         "10.0.0.0/", "10.0.0.0/-1", "10.0.0",
@@ -92,6 +105,7 @@ int main(void)
         cmocka_unit_test(what_is_allowed_shuts_the_rest_out),
         cmocka_unit_test(the_longest_prefix_decides_and_of_equals_the_denial),
         cmocka_unit_test(an_ipv4_address_in_ipv6_clothes_is_judged_as_what_it_is),
+        cmocka_unit_test(an_address_that_leads_to_this_machine_is_judged_as_its_loopback),
         cmocka_unit_test(what_is_no_network_is_refused_by_the_name_of_its_setting),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -126,14 +126,31 @@ static bool is_in(const unsigned char address[BYTES], const struct network *n)
     return rest == 0 || (address[n->bits / 8] ^ n->bytes[n->bits / 8]) >> (8 - rest) == 0;
 }
 
+static enum network_verdict judge(const struct networks *n, const unsigned char address[BYTES])
+{
+    for (size_t i = 0; i < n->count; i++)
+        if (is_in(address, &n->items[i]))
+            return n->items[i].allow ? NETWORK_ALLOWED : NETWORK_DENIED;
+    return n->any_allowed ? NETWORK_NOT_ALLOWED : NETWORK_ALLOWED;
+}
+
+static bool is_unspecified(const unsigned char address[BYTES])
+{
+    static const unsigned char none[BYTES];
+    return is_v4(address) ? memcmp(address + BYTES - 4, none, 4) == 0 : memcmp(address, none, BYTES) == 0;
+}
+
 enum network_verdict networks_judge(const struct networks *n, const struct address *a)
 {
     unsigned char address[BYTES];
     if (!n)
         return NETWORK_ALLOWED;
     bytes_of(a, address);
-    for (size_t i = 0; i < n->count; i++)
-        if (is_in(address, &n->items[i]))
-            return n->items[i].allow ? NETWORK_ALLOWED : NETWORK_DENIED;
-    return n->any_allowed ? NETWORK_NOT_ALLOWED : NETWORK_ALLOWED;
+    enum network_verdict verdict = judge(n, address);
+    if (verdict == NETWORK_ALLOWED && is_unspecified(address)) {
+        address[BYTES - 4] = is_v4(address) ? 127 : 0;
+        address[BYTES - 1] = 1;
+        verdict = judge(n, address);
+    }
+    return verdict;
 }

@@ -19,7 +19,8 @@ enum network_verdict {
     NETWORK_DENIED,     // by a denial
     NETWORK_NOT_ALLOWED // in no network that is allowed
 };
-// n NULL: NETWORK_ALLOWED. An IPv4 address within an IPv6 one (::ffff:0:0/96) is judged as what it is.
+// n NULL: NETWORK_ALLOWED. An IPv4 address within an IPv6 one (::ffff:0:0/96) is judged as what it is;
+// 0.0.0.0 and ::, which lead to this machine, as 127.0.0.1 and ::1, too.
 enum network_verdict networks_judge(const struct networks *n, const struct address *a);
 
 #endif

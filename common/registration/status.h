@@ -18,7 +18,7 @@ enum status_state {
 };
 const char *status_state_name(enum status_state s); // "disabled", …
 
-// How a deletion was proved (design section 5).
+// How a deletion was proved.
 enum status_proof { PROOF_NONE, PROOF_ANSWERED, PROOF_LAPSED, PROOF_NEVER_SENT, PROOF_TWIN };
 const char *status_proof_name(enum status_proof p);
 

@@ -21,8 +21,8 @@ static void healthz(struct router *router, struct http_request *r)
 }
 
 // Fit to take requests: Redis is reached, by every loop since any may get the next request, and checked;
-// Kafka was seen once. Kafka away later is `degraded`, because writes are accepted and published when it is
-// back (design section 7).
+// Kafka was seen once. Kafka away later is `degraded`, because writes are accepted and published when it
+// is back.
 static void readyz(struct router *router, struct http_request *r)
 {
     struct bus_health health = bus_health(router->bus);

@@ -23,7 +23,7 @@ struct bus_params {
     struct store_gate *gate;
     struct metrics *metrics;
     size_t metrics_base; // number of the first row of bus_metrics.h in the table of `metrics`
-    // the pauses of design section 2, settable for tests
+    // The pauses of delivery, settable for tests.
     uint32_t ack_wait_ms, report_wait_ms, grace_ms, sweep_interval_ms;
     uint32_t session_timeout_ms;
 };

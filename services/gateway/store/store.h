@@ -14,8 +14,7 @@ struct store;
 unsigned store_shard(struct str account); // CRC16(account) mod 16
 
 // Shared by the stores of a process: which Redis (by replication id) has been checked for lost writes. Writes
-// over a connection to any other are refused with -EBUSY until the bus has written back what was lost (design
-// section 4).
+// over a connection to any other are refused with -EBUSY until the bus has written back what was lost.
 struct store_gate {
     _Atomic uint64_t approved;   // store_replication_hash of it, 0: none yet
     _Atomic uint32_t links_away; // connections of all these stores that are not up: 0, every loop can serve

@@ -71,7 +71,7 @@ static bool may_go_on(struct engine *e, struct flight *f, struct moment now)
 
 // ---- challenges
 
-// A challenge to a nonce of an earlier attempt: learn how old it was (design section 6).
+// A challenge to a nonce of an earlier attempt: learn how old it was.
 static void learn_nonce_age(struct flight *f, size_t i, struct moment now)
 {
     int64_t age = ms_of(now) - f->entry->nonces->items[i].since_ms;

@@ -1,4 +1,4 @@
-// The circuit breaker of one registrar (design section 6): opens after 5 silences in a row, 503 to half of
+// The circuit breaker of one registrar: opens after 5 silences in a row, 503 to half of
 // the last 20 answers of at least 3 registrations, or a 503 with Retry-After; then one registration probes,
 // and an answer ramps the flights up, doubling, until the usual cap is reached.
 #ifndef ROLLCALL_REGISTRANT_CORE_BREAKER_H

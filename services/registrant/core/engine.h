@@ -159,7 +159,7 @@ struct desired {
 };
 void engine_desired(struct engine *e, uint32_t shard, const struct desired *d, struct moment now);
 
-// ---- lease (design section 5)
+// ---- lease
 
 enum engine_lease {
     LEASE_FRESH,   // anything may be sent

@@ -328,7 +328,6 @@ bool request_can_answer(const struct flight *f, const struct digest_challenge *c
 bool request_names_realm(const struct flight *f, struct str realm); // has anything for it, or for any realm
 // Is RFC 5626 asked for?
 bool request_is_outbound(const struct flight *f);
-// Why there is no local address to send from.
 // It went nowhere: its address may not be sent to.
 static inline bool answer_is_unsent(const struct sip_answer *a)
 {
@@ -336,6 +335,7 @@ static inline bool answer_is_unsent(const struct sip_answer *a)
 }
 
 #define REQUEST_MAX_REASON 160
+// Why there is no local address to send from.
 struct str request_no_interface(const struct flight *f, char ret[REQUEST_MAX_REASON]);
 // Sends f's request. 0; -errno of the transport; -ENOKEY, -EBADMSG with a sentence when a secret cannot be
 // opened.

@@ -33,7 +33,7 @@ struct plan machine_plan(const struct entry *r, enum permission permission, int6
 enum status_state machine_state(const struct entry *r, int64_t now_ms);
 
 bool machine_is_live(const struct entry *r, int64_t now_ms); // a granted binding that has not run out
-// When what may be bound has lapsed by itself, if nothing more is sent (design section 5).
+// When what may be bound has lapsed by itself, if nothing more is sent.
 int64_t machine_lapse_ms(const struct entry *r);
 
 #endif

@@ -1,5 +1,5 @@
 // How fast each registrar may be asked: a token bucket, a cap on what is in flight, a rate for each address
-// of record, classes of waiting work, suspicion after a silence and a circuit breaker (design section 6).
+// of record, classes of waiting work, suspicion after a silence and a circuit breaker.
 // Knows nothing of SIP: it orders waiting items and says which may go now. Pure; the wheel gives it its
 // wake-ups.
 #ifndef ROLLCALL_REGISTRANT_CORE_PACER_H

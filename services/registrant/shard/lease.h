@@ -1,4 +1,4 @@
-// The lease of design section 5: an offset commit that the coordinator accepted proves that we were a member
+// The lease of a place: an offset commit that the coordinator accepted proves that we were a member
 // when it was sent. Pure.
 #ifndef ROLLCALL_REGISTRANT_SHARD_LEASE_H
 #define ROLLCALL_REGISTRANT_SHARD_LEASE_H

@@ -1,4 +1,4 @@
-// One partition of a place, from its assignment until the SIP threads have forgotten it (design section 5).
+// One partition of a place, from its assignment until the SIP threads have forgotten it.
 // Refuses to know the group: place.c says what the group gave and took. Main thread only.
 #ifndef ROLLCALL_REGISTRANT_SHARD_PARTITION_H
 #define ROLLCALL_REGISTRANT_SHARD_PARTITION_H

@@ -1,5 +1,5 @@
-// One place that this registrant serves: its consumer group, the records of its partitions and the lease
-// (design section 5). What happens to a partition that is given or taken is partition.h's. Main thread only.
+// One place that this registrant serves: its consumer group, the records of its partitions and the lease.
+// What happens to a partition that is given or taken is partition.h's. Main thread only.
 #ifndef ROLLCALL_REGISTRANT_SHARD_PLACE_H
 #define ROLLCALL_REGISTRANT_SHARD_PLACE_H
 

@@ -49,7 +49,7 @@ struct sip_command {
 };
 // LEASE: main repeats it with every fresh proof. A thread that stood still for stall_ms takes itself to
 // LEASE_STALLED and leaves it only with a proof that was asked for after that; one whose main thread stands
-// still takes itself to LEASE_EXPIRED when the last proof runs out (design section 5). It begins with
+// still takes itself to LEASE_EXPIRED when the last proof runs out. It begins with
 // LEASE_EXPIRED where stall_ms is set: nobody has vouched for it yet.
 struct sip_command *sip_command_new(enum sip_command_kind kind, uint32_t shard);
 void sip_command_free(struct sip_command *c);

@@ -105,6 +105,15 @@ static void whoever_is_alone_has_more_under_way(void **state)
     assert_int_equal(f->waiting[FAIR_REQUESTS], 2);
 }
 
+static void a_name_may_be_any_bytes(void **state)
+{
+    struct fixture *f = *state;
+    ask_times(f, '\0', ALONE + 2);
+    assert_int_equal(f->waiting[FAIR_REQUESTS], 2);
+    end_first(f, '\0');
+    assert_int_equal(f->waiting[FAIR_REQUESTS], 1);
+}
+
 static void a_party_has_its_share_while_another_asks(void **state)
 {
     struct fixture *f = *state;
@@ -202,6 +211,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(whoever_is_alone_has_more_under_way),
+        TEST(a_name_may_be_any_bytes),
         TEST(a_party_has_its_share_while_another_asks),
         TEST(another_begins_at_once_beside_a_flood),
         TEST(those_that_wait_begin_in_turn),

@@ -24,7 +24,8 @@ struct standing {
 
 // There while it has a ticket.
 struct fair_party {
-    char *name;
+    char *name; // any bytes: of an IPv6 client the network
+    uint32_t hash;
     size_t ticket_count;
     struct standing lanes[FAIR_LANES];
     UT_hash_handle hh;
@@ -75,7 +76,7 @@ void fair_free(struct fair *f)
 
 // ---- parties
 
-static struct fair_party *party_of(struct fair *f, struct str who)
+static struct fair_party *party_of(struct fair *f, struct str who, uint32_t hash)
 {
     struct fair_party *p = NULL;
     HASH_FIND(hh, f->parties, who.p, who.n, p);
@@ -83,6 +84,7 @@ static struct fair_party *party_of(struct fair *f, struct str who)
         return p;
     p = mem_alloc(sizeof *p);
     p->name = str_dup(who);
+    p->hash = hash;
     for (int i = 0; i < FAIR_LANES; i++) {
         p->lanes[i].party = p;
         TAILQ_INIT(&p->lanes[i].tickets);
@@ -144,11 +146,6 @@ static void leave_queue(struct fair_ticket *t)
     f->params.on_wait(f->params.arg, t->lane, -1);
 }
 
-static bool party_is_alone(const struct fair *f, const struct fair_party *p, uint64_t now_us)
-{
-    return is_alone(f, hash_murmur2(str_of(p->name)), now_us);
-}
-
 void fair_close(struct fair *f)
 {
     f->closed = true;
@@ -174,7 +171,7 @@ static struct fair_ticket *next_of(struct fair *f, enum fair_lane lane, uint64_t
     struct standing *s;
     while ((s = TAILQ_FIRST(&f->lanes[lane].ring)) && s != first) {
         struct fair_ticket *t = TAILQ_FIRST(&s->tickets);
-        bool room = has_room(f, t, party_is_alone(f, s->party, now_us));
+        bool room = has_room(f, t, is_alone(f, s->party->hash, now_us));
         if (room && s->deficit >= t->cost) {
             s->deficit -= t->cost;
             return t;
@@ -222,7 +219,7 @@ enum fair_answer fair_ask(struct fair *f, struct fair_ticket *t, enum fair_lane 
     uint64_t now_us = f->params.now_us();
     uint32_t hash = hash_murmur2(who);
     note(f, hash, now_us);
-    struct fair_party *p = party_of(f, who);
+    struct fair_party *p = party_of(f, who, hash);
     struct standing *own = &p->lanes[lane];
     *t = (struct fair_ticket){.fair = f, .party = p, .lane = lane, .cost = cost, .run = run};
     bool full = own->waiting >= f->params.limits[lane].queue;

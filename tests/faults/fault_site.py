@@ -15,7 +15,7 @@ import redis
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "deploy/local"), str(ROOT / "tests/peers"), str(pathlib.Path(__file__).parent)]
-from faults import fault_of  # noqa: E402
+from faults import CRASHES, fault_of  # noqa: E402
 from registrar_process import RegistrarProcess  # noqa: E402
 from stack import HERE, Broker, Redis, Stack, wait_for  # noqa: E402
 from wire import Wire  # noqa: E402
@@ -43,6 +43,7 @@ class Site:
         self.stack = Stack(self.directory, build)
         self.processes = {}
         self.down = set()  # names of processes that somebody told to end
+        self.crashes = []  # of those that were told to end, and crashed
         self.spare = set()
         counts = {"redis": 2 if redis_replica else 1, "kafka": brokers, "gateway": gateways, "registrar": registrars,
                   "registrant": registrants + spare}
@@ -179,7 +180,7 @@ class Site:
             self.wire.stop()
         if self.disk and os.path.ismount(self.disk):
             subprocess.run(["umount", self.disk], check=True)
-        return [fault for fault in map(fault_of, self.processes.values()) if fault]
+        return [*self.crashes, *(fault for fault in map(fault_of, self.processes.values()) if fault)]
 
     def __enter__(self):
         return self
@@ -206,7 +207,10 @@ class Site:
     def end(self, name, seconds=15):
         """SIGTERM, and waits for its end; the exit status."""
         self.down.add(name)
-        return self.process(name).stop(seconds)
+        status = self.process(name).stop(seconds)
+        if status in CRASHES:
+            self.crashes.append(f"{name} was told to end and did so by signal {-status}")
+        return status
 
     def begin(self, name, ready=False):
         """Starts what does not run. ready: waits until it can work, which under another fault may take that one's time."""
@@ -230,7 +234,10 @@ class Site:
         self.process(name).signal(signal.SIGCONT)
 
     def deaths(self):
-        """Of those that nobody told to end."""
+        """Of those that nobody told to end, or that did not end as they were told."""
+        return [*self.crashes, *self._ends()]
+
+    def _ends(self):
         return [f"{name} ended with {p.child.returncode}" for name, p in self.processes.items()
                 if p.child is not None and name not in self.down and not p.running()]
 

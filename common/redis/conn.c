@@ -97,7 +97,8 @@ static void write_wire(struct redis_conn *c, struct redis_call *take_call, size_
     redis_conn_asking(c, take_call);
     if (take_call->script)
         keep_script_tail(take_call, argc, wire);
-    (void)bufferevent_write(c->socket, wire.p, wire.n);
+    if (!take_call->script || !redis_script_send_whole(c, take_call))
+        (void)bufferevent_write(c->socket, wire.p, wire.n);
     redis_conn_queue(c, take_call);
 }
 

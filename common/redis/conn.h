@@ -58,6 +58,8 @@ struct redis_conn_params {
     void (*on_down)(void *arg, const struct error *why); // also the first of attempts that fail alike
 };
 
+enum { REDIS_KNOWN_SCRIPTS = 32 };
+
 struct redis_conn {
     struct redis_conn_params params;
     char *host, *path; // where to; both NULL: nobody said yet
@@ -77,6 +79,8 @@ struct redis_conn {
     struct error told; // what on_down last said
     struct error greeting;
     struct buf replication_id;
+    const struct redis_script *known[REDIS_KNOWN_SCRIPTS]; // that this connection has sent whole
+    size_t known_count;
 
     struct event *retry;    // next attempt
     struct event *deadline; // of the attempt, or of the oldest command sent
@@ -123,7 +127,11 @@ void redis_conn_asking(struct redis_conn *c, const struct redis_call *before);
 void redis_take_reply(struct redis_conn *c, const struct redis_value *v); // of the oldest command sent
 void redis_arm_deadline(struct redis_conn *c);
 
-// script.c: true when the call was sent again as EVAL and keeps waiting.
+// script.c. Writes a call with the text of its script where this connection has not sent that yet: a refused
+// digest would be repeated behind what was asked for after it. False: nothing was written, the digest will
+// do.
+bool redis_script_send_whole(struct redis_conn *c, struct redis_call *call);
+// True when the call was sent again as EVAL and keeps waiting.
 bool redis_script_resend(struct redis_conn *c, struct redis_call *call, const struct redis_value *v);
 
 // link.c: the socket. Ends with redis_greet or redis_drop.

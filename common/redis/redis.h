@@ -80,9 +80,9 @@ struct redis_script {
     char sha1_hex[41]; // filled by redis_script_init
 };
 void redis_script_init(struct redis_script *s, const char *name, struct str text);
-// EVALSHA, and EVAL when Redis does not know it (then it does). Keys first in argv; the script may use others
-// of the same slot. While a cluster moves that slot it is held back, since it would find only some of them;
-// when that takes longer than a command may, it gets Redis's TRYAGAIN.
+// EVAL the first time on a connection, EVALSHA after, and EVAL again when Redis has forgotten it. Keys first
+// in argv. of the same slot. While a cluster moves that slot it is held back, since it would find only some
+// of them; when that takes longer than a command may, it gets Redis's TRYAGAIN.
 void redis_script(struct redis *r, const struct redis_script *s, redis_fn *fn, void *arg, size_t key_count,
                   size_t argc, const struct str *argv);
 

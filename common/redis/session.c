@@ -101,6 +101,7 @@ static void on_greeting(void *arg, const struct redis_value *v, const struct err
 static void usable(struct redis_conn *c, struct str replication_id)
 {
     c->state = REDIS_UP;
+    c->known_count = 0;
     c->pause_ms = 0;
     c->told = (struct error){0};
     buf_clear(&c->replication_id);

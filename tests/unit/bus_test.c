@@ -408,6 +408,7 @@ static void a_move_is_told_to_both_places_until_the_new_one_reports(void **state
 static void a_write_whose_gateway_died_before_publishing_is_swept(void **state)
 {
     struct world *w = *state;
+    world_wait_until_heard(w, NULL);
     struct registration r cleanup(registration_done) = created(w->f, "sweep", "trunk"); // never posted
     uint64_t swept = metric(w, BUS_SWEPT, 0);
     struct seen *s = expect(w, "changes.any", "change.desired", r.id, 1);

@@ -23,7 +23,7 @@
 #define SCAN_COUNT     200 // also the most rows of one reading
 #define PARTITIONS_MAX 100000
 #define BEHIND_US      500000
-#define BEHIND_MOST_US 8000000
+#define BEHIND_MOST_US 5000000
 #define ASKED_ANEW_US  60000000 // longer than a registrant takes to come again, having asked all gateways
 
 // In the order of the label values of BUS_SNAPSHOTS.

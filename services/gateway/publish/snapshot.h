@@ -15,7 +15,7 @@ uint16_t snapshots_port(const struct snapshots *s);
 
 // Whether a snapshot is to wait for reports that are acknowledged and not applied: what Redis holds is older
 // then, and who takes over with an old word for the last one sends what is not due. An old word is better
-// than none for longer than 8 s, though, also where the lag never ends: it is told by the reports' own
+// than none for longer than 5 s, though, also where the lag never ends: it is told by the reports' own
 // clocks, one of which may be behind. All zero at first. lag_us: reports_lag_us. Pure.
 struct snapshot_patience {
     uint64_t since_us, asked_us; // monotonic; since when every request has found a lag, and the last of them

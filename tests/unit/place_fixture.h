@@ -204,7 +204,7 @@ static inline void on_fatal(void *arg)
     world.given_up++;
 }
 
-static inline int set_up(void **state)
+static inline int set_up_with_session(void **state, uint32_t session_timeout_ms)
 {
     struct fixture *f = mem_alloc(sizeof(*f));
     struct error err;
@@ -217,13 +217,19 @@ static inline int set_up(void **state)
         .index = 2,
         .topic_prefix = "t",
         .node = "n",
-        .session_timeout_ms = 60000, // its timer stays out of the tests
+        .session_timeout_ms = session_timeout_ms,
         .on_lease = on_lease,
         .on_fatal = on_fatal,
     };
     assert_int_equal(place_start(&params, &f->place, &err), 0);
     *state = f;
     return 0;
+}
+
+// Its timer stays out of the tests.
+static inline int set_up(void **state)
+{
+    return set_up_with_session(state, 60000);
 }
 
 static inline int tear_down(void **state)

@@ -388,6 +388,13 @@ static void a_higher_epoch_that_was_reported_is_outdone_by_a_proved_owner(void *
 
 // ---- another number of partitions
 
+enum { SHORT_SESSION_MS = 600 };
+
+static int set_up_short_session(void **state)
+{
+    return set_up_with_session(state, SHORT_SESSION_MS);
+}
+
 static void a_topic_with_more_partitions_is_taken_over_anew(void **state)
 {
     struct fixture *f = *state;
@@ -405,8 +412,12 @@ static void a_topic_with_more_partitions_is_taken_over_anew(void **state)
     turn(f);
     assert_int_equal(world.left, 0); // reports are on their way
     world.pending = 0;
+    while (world.left < 1)
+        (void)event_base_loop(f->base, EVLOOP_ONCE);
+    uint64_t left_us = clock_monotonic_us();
     while (world.joined < 2)
         (void)event_base_loop(f->base, EVLOOP_ONCE);
+    assert_true(clock_monotonic_us() - left_us >= SHORT_SESSION_MS * 1000); // the group has missed us
     assert_int_equal(world.left, 1);
     expect("release 0, release 1");
     open_one(5);
@@ -459,8 +470,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_partition_is_opened_with_an_epoch_above_all_in_its_snapshot),
-        TEST(a_topic_with_more_partitions_is_taken_over_anew),
-        TEST(what_is_loaded_parked_or_let_go_of_when_the_count_changes_is_waited_for),
+        cmocka_unit_test_setup_teardown(a_topic_with_more_partitions_is_taken_over_anew, set_up_short_session,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(
+            what_is_loaded_parked_or_let_go_of_when_the_count_changes_is_waited_for, set_up_short_session,
+            tear_down),
         TEST(a_place_that_stops_while_the_count_changes_joins_no_more),
         TEST(a_partition_taken_while_it_is_loaded_is_dropped_and_then_released),
         TEST(a_partition_lost_while_it_is_loaded_is_loaded_anew),

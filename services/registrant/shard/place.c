@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { END_POLL_MS = 5, PROVE_AGAIN_MS = 100, JOIN_RETRY_MS = 5000, LEAVE_MS = 2000 };
+enum { END_POLL_MS = 5, PROVE_AGAIN_MS = 100, JOIN_RETRY_MS = 5000, LEAVE_MS = 2000, MISSED_MS = 500 };
 
 struct place {
     struct place_params params;
@@ -328,7 +328,7 @@ static bool holds_any(const struct place *place)
     return false;
 }
 
-// A static member leaves no trace of its going: it comes back under its name.
+// Static members do not say that they leave.
 static void finish_recount(struct place *place)
 {
     if (place->home.stopping || holds_any(place))
@@ -341,7 +341,9 @@ static void finish_recount(struct place *place)
     place->partitions = NULL;
     place->home.partition_count = 0;
     place->recounting = false;
-    join_in(place, 0);
+    // A member that came back under its name would be given what it had, and nobody the new partitions: the
+    // group has to miss it first.
+    join_in(place, place->params.session_timeout_ms + MISSED_MS);
 }
 
 static struct partition_home home_of(const struct place *p)

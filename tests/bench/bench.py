@@ -109,6 +109,11 @@ class BenchWorld(World):
 
 
 def bench_world(kafka, **options):
+    if kafka == "apache":
+        import kafka as apache  # only here: it asks for Java and Maven
+        cause = apache.unavailable()
+        if cause:
+            sys.exit(cause)
     stack = Stack(pathlib.Path(tempfile.mkdtemp(prefix="rollcall-bench-")), BUILD)
     return BenchWorld(stack, kafka, kamailio=False, gateway_env={"ROLLCALL_TOKEN_LIFETIME": "0"}, **options)
 

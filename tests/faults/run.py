@@ -67,17 +67,30 @@ class Run:
         """The writer ends, all comes to rest; gives the History, which is on disk then, too."""
         self.writer.finish()
         healed = time.monotonic()
-        rested = self._rest(rest_s)
-        before, begin = self._ends(), time.monotonic()
-        time.sleep(quiet_s)
-        end, after = time.monotonic(), self._ends()
-        final = self._look(healed)
-        final.quiet = {"begin": begin, "end": end, **{kind: after[kind] - before[kind] for kind in after}}
-        final.events = self._events()
+        while True:
+            rested = self._rest(rest_s - (time.monotonic() - healed))
+            final = self._quiet(healed, quiet_s)
+            if self._is_quiet(final) or time.monotonic() > healed + rest_s:
+                break
         final.deaths = self._deaths()
         self.recorder.final(final)
         self.rested = rested - healed
         return past.load(self.directory)
+
+    def _quiet(self, healed, seconds):
+        """What goes on while nothing is asked for; groups that come together again may still hand over at first."""
+        before, begin = self._ends(), time.monotonic()
+        time.sleep(seconds)
+        end, after = time.monotonic(), self._ends()
+        final = self._look(healed)
+        final.quiet = {"begin": begin, "end": end, **{kind: after[kind] - before[kind] for kind in after}}
+        final.events = self._events()
+        return final
+
+    def _is_quiet(self, final):
+        history = past.load(self.directory)
+        history.final = final
+        return not list(checker.rules()["not_quiet"](checker.Evidence(history)))
 
     def summary(self, history):
         """One line of figures."""

@@ -221,12 +221,12 @@ static bool is_same_as_reported(struct engine *e, const struct entry *r, const s
     return same;
 }
 
-// A former owner that hands nothing over may have sent more than it said, one attempt at least; where a
-// registration moves to another place it may have done so this very second.
+// A former owner may have sent more than it said, one attempt at least, and this very second: it handed
+// nothing over, the registration moved to another place, or what it handed over has not reached us yet.
 static uint32_t cseq_above(const struct status *last)
 {
     uint32_t cseq = last->bound.cseq;
-    return last->handover || cseq > INT32_MAX - UNSAID_REQUESTS ? cseq : cseq + UNSAID_REQUESTS;
+    return cseq > INT32_MAX - UNSAID_REQUESTS ? cseq : cseq + UNSAID_REQUESTS;
 }
 
 void entry_adopt(struct engine *e, struct entry *r, const struct status *last, bool uncertain,

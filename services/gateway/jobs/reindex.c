@@ -3,16 +3,16 @@
 
 #include "common/base/mem.h"
 #include "common/log/log.h"
+#include "services/gateway/jobs/job_ids.h"
 
 #include <errno.h>
 #include <event2/event.h>
 #include <stdlib.h>
 
-#define SLICE   100
-#define AT_ONCE 16 // what other requests of this loop wait behind
-#define KIND    "reindex"
-#define MARK    "indexes" // kind of the object that says so; its key is what they are made of
-#define MARKED  STR_LIT("terms")
+#define SLICE  100
+#define KIND   "reindex"
+#define MARK   "indexes" // kind of the object that says so; its key is what they are made of
+#define MARKED STR_LIT("terms")
 
 // ---- which accounts
 
@@ -136,31 +136,21 @@ void reindex_free(struct reindex *r)
 struct pass {
     struct job_step *step;
     struct store *store;
-    uint64_t ids[SLICE];
-    size_t count, next, pending;
-    struct error err; // the first one
+    struct job_ids ids;
 };
 
 static void pass_end(struct pass *p)
 {
-    struct buf cursor cleanup(buf_done) = BUF_INIT;
-    struct job_step *step = p->step;
-    struct error err = p->err;
-    bool over = !p->count;
-    if (!over)
-        buf_add_u64(&cursor, p->ids[p->count - 1]);
+    job_ids_end(&p->ids, p->step);
     free(p);
-    job_step_done(step, err.code, over ? STR_NONE : buf_str(&cursor), err.code ? &err : NULL);
 }
 
 static void read_more(struct pass *p);
 
-// A Redis that is away is waited for; one registration that cannot be read does not hold up the others.
 static void settle(struct pass *p, int rc, const struct error *err)
 {
-    if ((rc == -ENOTCONN || rc == -EBUSY) && !p->err.code)
-        p->err = *err;
-    p->pending--;
+    job_ids_note(&p->ids, rc, err);
+    p->ids.pending--;
     read_more(p);
 }
 
@@ -180,20 +170,17 @@ static void on_record(void *arg, int rc, const struct store_record *record, cons
 
 static void read_more(struct pass *p)
 {
-    for (; !p->err.code && p->next < p->count && p->pending < AT_ONCE; p->pending++)
-        store_get(p->store, p->step->account, p->ids[p->next++], on_record, p);
-    if (!p->pending)
+    uint64_t id;
+    while (job_ids_next(&p->ids, &id))
+        store_get(p->store, p->step->account, id, on_record, p);
+    if (!p->ids.pending)
         pass_end(p);
 }
 
 static void on_ids(void *arg, int rc, const uint64_t *ids, size_t count, const struct error *err)
 {
     struct pass *p = arg;
-    if (rc)
-        p->err = *err;
-    p->count = count < SLICE ? count : SLICE;
-    for (size_t i = 0; i < p->count; i++)
-        p->ids[i] = ids[i];
+    job_ids_given(&p->ids, rc, ids, count, err);
     read_more(p);
 }
 

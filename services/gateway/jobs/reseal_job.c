@@ -3,6 +3,7 @@
 // second one does so, too, and goes on from a registration only when nothing of it is under another key: what
 // was written while the first one ran, what registrants still report as bound, and what cannot be opened now,
 // hold it up there, with a pause that grows to a minute.
+#include "services/gateway/jobs/job_ids.h"
 #include "services/gateway/jobs/reseal.h"
 
 #include "common/base/mem.h"
@@ -11,8 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define SLICE   100
-#define AT_ONCE 16 // what other requests of this loop wait behind
+#define SLICE 100
 
 enum phase { PHASE_BEGIN, PHASE_FIRST, PHASE_PART, PHASE_SECOND };
 
@@ -25,10 +25,10 @@ struct pass {
     struct job_step *step;
     struct key_ring *ring; // the wanted key is its first
     enum phase phase;
-    uint64_t after, ids[SLICE];
-    size_t count, next, pending;
+    uint64_t after;
+    struct job_ids ids;
     size_t held; // index of the first that holds the second pass up; SLICE: none
-    struct error err, why_held;
+    struct error why_held;
 };
 
 static bool is_strict(const struct pass *p)
@@ -96,12 +96,12 @@ static void on_last_look(void *arg, int rc, const struct store_account_object *o
 static void pass_end(struct pass *p)
 {
     bool held = p->held < SLICE;
-    if (p->err.code) {
-        fail(p, &p->err);
+    if (p->ids.err.code) {
+        fail(p, &p->ids.err);
     } else if (held && p->held == 0) {
         fail(p, &p->why_held);
-    } else if (p->count) {
-        end_at(p, p->phase, p->ids[held ? p->held - 1 : p->count - 1]);
+    } else if (p->ids.count) {
+        end_at(p, p->phase, p->ids.ids[held ? p->held - 1 : p->ids.count - 1]);
     } else if (is_strict(p)) {
         store_account_kind(p->job->p.store, p->step->account, RESEAL_OBJECT, on_last_look, p);
     } else {
@@ -116,7 +116,7 @@ static void hold(struct pass *p, size_t at, const char *why)
     if (at >= p->held)
         return;
     p->held = at;
-    (void)error_set(&p->why_held, -EAGAIN, "registration %llu: %s", (unsigned long long)p->ids[at], why);
+    (void)error_set(&p->why_held, -EAGAIN, "registration %llu: %s", (unsigned long long)p->ids.ids[at], why);
 }
 
 struct one {
@@ -128,7 +128,7 @@ static void settle(struct one *one)
 {
     struct pass *p = one->pass;
     free(one);
-    p->pending--;
+    p->ids.pending--;
     go_on(p);
 }
 
@@ -138,8 +138,8 @@ static void on_sealed(void *arg, int rc, const struct error *err)
     struct pass *p = one->pass;
     if (!rc || rc == -ETIMEDOUT)
         metrics_add(p->job->p.metrics, p->job->p.sealed_metric, 0, 1);
-    else if ((rc == -ENOTCONN || rc == -EBUSY) && !p->err.code)
-        p->err = *err;
+    else
+        job_ids_note(&p->ids, rc, err);
     // Sealed now, or written by somebody else (-ESTALE, who is right), or not to be opened: it is looked at
     // once more.
     if (is_strict(p))
@@ -152,8 +152,7 @@ static void on_record(void *arg, int rc, const struct store_record *record, cons
     struct one *one = arg;
     struct pass *p = one->pass;
     const char *key = key_ring_first(p->ring);
-    if ((rc == -ENOTCONN || rc == -EBUSY) && !p->err.code)
-        p->err = *err;
+    job_ids_note(&p->ids, rc, err);
     if (!rc && !store_is_sealed_with(record, key, false)) {
         store_reseal(p->job->p.store, record, p->ring, on_sealed, one);
         return;
@@ -167,24 +166,20 @@ static void on_record(void *arg, int rc, const struct store_record *record, cons
 
 static void go_on(struct pass *p)
 {
-    while (!p->err.code && p->next < p->count && p->pending < AT_ONCE) {
+    uint64_t id;
+    while (job_ids_next(&p->ids, &id)) {
         struct one *one = mem_alloc(sizeof *one);
-        *one = (struct one){.pass = p, .at = p->next};
-        p->pending++;
-        store_get(p->job->p.store, p->step->account, p->ids[p->next++], on_record, one);
+        *one = (struct one){.pass = p, .at = p->ids.next - 1};
+        store_get(p->job->p.store, p->step->account, id, on_record, one);
     }
-    if (!p->pending)
+    if (!p->ids.pending)
         pass_end(p);
 }
 
 static void on_ids(void *arg, int rc, const uint64_t *ids, size_t count, const struct error *err)
 {
     struct pass *p = arg;
-    if (rc)
-        p->err = *err;
-    p->count = count < SLICE ? count : SLICE;
-    for (size_t i = 0; i < p->count; i++)
-        p->ids[i] = ids[i];
+    job_ids_given(&p->ids, rc, ids, count, err);
     go_on(p);
 }
 

@@ -1,14 +1,14 @@
 // DELETE registrations and registrations/{USERNAME} (contract 8): what is flushed is unregistered at its
 // registrar and registered anew. The answer says that it was accepted, and does not wait.
 #include "common/base/mem.h"
+#include "services/gateway/jobs/job_ids.h"
 #include "services/gateway/kazoo/answer.h"
 #include "services/gateway/kazoo/handlers.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-#define SLICE   200 // registrations of an account between two looks at its cursor
-#define AT_ONCE 16  // commands under way: what other requests of this loop wait behind
+#define AT_ONCE 16 // commands under way: what other requests of this loop wait behind
 #define KIND    "flush"
 
 // ---- an account: a job, since it may have a million registrations
@@ -42,22 +42,14 @@ struct slice {
     struct job_step *step;
     const struct dialect_shared *shared;
     struct json *args;
-    uint64_t ids[SLICE];
-    size_t count, next, pending;
-    struct error err; // the first one
+    struct job_ids ids;
 };
 
 static void slice_end(struct slice *s)
 {
-    struct buf cursor cleanup(buf_done) = BUF_INIT;
-    struct job_step *step = s->step;
-    struct error err = s->err;
-    bool over = !s->count;
-    if (!over)
-        buf_add_u64(&cursor, s->ids[s->count - 1]);
     json_free(s->args);
+    job_ids_end(&s->ids, s->step);
     free(s);
-    job_step_done(step, err.code, over ? STR_NONE : buf_str(&cursor), err.code ? &err : NULL);
 }
 
 static void flush_more(struct slice *s);
@@ -68,9 +60,8 @@ static void on_flushed(void *arg, int rc, const struct store_record *record, con
     (void)record;
     // Only a Redis that is away makes the slice come again, which flushes all of it anew. One that was
     // deleted meanwhile has nothing to flush, and one that cannot be read afterwards is flushed all the same.
-    if ((rc == -ENOTCONN || rc == -EBUSY) && !s->err.code)
-        s->err = *err;
-    s->pending--;
+    job_ids_note(&s->ids, rc, err);
+    s->ids.pending--;
     flush_more(s);
 }
 
@@ -80,21 +71,17 @@ static void flush_more(struct slice *s)
         .traceparent = json_str(json_get(s->args, "traceparent")),
         .actor = json_str(json_get(s->args, "actor")),
     };
-    for (; !s->err.code && s->next < s->count && s->pending < AT_ONCE; s->pending++)
-        store_command(s->shared->store, s->step->account, s->ids[s->next++], STORE_FLUSH, &context,
-                      on_flushed, s);
-    if (!s->pending)
+    uint64_t id;
+    while (job_ids_next(&s->ids, &id))
+        store_command(s->shared->store, s->step->account, id, STORE_FLUSH, &context, on_flushed, s);
+    if (!s->ids.pending)
         slice_end(s);
 }
 
 static void on_ids(void *arg, int rc, const uint64_t *ids, size_t count, const struct error *err)
 {
     struct slice *s = arg;
-    if (rc)
-        s->err = *err;
-    s->count = count < SLICE ? count : SLICE;
-    for (size_t i = 0; i < s->count; i++)
-        s->ids[i] = ids[i];
+    job_ids_given(&s->ids, rc, ids, count, err);
     flush_more(s);
 }
 
@@ -109,7 +96,7 @@ static void flush_step(void *arg, struct job_step *step)
         s->args = NULL; // then it is flushed in nobody's name
     if (str_to_u64(step->cursor, &after))
         after = 0; // from the beginning
-    store_ids(shared->store, step->account, after, SLICE, on_ids, s);
+    store_ids(shared->store, step->account, after, JOB_IDS_MAX, on_ids, s);
 }
 
 struct job_kind kazoo_flush_kind(const struct dialect_shared *shared)

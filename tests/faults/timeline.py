@@ -128,4 +128,3 @@ def timelines(history):
 def is_shown(desired, attributes):
     """Whether what the API shows is that."""
     return all(attributes.get(wire) == desired[member] for wire, member in SHOWN.items())
-

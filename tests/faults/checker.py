@@ -47,6 +47,11 @@ class Evidence:
             self.registers[register.registrar, timeline.user_of(register.aor)].append(register)
         self.losses = sorted(history.losses)
 
+    def sender(self, register):
+        """The registrant that sent it; None: nobody can tell, so it may be any."""
+        senders = self.final.senders
+        return senders.get(register.source) or senders.get(register.source.rpartition(":")[0])
+
     def states_at_end(self, user):
         return self.timelines[user].possible(self.final.at, self.final.at) if user in self.timelines else []
 

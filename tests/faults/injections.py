@@ -292,7 +292,7 @@ class KafkaForgets(Fault):
 
     def begin(self, site, rng):
         self.victims = {"kafka-1"}
-        self.excuses = [["kafka", ALL], ["events", ALL]]
+        self.excuses = [["kafka", ALL], ["past_events", ALL]]
         site.kill("kafka-1")
 
     def end(self, site):
@@ -306,7 +306,7 @@ class DeleteTopics(Fault):
 
     def begin(self, site, rng):
         self.victims = set(site.names("kafka"))
-        self.excuses = [["kafka", ALL], ["events", ALL]]
+        self.excuses = [["kafka", ALL], ["past_events", ALL]]
         admin = confluent_kafka.admin.AdminClient({"bootstrap.servers": site.kafka_bootstrap})
         topics = [t for t in admin.list_topics(timeout=20).topics if t.startswith("rollcall.")]
         for future in admin.delete_topics(topics, operation_timeout=20).values():

@@ -7,7 +7,10 @@ TAKE_OVER_S = 20
 SLACK_S = 5  # a machine of two cores runs all of this
 ACTED_ON_S = 20  # a change has reached the registrar by then, where nothing holds it up
 OWNER = ("registrant", "registrants", "zombie", "gateway", "redis", "kafka")  # what may hold a take-over or a change up
+GROUP = ("registrant", "registrants", "zombie", "kafka")  # what makes the group give registrations to others
 NOTICED_S = 3  # a REGISTER so shortly before a fault may not have been reported
+RETRIED_S = 20  # a registrar that answers again is asked by then, and as much later as it was silent
+LATE_ANSWER_S = 40  # a REGISTER so long before may have got no answer (64 · T1)
 
 
 def is_local(register_uri):
@@ -26,9 +29,12 @@ def earliest(lifetime):
 
 
 class Lapse:
-    def __init__(self, registrar, user, uri, made, until):
-        self.registrar, self.user, self.uri, self.made, self.until = registrar, user, uri, made, until
-        self.lifetime = until - made
+    """register: the one that made the binding, or refreshed it last."""
+
+    def __init__(self, uri, register, until):
+        self.registrar, self.uri, self.register, self.made, self.until = register.registrar, uri, register, register.t, until
+        self.lifetime = until - self.made
+        self.due = until - margin(self.lifetime)
 
 
 def ends_of(evidence, registrar, user):
@@ -37,18 +43,18 @@ def ends_of(evidence, registrar, user):
     losses = [t for t, name in evidence.losses if name == registrar]
 
     def pass_to(now):
-        for uri, (made, until) in list(held.items()):
-            if any(made <= t <= until and t <= now for t in losses):
+        for uri, (made_by, until) in list(held.items()):
+            if any(made_by.t <= t <= until and t <= now for t in losses):
                 del held[uri]
             elif until < now:
-                lapses.append(Lapse(registrar, user, uri, made, until))
+                lapses.append(Lapse(uri, made_by, until))
                 del held[uri]
 
     for register in evidence.registers[registrar, user]:
         pass_to(register.t)
         if register.status != 200:
             continue
-        held = {b["uri"]: (held[b["uri"]][0] if b["uri"] in held and held[b["uri"]][1] == b["until"] else register.t,
+        held = {b["uri"]: (held[b["uri"]][0] if b["uri"] in held and held[b["uri"]][1] == b["until"] else register,
                            b["until"]) for b in register.bound}
     pass_to(evidence.final.at)
     return lapses
@@ -65,22 +71,32 @@ def is_held(evidence, registrar, user, key, at):
     return last is not None and any(key_of(b["uri"]) == key and b["until"] > at for b in last.bound)
 
 
+def owner_faults(evidence, lapse):
+    """Windows in which its owner was gone: whoever made the binding, and others only if the group may have given it to them since."""
+    of, owner = evidence.excuses.of, evidence.sender(lapse.register)
+    certain = of([("registrant", owner), ("zombie", owner), "registrants"], lapse.made, lapse.until)
+    for window in of(["registrant", "zombie", "registrants"], lapse.made, lapse.until):
+        given = [w for w in of(GROUP, lapse.made - TAKE_OVER_S, window.begin) if w is not window]
+        if window in certain or given:
+            yield window
+
+
 def may_lapse(evidence, lapse):
-    """A registrar that was not itself, no registrant at all, less than 60 s; or the refresh fell due while nobody could take
-    over: from the owner's fault until 20 s after the last thing that a take-over needs was back."""
-    excuses = evidence.excuses
-    if lapse.lifetime < 59.5:
+    """Less than 60 s, or a registrar that told a longer time than it gave; or the refresh fell due while nobody could take over: from
+    the owner's fault until 20 s after the last thing that a take-over needs was back; or while its registrar, or the way there,
+    did not answer: until the next try, whose back-off grows with the time without an answer."""
+    chain, there = evidence.excuses.chain, [("registrar", lapse.registrar)]
+    if lapse.lifetime < 59.5 or lapse.register.mode == ["lie", "long"]:
         return True
-    if excuses.of(["registrar"], lapse.made, lapse.until, lapse.registrar):
-        return True
-    if excuses.of(["registrants"], lapse.made, lapse.until):
-        return True
-    if lapse.lifetime < 119.5 and excuses.of(["path"], lapse.made, lapse.until):
-        return True
-    due = lapse.until - margin(lapse.lifetime)
-    for window in excuses.of(["registrant", "zombie"], lapse.made, lapse.until):
-        taken = excuses.chain(OWNER, window.begin, TAKE_OVER_S)
-        if due >= window.begin - NOTICED_S and lapse.until <= taken + SLACK_S:
+    if lapse.lifetime < 119.5:
+        there.append("path")
+    for window in owner_faults(evidence, lapse):
+        taken = chain((*OWNER, *there), window.begin, TAKE_OVER_S)
+        if lapse.due >= window.begin - NOTICED_S and lapse.until <= taken + SLACK_S:
+            return True
+    for window in evidence.excuses.of(there, lapse.made, lapse.until):
+        tried = chain((*OWNER, *there), window.begin, RETRIED_S)
+        if lapse.due >= window.begin - SLACK_S and lapse.until <= tried + (tried - RETRIED_S - window.begin):
             return True
     return False
 
@@ -97,18 +113,24 @@ def binding_lapsed(evidence):
                 yield user, f"{lapse.uri} at {registrar}, bound for {lapse.lifetime:.0f} s, was not refreshed", lapse.until
 
 
+def not_wished_until(line, registrar, key, before):
+    """The last time, up to `before`, at which it may have been wanted otherwise."""
+    return max(min(s.end, before) for s in line.states if s.start <= before and not s.wants(registrar, key))
+
+
 @rule
 def removed_though_wanted(evidence):
-    """No REGISTER takes away what has been wanted all the time; only a Contact of a former owner's address."""
+    """No REGISTER takes away what has been wanted for longer than the change to that takes; only a Contact of a former owner's
+    address."""
     for (registrar, user), registers in evidence.registers.items():
         line = evidence.timelines.get(user)
         for register in registers if line else ():
             for uri in register.removes:
-                key, since = key_of(uri), register.t - 2 * ACTED_ON_S
-                kept = any(key_of(b["uri"]) == key and b["until"] > register.t for b in register.bound)
-                if kept or evidence.excuses.of(OWNER, since, register.t):
+                key = key_of(uri)
+                if any(key_of(b["uri"]) == key and b["until"] > register.t for b in register.bound):
                     continue
-                if line.wanted_by_all(registrar, key, since, register.t):
+                since = not_wished_until(line, registrar, key, register.t)
+                if since < register.t and register.t > evidence.excuses.chain(OWNER, since, 2 * ACTED_ON_S):
                     yield user, f"{uri} was removed at {registrar} by {register.source}", register.t
 
 
@@ -117,6 +139,12 @@ def end_of_wish(line, registrar, key, before):
     if line.wanted_by_any(registrar, key, before, before):
         return None
     return max((s.end for s in line.states if s.start <= before and s.wants(registrar, key)), default=None)
+
+
+def binders_faults(evidence, register):
+    """What may keep the sender of that REGISTER from knowing better, and the REGISTER on its way."""
+    sender = evidence.sender(register)
+    return ["kafka", "redis", "registrants", "path", ("registrar", register.registrar), ("registrant", sender), ("zombie", sender)]
 
 
 @rule
@@ -131,22 +159,28 @@ def bound_though_unwanted(evidence):
                     continue
                 if since is None:
                     yield user, f"{uri} was bound at {registrar} and never asked for", register.t
-                elif register.t > evidence.excuses.chain((*OWNER, "registrar", "path"), since, ACTED_ON_S):
+                    continue
+                asked = [("gateway", o.gateway) for o in line.operations if o.ended_at == since]
+                if register.t > evidence.excuses.chain((*binders_faults(evidence, register), *asked), since, ACTED_ON_S):
                     yield user, f"{uri} was bound at {registrar} {register.t - since:.1f} s after it was not wanted any more", \
                         register.t
 
 
-def is_removed_soon(registers, key, since):
-    return any(since < r.t < since + ACTED_ON_S and r.status == 200 and key in map(key_of, r.removes) for r in registers)
+def is_removed_soon(evidence, registers, register, key):
+    """Whether that binding is removed again as soon as whoever made it was heard, or its registrar could be asked."""
+    excuses, binder = evidence.excuses, evidence.sender(register)
+    by = excuses.chain(("kafka", "redis", "gateway", "registrants", ("zombie", binder), ("registrar", register.registrar)),
+                       register.t, ACTED_ON_S)
+    removed = any(register.t < r.t < by and r.status == 200 and key in map(key_of, r.removes) for r in registers)
+    silenced = excuses.of(["registrants", ("registrant", binder)], register.t, by)  # it can tell nobody
+    return removed or bool(silenced) or all(b["until"] <= by for b in register.bound if key_of(b["uri"]) == key)
 
 
 @rule
 def bound_after_proof(evidence):
-    """A deleted or disabled one whose removal was answered is never bound again, however late a former owner wakes up; only one
-    that could reach registrars and not its group (`zombie`) may. What a gateway publishes late, when Kafka, Redis or itself is
-    back, is bound at most for a moment: the report of it is answered by another removal. Only what was moved to another place
-    meanwhile, and is alive there, may keep the binding of its former place until that lapses: nobody is left who would refresh
-    it, and the place where it is has proved what it knew of."""
+    """A deleted or disabled one whose removal was answered is never bound again, however late a former owner wakes up; only by one
+    that could reach registrars and not its group (`zombie`), or that acts on what a gateway published late, when Kafka, Redis or
+    itself was back. That is removed again as soon as it is reported."""
     for (registrar, user), registers in evidence.registers.items():
         line, removed = evidence.timelines.get(user), {}
         for register in registers if line else ():
@@ -157,16 +191,26 @@ def bound_after_proof(evidence):
                 proved = removed.pop(key, None)
                 if proved is None or line.wanted_by_any(registrar, key, proved, register.t):
                     continue
-                excuses = evidence.excuses
-                if excuses.of(["zombie", "path", "registrar"], proved - ACTED_ON_S, register.t):
+                since, of = proved - ACTED_ON_S, evidence.excuses.of
+                if of(["path", ("registrar", registrar)], since, register.t):
                     continue
-                late = excuses.of(["gateway", "kafka", "redis"], proved - ACTED_ON_S, register.t)
-                moved = late and len({s.desired["pop"] for s in line.possible(late[0].begin, register.t) if s.desired}) > 1
-                if not moved and not (late and is_removed_soon(registers, key, register.t)):
+                late = of(["gateway", "kafka", "redis", ("zombie", evidence.sender(register))], since, register.t)
+                if not (late and is_removed_soon(evidence, registers, register, key)):
                     yield user, f"{uri} was bound at {registrar} by {register.source} {register.t - proved:.1f} s after its " \
                         "removal was answered", register.t
             still = {key_of(b["uri"]) for b in register.bound}
             removed.update({key_of(uri): register.t for uri in register.removes if key_of(uri) not in still})
+
+
+def may_ask_again(evidence, first, second):
+    """Whether the first one may not have been answered, or not reported: by a fault of its registrar or its sender, or because reports
+    were held up."""
+    of, one, other = evidence.excuses.of, evidence.sender(first), evidence.sender(second)
+    held_up = ["kafka", "redis", "gateway", "registrants", ("registrant", one)]
+    settled = evidence.excuses.chain(held_up, first.t - ACTED_ON_S, ACTED_ON_S)
+    return bool(settled > first.t + SLACK_S or of(held_up, first.t - TAKE_OVER_S, first.t + NOTICED_S)
+                or of([("registrar", first.registrar)], first.t - LATE_ANSWER_S, second.t)
+                or of(["path", "registrants", ("zombie", one), ("zombie", other)], first.t - SLACK_S, second.t))
 
 
 @rule
@@ -183,12 +227,7 @@ def asked_for_before_due(evidence):
             lifetime = min(c["expires"] for c in first.contacts)
             if second.t - first.t >= earliest(lifetime) - 1 or second.t > first.t + lifetime:
                 continue
-            settled = evidence.excuses.chain((*OWNER, "registrar"), first.t - ACTED_ON_S, ACTED_ON_S)
-            if line.touched(first.t - 2 * ACTED_ON_S, second.t) or settled > first.t + SLACK_S:
-                continue
-            if evidence.excuses.of(["registrar"], first.t - 2 * lifetime, second.t, registrar) or \
-                    evidence.excuses.of(["path", "zombie", "registrants"], first.t - SLACK_S, second.t) or \
-                    evidence.excuses.of(OWNER, first.t - TAKE_OVER_S, first.t + NOTICED_S):
+            if line.touched(first.t - 2 * ACTED_ON_S, second.t) or may_ask_again(evidence, first, second):
                 continue
             yield user, f"{uri} at {registrar}, bound for {lifetime} s, was sent again after {second.t - first.t:.1f} s, by " \
                 f"{first.source} and {second.source}", second.t
@@ -197,14 +236,14 @@ def asked_for_before_due(evidence):
 @rule
 def cseq_not_rising(evidence):
     """Whoever sends with a Call-ID is above everybody who sent with it before (RFC 3261 8.1.1.5). Not where packets come out of
-    order, and not from one that cannot know of its successor: cut off from its group, or all of them from Kafka, which parks
-    partitions until it is back."""
+    order, and not from one that cannot know of its successor: cut off from its group."""
     last = {}
     for register in evidence.history.registers:
         at = register.registrar, register.call_id
         before = last.get(at)
         if before and register.cseq <= before.cseq and register.source != before.source:
-            if not evidence.excuses.of(["path", "zombie", "kafka"], before.t - TAKE_OVER_S, register.t):
+            apart = [("zombie", evidence.sender(before)), ("zombie", evidence.sender(register))]
+            if not evidence.excuses.of(["path", *apart], before.t - TAKE_OVER_S, register.t):
                 yield register.aor, f"CSeq {register.cseq} from {register.source} at {register.registrar} after {before.cseq} " \
                     f"from {before.source}", register.t
         if before is None or register.cseq > before.cseq:

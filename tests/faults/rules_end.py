@@ -50,6 +50,14 @@ def seconds_of(text):
     return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
 
 
+def was_told_by_a_wrong_clock(evidence, last):
+    """A report's times are of its registrant's clock, until the next refresh: of the one that refreshed it last, and of any that took it
+    over since. last: the refresh, or None."""
+    since = last.t - REPORTED_S if last else evidence.final.healed
+    wrong = evidence.excuses.of(["clock"], since, evidence.final.at)
+    return any(what == "clock" and name.startswith("registrant") for w in wrong for what, name in w.excuses)
+
+
 def wrong_status(evidence, shown, status, bindings):
     """What is wrong with a status beside those bindings, or None."""
     registrar = next((n for n, address in evidence.final.registrars.items() if address == shown["domain"]), None)
@@ -67,10 +75,10 @@ def wrong_status(evidence, shown, status, bindings):
     if not bound:
         return f"is registered and not bound at {registrar}"
     told, held = seconds_of(status["expires-at"]) - evidence.final.wall_offset, bound[0]["until"]
-    asked = [r.t for r in evidence.registers[registrar, shown["name"]] if r.status == 200]
-    if asked and evidence.final.at - asked[-1] < REPORTED_S:
+    asked = [r for r in evidence.registers[registrar, shown["name"]] if r.status == 200]
+    if asked and evidence.final.at - asked[-1].t < REPORTED_S:
         return None  # the report of that may have come just after the list was read
-    if abs(told - held) > CLOCK_S and not evidence.excuses.of(["clock"], evidence.final.healed - 1e6, evidence.final.at):
+    if abs(told - held) > CLOCK_S and not was_told_by_a_wrong_clock(evidence, asked[-1] if asked else None):
         return f"is said to end at {told:.1f} and ends at {held:.1f}"
     return None
 

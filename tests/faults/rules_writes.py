@@ -2,7 +2,7 @@
 twice, no valid write refused."""
 from checker import rule
 from history import ACKED, REFUSED, UNKNOWN
-from timeline import is_shown
+from timeline import hold_up, is_shown
 
 RECOVER_S = 30  # after a fault writes wait for what Redis lost to be written back, and requests for connections
 
@@ -92,7 +92,7 @@ def id_given_twice(evidence):
 
 @rule
 def stale_read(evidence):
-    """A read through any gateway shows what was acknowledged before it was sent. Not while Redis is being replaced."""
+    """A read through any gateway shows what was acknowledged before it was sent. Not while Redis is replaced by one that has less."""
     for operation in evidence.history.operations:
         if operation.kind != "read" or operation.outcome != ACKED:
             continue
@@ -100,7 +100,7 @@ def stale_read(evidence):
         states = line.possible(operation.sent_at, operation.ended_at)
         fits = any(is_shown(s.desired, operation.seen) if s.desired and operation.seen else not s.desired and not operation.seen
                    for s in states)
-        excused = evidence.excuses.of(["redis", "writes"], operation.sent_at - RECOVER_S, operation.ended_at)
+        excused = evidence.excuses.of(["writes"], operation.sent_at - RECOVER_S, operation.ended_at)
         if not fits and not excused:
             yield operation.user, f"id {operation.id} was shown as {described(operation.seen) if operation.seen else 'absent'}" \
                 f" and is {' or '.join(describe(s.desired) for s in states)}", operation.sent_at
@@ -131,10 +131,7 @@ def failed_without_a_fault(evidence):
         failed = operation.outcome == UNKNOWN or operation.outcome == REFUSED and operation.status is None
         if not failed:
             continue
-        begin = operation.sent_at - RECOVER_S
-        if evidence.excuses.of(["redis", "path"], begin, operation.ended_at):
-            continue
-        if evidence.excuses.of(["gateway"], begin, operation.ended_at, operation.gateway):
+        if evidence.excuses.of(hold_up(operation), operation.sent_at - RECOVER_S, operation.ended_at):
             continue
         if (operation.cause or "").find("the name is held") < 0:
             yield operation.user, f"{operation.kind} at {operation.gateway} got {operation.status}: {operation.cause}", \

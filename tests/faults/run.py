@@ -19,6 +19,7 @@ from writer import Writer
 REST_S = 150  # bindings of 150 s lapse within, and what a dead registrar could not be told
 REST_RULES = ("left_bound", "not_bound", "status_is_wrong", "acknowledged_write_lost", "removal_without_event")
 POPS = ("1",)
+CLOCK_S = 600  # a clock that is wrong is so by more
 
 
 class Run:
@@ -32,7 +33,7 @@ class Run:
         self.writer = Writer([(name, site.admin(name)) for name in site.names("gateway")],
                              {r.name: r.address for r in site.registrars}, self.recorder, stack.username, stack.password,
                              users=users, threads=threads, rate=rate, seed=seed, pops=POPS)
-        self.faults = 0
+        self.faults, self.began = 0, time.monotonic()
         self.deaths = []
 
     # ---- the load
@@ -155,6 +156,11 @@ class Run:
         finally:
             consumer.close()
 
+    def _time_of(self, message):
+        """Of its sending, on the monotonic clock; None where the clock of who sent it was wrong."""
+        at = message.timestamp()[1] / 1000 + time.monotonic() - time.time()
+        return at if self.began - CLOCK_S < at < time.monotonic() + CLOCK_S else None
+
     def _events(self):
         consumer, found = self._consumer(), []
         try:
@@ -170,7 +176,7 @@ class Run:
                     left.discard(message.partition())
                     continue
                 headers = {k: v.decode() for k, v in message.headers() or []}
-                found.append({"id": message.key().decode(), "ce_id": headers["ce_id"],
+                found.append({"id": message.key().decode(), "at": self._time_of(message), "ce_id": headers["ce_id"],
                               "what": headers["ce_type"].rpartition(".")[2], "value": json.loads(message.value())})
             return found
         finally:

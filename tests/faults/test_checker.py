@@ -12,6 +12,7 @@ NOW = 1000.0
 WALL = 1_700_000_000.0
 REGISTRARS = {"registrar-1": "127.0.0.1:5061", "registrar-2": "127.0.0.1:5062"}
 ONE, TWO = "10.0.0.1:5060", "10.0.0.2:5060"  # where registrants send from
+SENDERS = {ONE: "registrant-1", TWO: "registrant-2"}
 
 
 def wanted(user, serial=1, registrar="registrar-1", **more):
@@ -54,8 +55,8 @@ def status_of(user, state, until=None, **more):
             "expires-at": ends, **more}
 
 
-def event(number, what, revision=1, previous=None, suffix=""):
-    return {"id": number, "ce_id": f"{number}-{what}-{revision}{suffix}", "what": what,
+def event(number, what, revision=1, previous=None, suffix="", at=None):
+    return {"id": number, "at": at, "ce_id": f"{number}-{what}-{revision}{suffix}", "what": what,
             "value": {"revision": revision, "previous_state": previous}}
 
 
@@ -78,11 +79,11 @@ def good():
     status = {"1": status_of("u0", "registered", last["u0"].t + 60), "2": status_of("u1", "registered", last["u1"].t + 60),
               "4": status_of("u3", "disabled")}
     bindings = {"registrar-1": {r.aor: r.bound for r in last.values()}, "registrar-2": {}}
-    events = [event(n, "created") for n in "1234"] + [event(n, "registered", 1, "pending", "r") for n in "1234"]
-    events += [event("2", "updated", 2), event("2", "rebound", 2, "registered"), event("3", "deleted", 2),
-               event("3", "unregistering", 2, "registered"), event("3", "removed", 2, "unregistering"),
-               event("4", "updated", 2), event("4", "disabled", 2, "registered")]
-    history.final = Final(NOW, 600, listing, status, bindings, events, registrars=REGISTRARS, wall_offset=WALL,
+    events = [event(n, "created", at=101) for n in "1234"] + [event(n, "registered", 1, "pending", "r", 104) for n in "1234"]
+    events += [event("2", "updated", 2, at=300), event("2", "rebound", 2, "registered", at=301), event("3", "deleted", 2, at=500),
+               event("3", "unregistering", 2, "registered", at=501), event("3", "removed", 2, "unregistering", at=501),
+               event("4", "updated", 2, at=500), event("4", "disabled", 2, "registered", at=501)]
+    history.final = Final(NOW, 600, listing, status, bindings, events, SENDERS, REGISTRARS, wall_offset=WALL,
                           quiet={"begin": 900, "end": 990, "changes": 0, "events": 0, "status": 8})
     return history
 
@@ -259,7 +260,8 @@ def unproved(h):
 
 
 BROKEN = [("acknowledged_write_lost", lost), ("acknowledged_write_lost", absent), ("wrong_final_order", reordered),
-          ("wrong_final_order", reordered_beside_a_deletion_of_unknown_outcome), ("deletion_undone", undone), ("deletion_undone", made_again), ("id_given_twice", twice),
+          ("wrong_final_order", reordered_beside_a_deletion_of_unknown_outcome), ("deletion_undone", undone),
+          ("deletion_undone", made_again), ("id_given_twice", twice),
           ("id_given_twice", two_of_a_name), ("id_given_twice", nobodys), ("stale_read", stale), ("stale_read", unseen),
           ("valid_write_refused", refused), ("failed_without_a_fault", failed), ("binding_lapsed", lapsed),
           ("removed_though_wanted", removed), ("bound_though_unwanted", unwanted), ("bound_though_unwanted", unheard_of),
@@ -288,7 +290,7 @@ def test_every_rule_has_a_history_that_breaks_it():
 
 EXCUSED = [("binding_lapsed", lapsed, ["registrar", "registrar-1"]), ("binding_lapsed", lapsed, ["registrants", "all"]),
            ("failed_without_a_fault", failed, ["redis", "redis-1"]), ("failed_without_a_fault", failed, ["gateway", "gateway-1"]),
-           ("bound_after_proof", resurrected, ["zombie", "registrant-2"]), ("stale_read", stale, ["redis", "redis-1"]),
+           ("bound_after_proof", resurrected, ["zombie", "registrant-2"]), ("stale_read", stale, ["writes", "all"]),
            ("cseq_not_rising", below, ["path", "all"]), ("write_without_event", untold, ["events", "all"]),
            ("acknowledged_write_lost", lost, ["writes", "all"])]
 NO_EXCUSE = [("binding_lapsed", lapsed, ["registrar", "registrar-2"]), ("binding_lapsed", lapsed, ["registrant", "registrant-1"]),
@@ -311,6 +313,117 @@ def test_a_fault_excuses_nothing_else(rule, breaking, excuse):
     breaking(history)
     history.windows = [Window("fault", 380, 400, [excuse])]
     assert rule in found(history)
+
+
+# Each excuse just inside of what its fault can touch, and just outside: of somebody else, or too early. The binding that `lapsed` lets
+# run out was made at 391 by registrant-1, is due at 421 and ends at 451.
+
+def without_an_update(h):
+    h.final.events = [e for e in h.final.events if (e["id"], e["what"]) != ("2", "updated")]
+
+
+def gap_at_700(h):
+    h.final.events.append(event("1", "registered", 5, "retrying", at=700))
+
+
+def last_word_at_700(h):
+    h.final.events.append(event("1", "retrying", 5, "registered", at=700))
+
+
+def told_out_of_order_at_700(h):
+    h.final.events.append(event("2", "updated", 1, suffix="late", at=700))
+
+
+def switched_and_removed(h):
+    """Wanted again since 352, and removed at 420."""
+    h.operations += [operation("u0", "disable", 350, wanted("u0", enabled=False), "1"),
+                     operation("u0", "enable", 352, wanted("u0"), "1")]
+    removed(h)
+
+
+def early_once(h):
+    early(h)
+    h.registers = [r for r in h.registers if not (r.aor.startswith("sip:u0@") and 252 < r.t < 280)]
+
+
+def resurrected_and_removed(h):
+    resurrected(h)
+    h.registers.append(register("u2", 518, 301, {"sip:u2-1@127.0.0.1:5090": 0}))
+
+
+TOUCHED = [
+    ("status_is_wrong", says_another_end, (972, 980, "clock", "registrant-1"), (900, 940, "clock", "registrant-1")),
+    ("status_is_wrong", says_another_end, (972, 980, "clock", "registrant-2"), (972, 980, "clock", "gateway-1")),
+    ("write_without_event", without_an_update, (290, 305, "events", "all"), (320, 400, "events", "all")),
+    ("write_without_event", without_an_update, (700, 720, "past_events", "all"), (200, 290, "past_events", "all")),
+    ("write_without_event", told_out_of_order_at_700, (400, 410, "events", "all"), (710, 720, "events", "all")),
+    ("transition_without_event", gap_at_700, (400, 410, "events", "all"), (710, 720, "events", "all")),
+    ("transition_without_event", last_word_at_700, (710, 720, "events", "all"), (400, 410, "events", "all")),
+    ("removal_without_event", unproved, (505, 515, "events", "all"), (600, 620, "events", "all")),
+    ("removal_without_event", unproved, (700, 720, "past_events", "all"), (400, 420, "past_events", "all")),
+    ("binding_lapsed", lapsed, (415, 440, "registrar", "registrar-1"), (392, 400, "registrar", "registrar-1")),
+    ("binding_lapsed", lapsed, (415, 440, "registrar", "registrar-1"), (415, 440, "registrar", "registrar-2")),
+    ("binding_lapsed", lapsed, (418, 440, "registrant", "registrant-1"), (410, 411, "registrant", "registrant-1")),
+    ("binding_lapsed", lapsed, (418, 440, "registrant", "registrant-1"), (418, 440, "registrant", "registrant-2")),
+    ("binding_lapsed", lapsed, (418, 440, "registrants", "all"), (392, 393, "registrants", "all")),
+    ("binding_lapsed", lapsed, (418, 440, "path", "all"), (392, 395, "path", "all")),
+    ("removed_though_wanted", switched_and_removed, (349, 410, "kafka", "all"), (349, 370, "kafka", "all")),
+    ("bound_though_unwanted", unwanted, (295, 690, "zombie", "registrant-1"), (295, 690, "zombie", "registrant-2")),
+    ("bound_though_unwanted", unwanted, (295, 690, "gateway", "gateway-1"), (295, 690, "gateway", "gateway-2")),
+    ("bound_though_unwanted", unwanted, (295, 690, "registrar", "registrar-1"), (295, 690, "registrar", "registrar-2")),
+    ("bound_though_unwanted", unwanted, (295, 690, "kafka", "all"), (295, 670, "kafka", "all")),
+    ("bound_after_proof", resurrected_and_removed, (490, 510, "zombie", "registrant-2"), (490, 510, "zombie", "registrant-1")),
+    ("bound_after_proof", resurrected_and_removed, (490, 504, "kafka", "all"), (440, 480, "kafka", "all")),
+    ("asked_for_before_due", early_once, (247, 260, "registrant", "registrant-1"), (247, 260, "registrant", "registrant-2")),
+    ("asked_for_before_due", early_once, (230, 240, "registrar", "registrar-1"), (150, 160, "registrar", "registrar-1")),
+    ("asked_for_before_due", early_once, (230, 240, "registrar", "registrar-1"), (230, 240, "registrar", "registrar-2")),
+    ("cseq_not_rising", below, (990, 999, "zombie", "registrant-2"), (990, 999, "zombie", "registrant-3")),
+    ("cseq_not_rising", below, (990, 999, "path", "all"), (990, 999, "kafka", "all")),
+    ("stale_read", stale, (380, 399, "writes", "all"), (380, 401, "redis", "redis-1")),
+    ("failed_without_a_fault", failed, (680, 690, "gateway", "gateway-1"), (600, 660, "gateway", "gateway-1")),
+    ("failed_without_a_fault", failed, (680, 690, "redis", "redis-1"), (680, 710, "path", "all")),
+]
+
+
+def judged_with(breaking, *windows):
+    history = good()
+    breaking(history)
+    history.registers.sort(key=lambda r: r.t)
+    history.windows = [Window("fault", begin, end, [[what, subject]]) for begin, end, what, subject in windows]
+    return found(history)
+
+
+@pytest.mark.parametrize("rule,breaking,inside,outside", TOUCHED, ids=lambda value: getattr(value, "__name__", str(value)))
+def test_an_excuse_goes_as_far_as_its_fault(rule, breaking, inside, outside):
+    assert rule not in judged_with(breaking, inside)
+    assert rule in judged_with(breaking, outside)
+
+
+def test_another_registrant_may_only_have_lost_a_binding_that_the_group_may_have_given_it():
+    first, second = (392, 394, "registrant", "registrant-1"), (418, 440, "registrant", "registrant-2")
+    assert "binding_lapsed" not in judged_with(lapsed, first, second)
+    assert "binding_lapsed" in judged_with(lapsed, second)
+
+
+def test_what_was_always_wanted_is_removed_under_no_fault():
+    assert "removed_though_wanted" in judged_with(removed, (380, 430, "kafka", "all"), (380, 430, "registrant", "registrant-1"))
+
+
+def test_what_is_bound_after_its_removal_must_be_removed_again():
+    for excuse in ("zombie", "registrant-2"), ("kafka", "all"), ("gateway", "gateway-1"):
+        assert "bound_after_proof" in judged_with(resurrected, (490, 510, *excuse))
+
+
+def test_who_sent_what_must_be_removed_again_and_died_can_tell_nobody():
+    dead = 511, 530, "registrant", "registrant-2"
+    assert "bound_after_proof" not in judged_with(resurrected, (490, 510, "zombie", "registrant-2"), dead)
+
+
+def test_a_binding_is_held_no_longer_than_was_told():
+    def lied(h):
+        lapsed(h)
+        next(r for r in h.registers if r.aor.startswith("sip:u0@") and 385 < r.t < 400).mode = ["lie", "long"]
+    assert "binding_lapsed" not in judged_with(lied)
 
 
 def test_nobody_can_know_that_a_registrar_told_a_longer_lifetime_than_it_gave():

@@ -48,15 +48,20 @@ class State:
 
 
 class Excuses:
-    """Asks the windows of the faults."""
+    """Asks the windows of the faults. What is asked for is a name of README.md's table, or a pair of one and its subject; with a
+    subject of None it is of any."""
 
     def __init__(self, windows):
         self.windows = windows
 
-    def of(self, whats, begin, end, subject=None):
-        """The windows that overlap and excuse one of these, of that subject where one is given."""
-        return [w for w in self.windows if w.overlaps(begin, end) and
-                any(what in whats and (subject is None or name in (subject, "all")) for what, name in w.excuses)]
+    @staticmethod
+    def _fits(excuse, whats):
+        what, name = excuse
+        return any(what == w if isinstance(w, str) else what == w[0] and (w[1] is None or name in (w[1], "all")) for w in whats)
+
+    def of(self, whats, begin, end):
+        """The windows that overlap and excuse one of these."""
+        return [w for w in self.windows if w.overlaps(begin, end) and any(self._fits(e, whats) for e in w.excuses)]
 
     def chain(self, whats, begin, seconds):
         """begin + seconds, where windows of these that overlap put the end off, each by that many seconds after it."""
@@ -68,7 +73,9 @@ class Excuses:
             end = later
 
 
-HOLD_UP = ("gateway", "redis", "path")  # what may keep a request from being done
+def hold_up(operation):
+    """What may keep a request from being done."""
+    return ("redis", ("gateway", operation.gateway))
 
 
 class Timeline:
@@ -86,7 +93,7 @@ class Timeline:
         desired = None if gone or operation.kind == "delete" else operation.desired
         late = -math.inf
         if operation.outcome == UNKNOWN:
-            late = excuses.chain(HOLD_UP, operation.ended_at, LATE_S)
+            late = excuses.chain(hold_up(operation), operation.ended_at, LATE_S)
         elif not excuses.of(["writes"], operation.sent_at, operation.ended_at):
             self._close(operation, desired)
         self.states.append(State(operation.sent_at, math.inf, desired, operation, late))

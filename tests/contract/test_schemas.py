@@ -100,6 +100,7 @@ def test_each_op_has_a_valid_form():
     head = {name: whole[name] for name in ("v", "id", "account", "revision")}
     for form in ({**head, "op": "desired", "spec": whole["spec"]},
                  {**head, "op": "desired", "spec": whole["spec"], "status": whole["status"]},
+                 {**head, "op": "desired", "spec": whole["spec"], "status": whole["status"], "stray": True},
                  {**head, "op": "remove", "spec": whole["spec"]},
                  {**head, "op": "moved"},
                  {**head, "op": "deleted", "revision": 0, "status": whole["status"], "twin": True}):
@@ -111,4 +112,5 @@ def test_an_op_takes_what_is_said_of_it_and_no_other():
     head = {name: whole[name] for name in ("v", "id", "account", "revision")}
     assert not validator("change").is_valid({**head, "op": "moved", "spec": whole["spec"]})
     assert not validator("change").is_valid({**head, "op": "moved", "twin": True})
+    assert not validator("change").is_valid({**head, "op": "desired", "spec": whole["spec"], "stray": True})
     assert not validator("change").is_valid({**head, "op": "deleted"})

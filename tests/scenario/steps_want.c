@@ -305,10 +305,12 @@ static void tell(struct world *w, struct model *m, enum desired_op op, const str
         .reg = op == DESIRED_KEEP || op == DESIRED_REMOVE ? &m->reg : NULL,
         .id = m->reg.id,
         .revision = revision,
-        .last = words_has(words, 2, "last") && m->has_last ? &m->last : NULL,
+        .last =
+            (words_has(words, 2, "last") || words_has(words, 2, "stray")) && m->has_last ? &m->last : NULL,
         .twin = words_has(words, 2, "twin"),
         .snapshot = words_has(words, 2, "snapshot"),
         .replayed = words_has(words, 2, "replayed"),
+        .stray = words_has(words, 2, "stray"),
     };
     engine_desired(w->engine, shard_of(w, words), &d, w->now);
     world_after(w);

@@ -403,6 +403,68 @@ static void a_move_is_told_to_both_places_until_the_new_one_reports(void **state
     assert_string_equal(field_of(w, &r, "state"), "registered");
 }
 
+// ---- what a former owner bound
+
+static void report_of_former(struct world *w, const struct registration *r, uint64_t epoch,
+                             const char *contact, uint64_t sent_ms)
+{
+    static uint64_t seq = 9;
+    struct status s = a_report(r, epoch, ++seq, STATE_REGISTERED);
+    s.has_bound = true;
+    registration_copy(&s.bound.sent, r);
+    set_text(&s.bound.sent.contacts[0].uri, contact);
+    s.bound.last_sent_wall_ms = sent_ms;
+    report(w, &s);
+}
+
+static void expect_stray(struct world *w, const char *topic, const struct registration *r, size_t nth,
+                         uint64_t epoch)
+{
+    const struct seen *s = expect(w, topic, "change.desired", r->id, nth);
+    assert_true(json_bool(json_get(s->value, "stray"), false));
+    assert_int_equal(json_u64_or(json_get(s->value, "revision"), 0), r->revision);
+    assert_int_equal(json_u64_or(json_get(json_get(s->value, "status"), "epoch"), 0), epoch);
+}
+
+static void what_an_owner_sent_after_its_successor_had_begun_is_told_to_that(void **state)
+{
+    struct world *w = *state;
+    struct registration r cleanup(registration_done) = published(w, "split", "trunk");
+    uint64_t began = clock_wall_ms(), before = began - 60000, stale = metric(w, BUS_REPORTS, 3);
+    char *wanted cleanup(mem_free_cstr) = mem_dup_cstr(r.contacts[0].uri);
+    report_state(w, &r, began, 1, STATE_REGISTERED);
+    expect_field(w, &r, "seq", "1");
+    report_of_former(w, &r, before, "sip:old@192.0.2.9", began - 1); // whoever took over knew of it
+    report_of_former(w, &r, before, wanted, began + 1);              // as it should be
+    expect_metric(w, BUS_REPORTS, 3, stale + 2);
+    report_of_former(w, &r, before, "sip:old@192.0.2.9", began + 1);
+    expect_metric(w, BUS_REPORTS, 9, 1);
+    expect_stray(w, "changes.any", &r, 2, before);
+    assert_string_equal(field_of(w, &r, "seq"), "1");
+}
+
+static void what_a_former_place_still_has_bound_is_told_to_the_new_one(void **state)
+{
+    struct world *w = *state;
+    struct registration r cleanup(registration_done) = published(w, "strays", "trunk");
+    report_state(w, &r, 5000, 1, STATE_REGISTERED);
+    expect_field(w, &r, "reporter", "any");
+    struct registration next cleanup(registration_done);
+    registration_copy(&next, &r);
+    next.node = 7;
+    set_text(&next.contacts[0].uri, "sip:new@192.0.2.9");
+    assert_int_equal(do_update(w->f, &r, &next), 0);
+    next.revision = w->f->got.reg.revision;
+    world_post(w);
+    (void)expect(w, "changes.node-7", "change.desired", r.id, 1);
+    report_state(w, &next, 40, 1, STATE_REGISTERED);
+    expect_field(w, &r, "reporter", "node-7");
+    report_of_former(w, &r, 6000, "sip:100@192.0.2.9", clock_wall_ms());
+    (void)expect(w, "changes.any", "change.moved", r.id, 2);
+    expect_stray(w, "changes.node-7", &next, 2, 6000);
+    assert_string_equal(field_of(w, &r, "reporter"), "node-7");
+}
+
 // ---- healing
 
 static void a_write_whose_gateway_died_before_publishing_is_swept(void **state)
@@ -484,6 +546,8 @@ int main(void)
         cmocka_unit_test(a_twin_of_what_merely_lapsed_is_not_raised),
         cmocka_unit_test(a_binding_that_an_update_left_is_bound_again_by_its_twin),
         cmocka_unit_test(a_move_is_told_to_both_places_until_the_new_one_reports),
+        cmocka_unit_test(what_an_owner_sent_after_its_successor_had_begun_is_told_to_that),
+        cmocka_unit_test(what_a_former_place_still_has_bound_is_told_to_the_new_one),
         cmocka_unit_test(a_write_whose_gateway_died_before_publishing_is_swept),
         cmocka_unit_test(who_stays_silent_is_asked_with_doubling_pauses_until_it_reports),
         cmocka_unit_test(while_reports_lag_nothing_is_swept),

@@ -43,6 +43,24 @@ static void what_a_change_does_not_have_is_left_out(void **state)
                         "{\"v\":1,\"id\":7,\"account\":\"a \\\"b\\\"\",\"revision\":9,\"op\":\"moved\"}");
 }
 
+static void a_status_of_a_former_owner_is_told_as_that(void **state)
+{
+    (void)state;
+    struct buf out cleanup(buf_done) = BUF_INIT;
+    char account[] = "acme", text[] = "{}";
+    const struct store_change c = {.op = STORE_OP_DESIRED,
+                                   .id = 7,
+                                   .revision = 9,
+                                   .account = account,
+                                   .spec = text,
+                                   .status = text,
+                                   .stray = true};
+    message_write_change(&out, &c);
+    assert_string_equal(buf_str(&out).p,
+                        "{\"v\":1,\"id\":7,\"account\":\"acme\",\"revision\":9,\"op\":\"desired\","
+                        "\"spec\":{},\"status\":{},\"stray\":true}");
+}
+
 static void assert_header(const struct message_headers *h, size_t at, const char *name, const char *value)
 {
     assert_true(at < h->count);
@@ -87,6 +105,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_example_is_what_is_written_byte_for_byte),
         cmocka_unit_test(what_a_change_does_not_have_is_left_out),
+        cmocka_unit_test(a_status_of_a_former_owner_is_told_as_that),
         cmocka_unit_test(headers_are_a_cloud_event_in_binary_mode),
         cmocka_unit_test(a_trace_goes_on_in_the_record),
     };

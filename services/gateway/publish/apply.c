@@ -35,10 +35,12 @@ static void follow_up(struct hub *h, const struct report *r, enum report_verdict
     const struct status *s = &r->status;
     if (redis_int(redis_at(v, 1)))
         outbox_nudge(h->outbox, store_shard(str_of(s->account)));
-    size_t published = rows_publish(h, redis_at(v, 3));
+    bool late = verdict == REPORT_MOVING || verdict == REPORT_STRAY;
+    size_t published = rows_publish(h, redis_at(v, 3), late ? str_of(r->value) : STR_NONE);
     switch (verdict) {
     case REPORT_MOVING:
     case REPORT_ELSEWHERE:
+    case REPORT_STRAY:
         row_publish_moved(h, s->id, str_of(s->account), (uint64_t)redis_int(redis_at(v, 2)),
                           str_of(s->place));
         break;

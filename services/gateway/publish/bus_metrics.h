@@ -10,7 +10,7 @@
 #define BUS_LABELS(...) ((const char *const[]){__VA_ARGS__, NULL})
 #define BUS_OPS         BUS_LABELS("desired", "remove", "moved", "deleted")
 #define BUS_VERDICTS                                                                                         \
-    BUS_LABELS("ok", "moving", "removed", "stale", "elsewhere", "buried", "twin", "past", "orphan")
+    BUS_LABELS("ok", "moving", "removed", "stale", "elsewhere", "buried", "twin", "past", "orphan", "stray")
 #define BUS_BRAKES         BUS_LABELS("redis", "kafka", "unacknowledged", "lag")
 #define BUS_POISON_SOURCES BUS_LABELS("status", "changes", "outbox", "redis")
 #define BUS_SNAPSHOT_ENDS  BUS_LABELS("complete", "broken", "left", "refused")

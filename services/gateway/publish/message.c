@@ -44,6 +44,8 @@ void message_write_change(struct buf *out, const struct store_change *c)
     }
     if (c->twin)
         json_kv_bool(&w, "twin", true);
+    if (c->stray)
+        json_kv_bool(&w, "stray", true);
     json_end_object(&w);
 }
 

@@ -141,7 +141,8 @@ static void on_delivered(struct delivery *d, const struct error *err)
 static void slot_offer(struct slot *s, struct store_change *take_change)
 {
     uint64_t best = s->waiting ? s->waiting->revision : s->sent->revision;
-    if (take_change->revision <= best) {
+    bool news = take_change->revision > best || (take_change->stray && take_change->revision == best);
+    if (!news) {
         store_change_free(take_change);
         return;
     }

@@ -14,8 +14,8 @@
 
 int report_verdict_parse(struct str name, enum report_verdict *ret)
 {
-    static const char *const names[] = {"ok",     "moving", "removed", "stale", "elsewhere",
-                                        "buried", "twin",   "past",    "orphan"};
+    static const char *const names[] = {"ok",     "moving", "removed", "stale",  "elsewhere",
+                                        "buried", "twin",   "past",    "orphan", "stray"};
     for (unsigned i = 0; i < ARRAY_LEN(names); i++) {
         if (str_eq_cstr(name, names[i])) {
             *ret = i;
@@ -102,6 +102,8 @@ static void derive(struct report *r, const struct kafka_record *record, uint64_t
     for (size_t i = 0; i < ARRAY_LEN(values); i++)
         (void)snprintf(r->numbers[i], sizeof(r->numbers[i]), "%" PRIu64, values[i]);
     (void)snprintf(r->numbers[8], sizeof(r->numbers[8]), "%" PRIu64, status_bound_until_ms(s));
+    (void)snprintf(r->numbers[9], sizeof(r->numbers[9]), "%" PRIu64,
+                   s->has_bound ? s->bound.last_sent_wall_ms : 0);
 }
 
 int report_read(const struct kafka_record *record, struct str topic_place, uint64_t now_wall_ms,
@@ -159,6 +161,7 @@ void report_args(struct report *r, const struct report_waits *waits, struct str 
         str_of(r->numbers[7]),
         str_of(waits->source),
         str_of(r->numbers[8]),
+        str_of(r->numbers[9]),
     };
     memcpy(ret, args, sizeof(args));
 }

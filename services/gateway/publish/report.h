@@ -19,10 +19,11 @@ enum report_verdict {
     REPORT_TWIN,
     REPORT_PAST,
     REPORT_ORPHAN,
+    REPORT_STRAY,
 };
 must_use int report_verdict_parse(struct str name, enum report_verdict *ret);
 
-#define REPORT_ARGS 19 // key not counted
+#define REPORT_ARGS 20 // key not counted
 
 struct report {
     struct status status;
@@ -31,7 +32,7 @@ struct report {
     char digest[STORE_DIGEST_BYTES];   // of what is bound; "" where nothing is
     bool alive;                        // it may still be bound, or asked for
     int64_t recorded_ms;               // of the record
-    char numbers[9][24];               // arguments as text
+    char numbers[10][24];              // arguments as text
 };
 
 // 0, or -EINVAL with what is wrong: to be skipped.

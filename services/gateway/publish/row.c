@@ -30,7 +30,7 @@ void row_publish_moved(struct hub *h, uint64_t id, struct str account, uint64_t 
                           store_change_new(STORE_OP_MOVED, id, revision, account, place, STR_NONE));
 }
 
-void row_publish(struct hub *h, const struct row *r)
+void row_publish(struct hub *h, const struct row *r, struct str stray)
 {
     struct str rest = r->moved_from, old;
     while (str_split(&rest, ',', &old))
@@ -38,19 +38,21 @@ void row_publish(struct hub *h, const struct row *r)
     enum store_op op = r->deleted ? STORE_OP_REMOVE : STORE_OP_DESIRED;
     struct store_change *c = store_change_new(op, r->id, r->revision, r->account, r->place, STR_NONE);
     c->spec = str_dup(r->spec);
-    c->status = r->status.n ? str_dup(r->status) : NULL;
+    struct str status = stray.p ? stray : r->status;
+    c->status = status.n ? str_dup(status) : NULL;
+    c->stray = stray.p != NULL;
     c->twin = r->deleted && r->twin;
     publisher_publish(h->publisher, c);
 }
 
-size_t rows_publish(struct hub *h, const struct redis_value *rows)
+size_t rows_publish(struct hub *h, const struct redis_value *rows, struct str stray)
 {
     size_t published = 0;
     struct row r;
     for (size_t i = 0; i < redis_count(rows); i++) {
         if (!row_read(redis_at(rows, i), &r))
             continue;
-        row_publish(h, &r);
+        row_publish(h, &r, stray);
         published++;
     }
     return published;

@@ -13,10 +13,11 @@ struct row { // borrows from the reply
     struct str moved_from;   // places, comma-separated
 };
 bool row_read(const struct redis_value *v, struct row *ret); // false: not a row
-// Publishes the present state to its place, and `moved` to the places that may still hold it.
-void row_publish(struct hub *h, const struct row *r);
+// Publishes the present state to its place, and `moved` to the places that may still hold it. stray: what a
+// former owner reported too late, in place of the last report; p NULL: none.
+void row_publish(struct hub *h, const struct row *r, struct str stray);
 // Rows of an array; gives how many were published.
-size_t rows_publish(struct hub *h, const struct redis_value *rows);
+size_t rows_publish(struct hub *h, const struct redis_value *rows, struct str stray);
 // `moved` to one place that should hold it no longer.
 void row_publish_moved(struct hub *h, uint64_t id, struct str account, uint64_t revision, struct str place);
 

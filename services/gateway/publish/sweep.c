@@ -95,7 +95,7 @@ static size_t publish_claimed(struct hub *h, const struct redis_value *rows)
         }
         if (publisher_is_publishing(h->publisher, r.id, r.place))
             continue;
-        row_publish(h, &r);
+        row_publish(h, &r, STR_NONE);
         published++;
     }
     return published;

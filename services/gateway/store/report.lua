@@ -3,11 +3,12 @@
 -- KEYS: reg. ARGV: id, account, place, epoch, seq, revision applied, state, next in ms (0: silent), status, public
 -- status, proof of a removal ('' none), contacts as one text, whether something is bound or asked for (0/1), time of
 -- the record in ms, digest of what is bound ('' unknown), grace in ms, wait for the broker in ms, event source, until when
--- it is bound in ms (0: it is not).
+-- it is bound in ms (0: it is not), when what may have bound it was sent in ms (0: nothing).
 -- Gives {verdict, whether an event was added (0/1), revision held, rows of publish_row to publish}. Verdicts:
 -- 'ok'; 'moving': taken, but it is sent from elsewhere now; 'removed': the deletion is proved, only a grave is left;
 -- 'stale'; 'elsewhere': not taken, and it is sent from elsewhere; 'buried', 'twin': life under a grave, 'twin' where
--- an enabled registration holds that binding; 'past': older than the grave; 'orphan': never heard of it.
+-- an enabled registration holds that binding; 'past': older than the grave; 'orphan': never heard of it; 'stray': not
+-- taken either, but what it shows as bound is what no enabled registration should have: its present owner is to remove it.
 
 local GRAVE_MS = 30 * 24 * 3600 * 1000
 local TRIM = 100
@@ -49,10 +50,18 @@ else
     -- Epochs of two places cannot be compared: the new one is known by holding what was published to it.
     taken = here and (above or applied >= revision)
 end
+
+-- Epochs are wall clocks at least: what was sent after the present owner's began came of one that did not know of it.
+local function refused(verdict, late)
+    local strange = late and ARGV[13] == '1' and ARGV[20] ~= '0' and redis.call('EXISTS', twins .. ARGV[15]) == 0
+    local row = strange and publish_row(shard, id)
+    return { row and 'stray' or verdict, 0, held[2], { row or nil } }
+end
+
 if not here and not (taken and held[6] == place) then
-    return { 'elsewhere', 0, held[2], {} }
+    return refused('elsewhere', true)
 elseif not taken then
-    return { 'stale', 0, held[2], {} }
+    return refused('stale', held[6] == place and epoch < tonumber(held[7]) and tonumber(ARGV[20]) > tonumber(held[7]))
 end
 
 local function event(kind, data)

@@ -32,6 +32,7 @@ struct store_change {
     char *status; // last status as JSON text, where the receiver needs it (sweep, move, DELETED: what was
                   // reported); or NULL
     bool twin;    // REMOVE: an enabled twin holds the same binding, do not send if not sent yet
+    bool stray;   // DESIRED, REMOVE: status is of a former owner that was heard late
     char *traceparent;
 };
 void store_change_free(struct store_change *c);

@@ -5,6 +5,7 @@
 
 #define CLOCKS_DIFFER_MS 2000 // what clocks that are kept by NTP may differ by, and more
 #define UNSAID_REQUESTS  16   // more than one attempt is made of
+#define UNAWARE_S        60   // by then a former owner that reaches its group has been told of us
 
 static int64_t mono_of(uint64_t wall_ms, struct moment now)
 {
@@ -221,12 +222,15 @@ static bool is_same_as_reported(struct engine *e, const struct entry *r, const s
     return same;
 }
 
-// A former owner may have sent more than it said, one attempt at least, and this very second: it handed
-// nothing over, the registration moved to another place, or what it handed over has not reached us yet.
-static uint32_t cseq_above(const struct status *last)
+// A former owner may have sent more than it said, one attempt at least: it handed nothing over, the
+// registration moved to another place, or what it handed over has not reached us yet. It may go on sending,
+// with a CSeq of the second that it sends in, until it hears of us.
+static uint32_t cseq_above(const struct status *last, struct moment now)
 {
-    uint32_t cseq = last->bound.cseq;
-    return cseq > INT32_MAX - UNSAID_REQUESTS ? cseq : cseq + UNSAID_REQUESTS;
+    uint64_t said = (uint64_t)last->bound.cseq + UNSAID_REQUESTS;
+    uint64_t unaware = request_cseq_of(now) + UNAWARE_S;
+    uint64_t above = said > unaware ? said : unaware;
+    return above > INT32_MAX - UNSAID_REQUESTS ? last->bound.cseq : (uint32_t)above;
 }
 
 void entry_adopt(struct engine *e, struct entry *r, const struct status *last, bool uncertain,
@@ -239,7 +243,7 @@ void entry_adopt(struct engine *e, struct entry *r, const struct status *last, b
     if (last->has_bound) {
         const struct status_bound *b = &last->bound;
         r->ever_sent = true;
-        r->cseq = cseq_above(last);
+        r->cseq = cseq_above(last, now);
         if (b->call_id && b->from_tag)
             entry_set_names(e, r, str_of(b->call_id), str_of(b->from_tag));
         adopt_nonces(e, r, last, now);

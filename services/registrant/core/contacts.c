@@ -79,13 +79,13 @@ void contacts_to_drop(struct engine *e, const struct entry *r, const struct cont
     ret->count = pieces_all(&pieces, ret->items);
 }
 
-// Those of extra.left but what is bound and is to stay so; of one that goes, all.
-static void contacts_left_behind(struct engine *e, const struct entry *r, struct contact_lines *ret)
+// What is wanted elsewhere only is no reason to leave it bound there.
+void contacts_left_behind(struct engine *e, const struct entry *r, struct contact_lines *ret)
 {
     struct contact_lines keep = {.text = &e->scratch[OWN]};
     struct pieces pieces = pieces_in(ret->text);
-    if (r->bound && r->enabled && !r->removing)
-        contacts_of(r->bound, interned_str(r->bound_local), &keep);
+    if (r->want && r->enabled && !r->removing && r->want->way->target == r->extra->left->way->target)
+        contacts_of(r->want, entry_local(e, r, r->want), &keep);
     add_contacts_of(r->extra->left, interned_str(r->extra->left_local), &keep, is_by_flow(r), &pieces);
     ret->count = pieces_all(&pieces, ret->items);
 }

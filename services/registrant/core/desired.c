@@ -130,6 +130,39 @@ static void adopt_late(struct engine *e, struct shard *s, struct entry *r, const
         entry_adopt(e, r, d->last, true, now);
 }
 
+// Is that nothing new, or over?
+static bool is_known(struct engine *e, const struct entry *r, const struct spec *stray,
+                     const struct status *last, struct moment now)
+{
+    const struct seal_context context = entry_seal_context(r);
+    bool over = last->bound.expires_at_wall_ms && last->bound.expires_at_wall_ms < now.wall_ms;
+    return over || (r->bound && spec_compare(r->bound, interned_str(r->bound_local), stray, STR_NONE, e->ring,
+                                             &context) == SPEC_SAME);
+}
+
+// A former owner that nobody could hear has bound this, too: what of it is not wanted is removed, once. It
+// was sent with a Call-ID that may be ours.
+static void take_stray(struct engine *e, struct entry *r, const struct desired *d, struct moment now)
+{
+    const struct status *last = d->last;
+    if (!d->stray || !last || !last->has_bound || !last->bound.last_sent_wall_ms || r->moved)
+        return;
+    struct spec *stray = spec_new(&e->home, &last->bound.sent);
+    if (stray->has_local || is_known(e, r, stray, last, now)) {
+        spec_put(&e->home, &stray);
+        return;
+    }
+    struct contact_lines lines = {.text = &e->scratch[3]};
+    r->cseq = last->bound.cseq > r->cseq ? last->bound.cseq : r->cseq;
+    entry_set_left(e, r, stray, STR_NONE);
+    contacts_left_behind(e, r, &lines);
+    if (lines.count)
+        r->proof = PROOF_NONE; // it was bound again since
+    else
+        entry_set_left(e, r, NULL, STR_NONE);
+    entry_update(e, r, now);
+}
+
 static void on_same_revision(struct engine *e, struct entry *r, const struct desired *d, struct moment now)
 {
     if (d->op == DESIRED_REMOVE && d->twin && !r->twin) {
@@ -238,6 +271,7 @@ static void take_in(struct engine *e, struct shard *s, const struct desired *d, 
         on_same_revision(e, r, d, now);
     else if (d->revision > r->revision)
         change(e, r, d, now);
+    take_stray(e, r, d, now);
 }
 
 void engine_desired(struct engine *e, uint32_t shard, const struct desired *d, struct moment now)

@@ -156,6 +156,9 @@ struct desired {
     // KEEP and REMOVE: older than the snapshot. Whatever that does not hold was proved to be removed, or sent
     // from another place, since: it is not begun again.
     bool replayed;
+    // KEEP and REMOVE: `last` is not the last report, but that of a former owner who could not be heard until
+    // now: what it has bound and is not wanted is to be removed. Also where the revision is the one held.
+    bool stray;
 };
 void engine_desired(struct engine *e, uint32_t shard, const struct desired *d, struct moment now);
 

@@ -322,12 +322,16 @@ void contacts_of(const struct spec *s, struct str local, struct contact_lines *r
 // What may be bound at the registrar and is not among `keep`: contacts of `bound`, and those dropped before.
 void contacts_to_drop(struct engine *e, const struct entry *r, const struct contact_lines *keep,
                       struct contact_lines *ret);
+// Those of extra.left, but what of them is wanted at that registrar.
+void contacts_left_behind(struct engine *e, const struct entry *r, struct contact_lines *ret);
 // ---- request.c
 
 bool request_can_answer(const struct flight *f, const struct digest_challenge *c);
 bool request_names_realm(const struct flight *f, struct str realm); // has anything for it, or for any realm
 // Is RFC 5626 asked for?
 bool request_is_outbound(const struct flight *f);
+// The least CSeq of a REGISTER of now: seconds since 2020.
+uint64_t request_cseq_of(struct moment now);
 // It went nowhere: its address may not be sent to.
 static inline bool answer_is_unsent(const struct sip_answer *a)
 {

@@ -148,9 +148,14 @@ static int add_authorizations(struct engine *e, struct flight *f, const struct s
     return 0;
 }
 
+uint64_t request_cseq_of(struct moment now)
+{
+    return now.wall_ms / 1000 > CSEQ_EPOCH_S ? now.wall_ms / 1000 - CSEQ_EPOCH_S : 1;
+}
+
 static uint32_t next_cseq(const struct entry *r, struct moment now)
 {
-    uint64_t seconds = now.wall_ms / 1000 > CSEQ_EPOCH_S ? now.wall_ms / 1000 - CSEQ_EPOCH_S : 1;
+    uint64_t seconds = request_cseq_of(now);
     uint64_t next = (uint64_t)r->cseq + 1 > seconds ? (uint64_t)r->cseq + 1 : seconds;
     return next > INT32_MAX ? INT32_MAX : (uint32_t)next; // RFC 3261 8.1.1.5: below 2^31
 }

@@ -58,6 +58,7 @@ static int fill(struct sip_command *c, const struct json *root, struct str key, 
         return rc;
     c->revision = json_u64_or(json_get(root, "revision"), 0);
     c->twin = json_bool(json_get(root, "twin"), false);
+    c->stray = json_bool(json_get(root, "stray"), false);
     const struct json *spec = json_get(root, "spec"), *status = json_get(root, "status");
     if (json_is(spec, JSON_OBJECT)) {
         rc = registration_read(spec, &c->reg, err);

@@ -188,7 +188,8 @@ static void desire(struct driver *d, const struct sip_command *c, struct moment 
                              .last = c->has_last ? &c->last : NULL,
                              .twin = c->twin,
                              .snapshot = c->snapshot,
-                             .replayed = c->replayed};
+                             .replayed = c->replayed,
+                             .stray = c->stray};
     engine_desired(d->engine, c->shard, &wanted, m);
 }
 

@@ -42,7 +42,7 @@ struct sip_command {
     uint64_t id;           // REPORT_FAILED, and DESIRED without a registration
     // DESIRED: owned copies
     enum desired_op op;
-    bool twin, snapshot, replayed, has_reg, has_last;
+    bool twin, stray, snapshot, replayed, has_reg, has_last;
     uint64_t revision;
     struct registration reg;
     struct status last;

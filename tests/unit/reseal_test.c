@@ -224,6 +224,48 @@ static void a_write_that_comes_between_wins(void **state)
     assert_string_equal(spec(f, r.id), written);
 }
 
+static void a_record_of_no_revision_is_not_sealed_anew(void **state)
+{
+    struct fixture *f = *state;
+    struct registration r cleanup(registration_done) = created(f, "acme", "trunk");
+    char *before cleanup(mem_free_cstr) = mem_dup_cstr(spec(f, r.id));
+    struct key_ring *ring cleanup(key_ring_drop) = ring_of(K2 K1);
+    struct store_record nobody_read = {.reg = r};
+    nobody_read.reg.revision = 0;
+    fixture_forget(f);
+    store_reseal(f->store, &nobody_read, ring, on_done, f);
+    assert_int_equal(fixture_answer(f), -ESTALE);
+    assert_string_equal(spec(f, r.id), before);
+}
+
+// Its registrations go on, and so do those that were written back after a fail-over.
+static void accounts_that_the_principals_file_has_no_longer_are_sealed_anew_too(void **state)
+{
+    struct fixture *f = *state;
+    struct registration r cleanup(registration_done) = created(f, "former", "trunk");
+    struct registration lost cleanup(registration_done) = created(f, "lost", "trunk");
+    char *of_lost cleanup(mem_free_cstr) =
+        mem_dup_cstr(rawf(f, "HGET rc:{s%u}:reg:%llu spec", shard_of("lost"), (unsigned long long)lost.id));
+    (void)rawf(f, "DEL rc:{s%u}:accounts rc:{s%u}:reg:%llu", shard_of("lost"), shard_of("lost"),
+               (unsigned long long)lost.id);
+    const struct bus_lost back = {.id = lost.id,
+                                  .revision = lost.revision,
+                                  .account = "lost",
+                                  .place = "any",
+                                  .op = "desired",
+                                  .spec = str_of(of_lost)};
+    assert_string_equal(bus_restore(f, &back), "restored");
+    struct run run;
+    begin(&run, f);
+    assert_true(peer_run_until(f->base, is_proved, &run, SOON_MS));
+    assert_int_equal(metrics_get(run.metrics, SEALED, 0), 2);
+    assert_int_equal(do_get(f, "former", r.id), 0);
+    assert_contains(f->got.reg.credentials[0].secret, "sealed:k2:");
+    assert_int_equal(do_get(f, "lost", lost.id), 0);
+    assert_contains(f->got.reg.credentials[0].secret, "sealed:k2:");
+    end(&run);
+}
+
 // A gateway that did not get the new ring goes on writing: it is found, and sealed anew, by those that did.
 static void a_write_under_another_key_takes_the_proof_back(void **state)
 {
@@ -307,6 +349,8 @@ int main(void)
         RESEAL_TEST(a_secret_that_cannot_be_opened_is_left_and_holds_the_proof_up),
         RESEAL_TEST(what_is_bound_under_another_key_holds_the_proof_up_until_it_is_reported_anew),
         RESEAL_TEST(a_write_that_comes_between_wins),
+        RESEAL_TEST(a_record_of_no_revision_is_not_sealed_anew),
+        RESEAL_TEST(accounts_that_the_principals_file_has_no_longer_are_sealed_anew_too),
         RESEAL_TEST(a_write_under_another_key_takes_the_proof_back),
         RESEAL_TEST(a_pass_begins_anew_when_another_key_is_wanted_meanwhile),
         RESEAL_TEST(an_account_that_another_gateway_seals_with_its_own_key_is_told_and_left_alone),

@@ -9,14 +9,12 @@
 #include "services/gateway/store/scripts.h"
 #include "tests/unit/store_fixture.h"
 
-static inline void bus_apply(struct fixture *f, struct str script, const char *account, uint64_t id,
-                             const struct str *args, size_t count)
+// What the script answers, as raw() gives it.
+static inline const char *bus_run(struct fixture *f, struct str script, struct str key,
+                                  const struct str *args, size_t count)
 {
     struct redis_script run;
-    struct str argv[40];
-    struct buf key cleanup(buf_done) = BUF_INIT;
-    key_registration(&key, store_shard(str_of(account)), id);
-    argv[0] = buf_str(&key);
+    struct str argv[40] = {key};
     assert_true(count < ARRAY_LEN(argv));
     memcpy(argv + 1, args, count * sizeof(*args));
     redis_script_init(&run, "of the bus", script);
@@ -24,6 +22,15 @@ static inline void bus_apply(struct fixture *f, struct str script, const char *a
     redis_script(f->raw, &run, fixture_on_raw, f, 1, 1 + count, argv);
     assert_true(peer_run_until(f->base, fixture_is_raw_answered, f, SOON_MS));
     buf_add_cstr(&f->raw_text, "");
+    return f->raw_text.p;
+}
+
+static inline const char *bus_apply(struct fixture *f, struct str script, const char *account, uint64_t id,
+                                    const struct str *args, size_t count)
+{
+    struct buf key cleanup(buf_done) = BUF_INIT;
+    key_registration(&key, store_shard(str_of(account)), id);
+    return bus_run(f, script, buf_str(&key), args, count);
 }
 
 struct bus_report {
@@ -65,10 +72,10 @@ static inline const char *bus_report(struct fixture *f, const struct bus_report 
     const struct report_waits waits = {.grace_ms = 1000, .ack_wait_ms = 1000, .source = "gateway-1"};
     struct str args[REPORT_ARGS];
     report_args(r, &waits, args);
-    bus_apply(f, script_report(), told->account, told->id, args, REPORT_ARGS);
+    const char *answer = bus_apply(f, script_report(), told->account, told->id, args, REPORT_ARGS);
     report_free(r);
     status_done(&s);
-    return f->raw_text.p;
+    return answer;
 }
 
 // What the changes topic holds of a registration; `spec` and `status` (may be empty) are JSON texts.
@@ -98,10 +105,10 @@ static inline const char *bus_restore(struct fixture *f, const struct bus_lost *
     struct error err;
     assert_int_equal(restore_read(&record, str_of(l->place), &lost, &err), 0);
     assert_int_equal(restore_args(lost, 1000, 1, &args, &err), 0);
-    bus_apply(f, script_restore(), l->account, l->id, args.argv, args.argc);
+    const char *answer = bus_apply(f, script_restore(), l->account, l->id, args.argv, args.argc);
     restore_args_done(&args);
     restore_free(lost);
-    return f->raw_text.p;
+    return answer;
 }
 
 // What Redis holds in one of its databases over what it holds in another.

@@ -4,6 +4,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
+#include "common/event/timer.h"
 #include "common/log/log.h"
 
 #include <errno.h>
@@ -18,6 +19,7 @@ struct reseal {
     bool announce; // this round says which key is wanted
     char **accounts;
     size_t count, next, left;
+    size_t of_file;      // of count: those of the principals file; the others only Redis knows
     bool running, whole; // a round; it could look at every account
     uint64_t rest_until_us;
     int64_t left_told; // -1: nothing told yet
@@ -68,10 +70,11 @@ static void say(struct reseal *r)
                  "the secrets of %zu of %zu accounts are looked through, and sealed with %s", r->left,
                  r->count, r->key);
     else
-        log_line(LOG_INFO, "jobs", 0,
-                 "every secret of %zu accounts is sealed with %s: no other key of the ring (" STR_FMT
-                 ") is needed any more",
-                 r->count, r->key, STR_ARG(buf_str(&names)));
+        log_line(
+            LOG_INFO, "jobs", 0,
+            "every secret of %zu accounts (%zu of the principals file, %zu that only Redis knows) is sealed "
+            "with %s: no other key of the ring (" STR_FMT ") is needed any more",
+            r->count, r->of_file, r->count - r->of_file, r->key, STR_ARG(buf_str(&names)));
 }
 
 static void end_round(struct reseal *r)
@@ -175,10 +178,39 @@ static void look(struct reseal *r)
         end_round(r);
 }
 
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+// One that was taken out of the principals file may have registrations still, and they go on.
+static void take_accounts(struct reseal *r, char *const *known, size_t known_count)
+{
+    r->accounts = r->p.accounts(r->p.arg, &r->of_file);
+    qsort(r->accounts, r->of_file, sizeof *r->accounts, by_name);
+    r->count = r->of_file;
+    r->accounts = mem_resize(r->accounts, r->count + known_count + 1, sizeof *r->accounts);
+    for (size_t i = 0; i < known_count; i++)
+        if (!bsearch(&known[i], r->accounts, r->of_file, sizeof *r->accounts, by_name))
+            r->accounts[r->count++] = mem_dup_cstr(known[i]);
+}
+
+static void on_known(void *arg, int rc, char *const *names, size_t count, const struct error *err)
+{
+    struct reseal *r = arg;
+    (void)err;
+    if (rc) {
+        leave(r);
+        return;
+    }
+    take_accounts(r, names, count);
+    look(r);
+}
+
 // Until a round has looked nothing is proved.
 static void take_all_for_left(struct reseal *r)
 {
-    r->accounts = r->p.accounts(r->p.arg, &r->count);
+    take_accounts(r, NULL, 0);
     metrics_set(r->p.metrics, r->p.left_metric, 0, (int64_t)r->count);
     drop_accounts(r);
 }
@@ -201,20 +233,18 @@ static void on_time(evutil_socket_t fd, short what, void *arg)
     }
     r->running = r->whole = true;
     r->left = 0;
-    r->accounts = r->p.accounts(r->p.arg, &r->count);
-    look(r);
+    store_accounts(r->p.store, on_known, r);
 }
 
 struct reseal *reseal_new(const struct reseal_params *p)
 {
     struct reseal *r = mem_alloc(sizeof *r);
-    struct timeval interval = {.tv_sec = p->interval_ms / 1000, .tv_usec = p->interval_ms % 1000 * 1000};
     r->p = *p;
     r->key = mem_dup_cstr("");
     r->left_told = -1;
     take_all_for_left(r);
     r->timer = event_new(p->base, -1, EV_PERSIST, on_time, r);
-    (void)event_add(r->timer, &interval);
+    timer_in_ms(r->timer, p->interval_ms);
     return r;
 }
 

@@ -33,16 +33,16 @@ struct reseal_job *reseal_job_new(const struct reseal_job_params *p);
 void reseal_job_free(struct reseal_job *j); // after store_free; NULL is allowed
 struct job_kind reseal_kind(struct reseal_job *j);
 
-// Looks at all accounts again and again: has the job done where the proof is missing. One for a gateway is
-// enough.
+// Looks at all accounts again and again, those of the principals file and those that Redis knows: has the job
+// done where the proof is missing. One for a gateway is enough.
 struct reseal_params {
     struct event_base *base;
     struct store *store;
     struct jobs *jobs;
     struct key_ring_box *keys;
     void *arg;
-    char **(*accounts)(void *arg,
-                       size_t *ret_count); // names of the present ones; each and the list are freed
+    // Names of those of the principals file, each once; each and the list are freed.
+    char **(*accounts)(void *arg, size_t *ret_count);
     struct metrics *metrics;
     size_t left_metric;   // gauge: accounts without a proof for the first key of this gateway's ring
     uint32_t interval_ms; // between two rounds while some are left, and between two looks at the ring

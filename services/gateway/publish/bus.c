@@ -7,6 +7,7 @@
 #include "common/base/mailbox.h"
 #include "common/base/mem.h"
 #include "common/event/base_end.h"
+#include "common/event/timer.h"
 #include "common/kafka/kafka.h"
 #include "common/log/log.h"
 #include "services/gateway/publish/hub.h"
@@ -172,7 +173,7 @@ static void begin_stop(struct bus *b)
     snapshots_stop(h->snapshots);
     reports_hold(h->reports);
     outbox_release(h->outbox);
-    (void)event_add(b->stop_turn, &(struct timeval){.tv_usec = STOP_TURN_MS * 1000});
+    timer_in_ms(b->stop_turn, STOP_TURN_MS);
 }
 
 static bool is_idle(const struct hub *h)
@@ -247,6 +248,7 @@ static void init_scripts(struct hub_scripts *s)
     redis_script_init(&s->acked, "acked", script_acked());
     redis_script_init(&s->approve, "approve", script_approve());
     redis_script_init(&s->claim, "claim", script_claim());
+    redis_script_init(&s->give_up, "give_up", script_give_up());
     redis_script_init(&s->own, "own", script_own());
     redis_script_init(&s->report, "report", script_report());
     redis_script_init(&s->restore, "restore", script_restore());

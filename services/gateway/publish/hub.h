@@ -16,7 +16,7 @@ struct cloud_event;
 enum bus_poison { POISON_STATUS, POISON_CHANGES, POISON_OUTBOX, POISON_REDIS };
 
 struct hub_scripts {
-    struct redis_script acked, approve, claim, own, report, restore, snapshot;
+    struct redis_script acked, approve, claim, give_up, own, report, restore, snapshot;
 };
 
 struct hub {

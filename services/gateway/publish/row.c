@@ -1,3 +1,4 @@
+// See row.h.
 #include "services/gateway/publish/row.h"
 
 #include "services/gateway/publish/publisher.h"
@@ -21,6 +22,11 @@ bool row_read(const struct redis_value *v, struct row *ret)
                         .moved_from = redis_str(redis_at(v, 8))};
     bool fits = ret->spec.n <= SPEC_BYTES_MAX && ret->status.n <= SPEC_BYTES_MAX;
     return fits && ret->id && ret->account.n && ret->spec.n && ret->place.n < REGISTRATION_PLACE_BYTES;
+}
+
+struct str row_revision(const struct redis_value *v)
+{
+    return redis_str(redis_at(v, 2));
 }
 
 void row_publish_moved(struct hub *h, uint64_t id, struct str account, uint64_t revision, struct str place)

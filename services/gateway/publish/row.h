@@ -13,6 +13,7 @@ struct row { // borrows from the reply
     struct str moved_from;   // places, comma-separated
 };
 bool row_read(const struct redis_value *v, struct row *ret); // false: not a row
+struct str row_revision(const struct redis_value *v);        // as Redis holds it, also of one that is damaged
 // Publishes the present state to its place, and `moved` to the places that may still hold it. stray: what a
 // former owner reported too late, in place of the last report; p NULL: none.
 void row_publish(struct hub *h, const struct row *r, struct str stray);

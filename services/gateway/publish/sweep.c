@@ -1,7 +1,9 @@
+// See sweep.h.
 #include "services/gateway/publish/sweep.h"
 
 #include "common/base/mem.h"
 #include "common/base/rng.h"
+#include "common/event/timer.h"
 #include "common/log/log.h"
 #include "services/gateway/publish/publisher.h"
 #include "services/gateway/publish/reports.h"
@@ -66,31 +68,35 @@ static bool read_sound(const struct redis_value *v, struct row *r, struct error 
 
 static void on_given_up(void *arg, const struct redis_value *v, const struct error *err)
 {
-    (void)arg, (void)v, (void)err; // then it is given up when it is late again
+    (void)arg, (void)v, (void)err; // where it was not, it is when it is late again
 }
 
 // No registrant could read it: published again and again it would do nothing but fill the topic. It is late
-// again when it is written again.
-static void give_up(struct hub *h, const struct row *r, const struct error *why)
+// again when it is written again, which may have been done since.
+static void give_up(const struct sweep_shard *s, const struct redis_value *row, uint64_t id,
+                    const struct error *why)
 {
-    struct buf key cleanup(buf_done) = BUF_INIT, id cleanup(buf_done) = BUF_INIT;
+    struct hub *h = s->sweep->hub;
+    struct buf key cleanup(buf_done) = BUF_INIT, number cleanup(buf_done) = BUF_INIT;
     hub_count(h, BUS_POISON, POISON_REDIS, 1);
-    log_line(LOG_ERROR, "publish", r->id, "what Redis holds of it is damaged and is not published: %s",
+    log_line(LOG_ERROR, "publish", id, "what Redis holds of it is damaged and is not published: %s",
              why->text);
-    key_shard(&key, store_shard(r->account), "due");
-    buf_add_u64(&id, r->id);
-    redis_commandl(h->redis, on_given_up, NULL, STR_LIT("ZREM"), buf_str(&key), buf_str(&id));
+    key_shard(&key, s->shard, "due");
+    buf_add_u64(&number, id);
+    const struct str argv[] = {buf_str(&key), buf_str(&number), row_revision(row)};
+    redis_script(h->redis, &h->scripts.give_up, on_given_up, NULL, 1, ARRAY_LEN(argv), argv);
 }
 
 // What is under way needs no second message: its acknowledgement moves it on.
-static size_t publish_claimed(struct hub *h, const struct redis_value *rows)
+static size_t publish_claimed(const struct sweep_shard *s, const struct redis_value *rows)
 {
+    struct hub *h = s->sweep->hub;
     size_t published = 0;
     struct row r;
     struct error err;
     for (size_t i = 0; i < redis_count(rows); i++) {
         if (!read_sound(redis_at(rows, i), &r, &err)) {
-            give_up(h, &r, &err);
+            give_up(s, redis_at(rows, i), r.id, &err);
             continue;
         }
         if (publisher_is_publishing(h->publisher, r.id, r.place))
@@ -110,7 +116,7 @@ static void on_claimed(void *arg, const struct redis_value *v, const struct erro
         log_limited(LOG_WARNING, "publish", 0, "late registrations not claimed: %s", err->text);
         return;
     }
-    hub_count(h, BUS_SWEPT, 0, publish_claimed(h, redis_at(v, 1)));
+    hub_count(h, BUS_SWEPT, 0, publish_claimed(s, redis_at(v, 1)));
     if (redis_int(redis_at(v, 0)) == 1 && !h->stopping && brake(h) == BRAKE_NONE)
         claim(s);
 }
@@ -158,8 +164,7 @@ struct sweep *sweep_new(struct hub *h)
     for (unsigned i = 0; i < STORE_SHARDS; i++)
         s->shards[i] = (struct sweep_shard){.sweep = s, .shard = i};
     s->turn = event_new(h->base, -1, EV_PERSIST, on_turn, s);
-    uint32_t ms = h->params.sweep_interval_ms;
-    (void)event_add(s->turn, &(struct timeval){.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000});
+    timer_in_ms(s->turn, h->params.sweep_interval_ms);
     return s;
 }
 

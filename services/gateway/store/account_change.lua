@@ -21,7 +21,9 @@ for i = 6, #ARGV, 4 do
         redis.call('DEL', objects)
     end
 end
-if #ARGV >= 6 then -- rises like a revision: a version that a fail-over lost is not given again
+if #ARGV >= 6 then
+    note_account(shard, account)
+    -- rises like a revision: a version that a fail-over lost is not given again
     redis.call('SET', KEYS[1], whole(next_revision(held, now_ms())))
 end
 

@@ -75,6 +75,7 @@ else
 end
 redis.call('SADD', shard .. 'at:' .. place .. ':' .. bucket, id)
 note_id(shard, id)
+note_account(shard, account)
 
 -- The owner has it already or hears of it by the sweep; its report is missed either way.
 math.randomseed(ARGV[15])

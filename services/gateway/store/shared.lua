@@ -69,6 +69,11 @@ local function note_seal(acct, now, key)
     end
 end
 
+-- Whoever does something for every account finds it here, whatever the principals file says by then.
+local function note_account(shard, account)
+    redis.call('SADD', shard .. 'accounts', account)
+end
+
 -- Fields of a hash; none at all where the key is of another type: one damaged registration is no reason for a script
 -- to fail that reads many.
 local function fields(key, ...)

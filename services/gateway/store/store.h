@@ -247,6 +247,10 @@ struct store_job {
 void store_account_change(struct store *s, struct str account, uint64_t version,
                           const struct store_object_change *changes, size_t change_count,
                           const struct store_job *job, store_done_fn *fn, void *arg);
+// Names of the accounts that anything was ever written of, each once, in no order: also of those that have
+// nothing any more, and that nobody may log in to any more. Borrowed during the callback.
+typedef void store_accounts_fn(void *arg, int rc, char *const *names, size_t count, const struct error *err);
+void store_accounts(struct store *s, store_accounts_fn *fn, void *arg);
 
 // ---- values that expire: sessions, revoked tokens. In a shard that the key itself names, since who reads a
 // session does not know its account yet.

@@ -42,7 +42,7 @@ local function refusal(item)
         return (held.account or redis.call('ZSCORE', shard .. 'gone', item.id)) and 'used' or nil
     elseif held.account ~= account or held.deleted then
         return 'absent'
-    elseif item.expected ~= held.revision and (item.kind == 'update' or item.expected ~= '0') then
+    elseif item.expected ~= held.revision and (item.kind ~= 'delete' or item.expected ~= '0') then
         return 'stale'
     end
 end
@@ -197,6 +197,7 @@ for i, item in ipairs(items) do
     answers[i + 1] = item.kind == 'delete' and delete_item(item) or write_item(item)
     largest = item.kind == 'create' and math.max(largest, tonumber(item.id)) or largest
 end
+note_account(shard, account)
 if largest > 0 then
     note_id(shard, whole(largest))
 end

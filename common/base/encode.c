@@ -1,8 +1,10 @@
+// See encode.h.
 #include "common/base/encode.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 void encode_hex(struct buf *out, const void *bytes, size_t count)
 {
@@ -88,4 +90,13 @@ void encode_uuid(char ret_text[37], const unsigned char bytes[16])
     (void)snprintf(ret_text, 37, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0],
                    b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14],
                    b[15]);
+}
+
+void encode_time(char ret_text[ENCODE_TIME_BYTES], uint64_t wall_ms)
+{
+    time_t seconds = (time_t)(wall_ms / 1000);
+    struct tm utc;
+    (void)gmtime_r(&seconds, &utc);
+    size_t n = strftime(ret_text, ENCODE_TIME_BYTES, "%Y-%m-%dT%H:%M:%S", &utc);
+    (void)snprintf(ret_text + n, ENCODE_TIME_BYTES - n, ".%03uZ", (unsigned)(wall_ms % 1000));
 }

@@ -1,6 +1,7 @@
 // Deadlines of connections. One queue for each kind of waiting, all of one length, so setting and lifting a
 // deadline is a list operation and one timer serves them all.
 #include "common/base/clock.h"
+#include "common/event/timer.h"
 #include "common/http/server.h"
 
 #include <stdlib.h>
@@ -81,9 +82,7 @@ static void expire(struct conn *c, enum wait_for what)
 
 static void arm(struct http_server *s, uint64_t at_us, uint64_t now_us)
 {
-    uint64_t wait = at_us > now_us ? at_us - now_us : 0;
-    const struct timeval tv = {.tv_sec = (time_t)(wait / 1000000), .tv_usec = (suseconds_t)(wait % 1000000)};
-    (void)event_add(s->timer, &tv);
+    timer_at_us(s->timer, at_us, now_us);
     s->timer_us = at_us;
 }
 

@@ -2,6 +2,7 @@
 // client keeps a whole chunk in memory, says too little about why a connection failed and cannot be paused.
 // Memory is bounded by one line and one read. Refuses redirects, TLS and keeping connections.
 #include "common/base/mem.h"
+#include "common/event/timer.h"
 #include "common/http/answer.h"
 #include "common/http/chunked.h"
 #include "common/http/head.h"
@@ -79,9 +80,7 @@ static void put_off_silence(struct http_fetch *f)
 {
     if (f->paused)
         return;
-    uint32_t ms = f->params.timeout_ms;
-    const struct timeval tv = {.tv_sec = ms / 1000, .tv_usec = (suseconds_t)(ms % 1000) * 1000};
-    (void)event_add(f->silence, &tv);
+    timer_in_ms(f->silence, f->params.timeout_ms);
 }
 
 // ---- reading

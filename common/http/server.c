@@ -4,6 +4,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
+#include "common/event/timer.h"
 
 #include <event2/listener.h>
 #include <stdlib.h>
@@ -32,7 +33,7 @@ static void on_adopt(evutil_socket_t fd, short what, void *arg)
 // Not event_active, which would run before the loop looks at its sockets again.
 static void next_turn(struct event *e)
 {
-    (void)event_add(e, &(struct timeval){.tv_usec = 0});
+    timer_in_us(e, 0);
 }
 
 static void on_go_on(evutil_socket_t fd, short what, void *arg)
@@ -110,7 +111,7 @@ static void listen_on(struct http_server *s)
     if (!s->bound)
         abort();
     evconnlistener_set_error_cb(listener, on_accept_error);
-    (void)event_add(s->accept_again, &(struct timeval){.tv_usec = ACCEPT_AGAIN_MS * 1000});
+    timer_in_ms(s->accept_again, ACCEPT_AGAIN_MS);
 }
 
 struct http_server *http_server_new(const struct http_server_params *p)
@@ -160,16 +161,13 @@ size_t http_server_active_count(const struct http_server *s)
 {
     size_t count = s->active_count;
     const struct conn *c;
-    TAILQ_FOREACH(c, &s->queues[WAIT_HEAD], in_queue)
-    {
+    TAILQ_FOREACH(c, &s->queues[WAIT_HEAD], in_queue) {
         count++;
     }
-    TAILQ_FOREACH(c, &s->queues[WAIT_BODY], in_queue)
-    {
+    TAILQ_FOREACH(c, &s->queues[WAIT_BODY], in_queue) {
         count++;
     }
-    TAILQ_FOREACH(c, &s->queues[WAIT_TAKE], in_queue)
-    {
+    TAILQ_FOREACH(c, &s->queues[WAIT_TAKE], in_queue) {
         count += c->state == CONN_WRITING; // those that stream are counted already
     }
     return count;
@@ -183,8 +181,7 @@ void http_server_free(struct http_server *s)
     on_adopt(-1, 0, s); // closes them, now that it is stopping
     evhttp_free(s->http);
     struct http_request *r;
-    TAILQ_FOREACH(r, &s->requests, in_server)
-    {
+    TAILQ_FOREACH(r, &s->requests, in_server) {
         r->server = NULL;
     }
     deadline_done(s);

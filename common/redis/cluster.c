@@ -2,11 +2,12 @@
 #include "common/redis/cluster.h"
 
 #include "common/base/mem.h"
+#include "common/event/timer.h"
 
 #include <event2/event.h>
 #include <stdlib.h>
 
-enum { TURN_MS = 500, LIMIT_DEFAULT_MS = 5000 };
+enum { TURN_MS = 500 };
 
 static void on_turn(evutil_socket_t fd, short what, void *arg)
 {
@@ -29,16 +30,15 @@ static void on_retry(evutil_socket_t fd, short what, void *arg)
 struct redis_cluster *redis_cluster_new(struct redis *r)
 {
     struct redis_cluster *c = mem_alloc(sizeof(*c));
-    uint32_t limit_ms = r->params.command_timeout_ms ? r->params.command_timeout_ms : LIMIT_DEFAULT_MS;
     c->r = r;
-    c->limit_us = limit_ms * UINT64_C(1000);
+    c->limit_us = r->params.command_timeout_ms * UINT64_C(1000);
     TAILQ_INIT(&c->nodes);
     TAILQ_INIT(&c->waiting);
     c->turn = event_new(r->params.base, -1, EV_PERSIST, on_turn, c);
     c->retry = event_new(r->params.base, -1, 0, on_retry, c);
     if (!c->turn || !c->retry)
         abort();
-    (void)event_add(c->turn, &(struct timeval){.tv_usec = TURN_MS * 1000});
+    timer_in_ms(c->turn, TURN_MS);
     cluster_map_begin(c);
     return c;
 }

@@ -3,6 +3,7 @@
 // time is over; one whose connection was lost may have been, and is not.
 #include "common/base/clock.h"
 #include "common/base/mem.h"
+#include "common/event/timer.h"
 #include "common/redis/cluster.h"
 
 #include <errno.h>
@@ -39,7 +40,7 @@ static void wait(struct cluster_call *call, const struct error *why)
     call->err = *why; // what it gets when its time is over
     TAILQ_INSERT_TAIL(&c->waiting, call, link);
     if (!event_pending(c->retry, EV_TIMEOUT, NULL))
-        (void)event_add(c->retry, &(struct timeval){.tv_usec = PAUSE_US});
+        timer_in_us(c->retry, PAUSE_US);
 }
 
 static void redirect(struct cluster_call *call, const struct redis_redirection *to, const struct error *why)

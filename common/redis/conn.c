@@ -3,6 +3,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
+#include "common/event/timer.h"
 
 #include <errno.h>
 #include <event2/bufferevent.h>
@@ -71,12 +72,22 @@ static void keep_script_tail(struct redis_call *call, size_t argc, struct str wi
     call->script_tail_bytes = wire.n - from;
 }
 
+// Set for the oldest command and left alone by later ones: a timer moved with each command would cost more
+// than the command.
+static void arm_deadline(struct redis_conn *c)
+{
+    const struct redis_call *oldest = STAILQ_FIRST(&c->sent);
+    if (!oldest || event_pending(c->deadline, EV_TIMEOUT, NULL))
+        return;
+    timer_at_us(c->deadline, oldest->sent_us + c->params.timeout_ms * UINT64_C(1000), clock_monotonic_us());
+}
+
 void redis_conn_queue(struct redis_conn *c, struct redis_call *take_call)
 {
     take_call->sent_us = clock_monotonic_us();
     STAILQ_INSERT_TAIL(&c->sent, take_call, link);
     c->sent_count++;
-    redis_arm_deadline(c);
+    arm_deadline(c);
 }
 
 // What ASKING answers is of no interest: the command after it tells.
@@ -166,29 +177,15 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
     const struct redis_call *oldest = STAILQ_FIRST(&c->sent);
     struct error err;
     if (c->state == REDIS_CONNECTING) {
-        error_set(&err, -ETIMEDOUT, "no connection to Redis within %u ms", redis_timeout_ms(c));
+        error_set(&err, -ETIMEDOUT, "no connection to Redis within %u ms", c->params.timeout_ms);
         redis_drop(c, &err);
-    } else if (oldest && now_us - oldest->sent_us >= redis_timeout_ms(c) * UINT64_C(1000)) {
-        error_set(&err, -ETIMEDOUT, "no answer from Redis within %u ms", redis_timeout_ms(c));
+    } else if (oldest && now_us - oldest->sent_us >= c->params.timeout_ms * UINT64_C(1000)) {
+        error_set(&err, -ETIMEDOUT, "no answer from Redis within %u ms", c->params.timeout_ms);
         redis_drop(c, &err);
     } else if (oldest) {
-        redis_arm_deadline(c);
+        arm_deadline(c);
     }
     redis_conn_leave(c);
-}
-
-// Set for the oldest command and left alone by later ones: a timer moved with each command would cost more
-// than the command.
-void redis_arm_deadline(struct redis_conn *c)
-{
-    const struct redis_call *oldest = STAILQ_FIRST(&c->sent);
-    if (!oldest || event_pending(c->deadline, EV_TIMEOUT, NULL))
-        return;
-    uint64_t due_us = oldest->sent_us + redis_timeout_ms(c) * UINT64_C(1000), now_us = clock_monotonic_us();
-    uint64_t wait_us = due_us > now_us ? due_us - now_us : 0;
-    struct timeval wait = {.tv_sec = (time_t)(wait_us / 1000000),
-                           .tv_usec = (suseconds_t)(wait_us % 1000000)};
-    (void)event_add(c->deadline, &wait);
 }
 
 // ---- life

@@ -51,7 +51,7 @@ struct redis_conn_params {
     // answers (a Sentinel; a node of a cluster that is asked for the map alone); replication_id is empty
     // then.
     bool any_role;
-    uint32_t timeout_ms; // 0: 5 000
+    uint32_t timeout_ms; // of an attempt, and of each command
     void *arg;
     void (*on_attempt)(void *arg); // before each; may say where to. NULL
     void (*on_up)(void *arg, struct str replication_id);
@@ -125,7 +125,6 @@ void redis_conn_write(struct redis_conn *c, struct redis_call *take_call, size_t
 void redis_conn_queue(struct redis_conn *c, struct redis_call *take_call); // its bytes were just written
 void redis_conn_asking(struct redis_conn *c, const struct redis_call *before);
 void redis_take_reply(struct redis_conn *c, const struct redis_value *v); // of the oldest command sent
-void redis_arm_deadline(struct redis_conn *c);
 
 // script.c. Writes a call with the text of its script where this connection has not sent that yet: a refused
 // digest would be repeated behind what was asked for after it. False: nothing was written, the digest will
@@ -141,6 +140,5 @@ void redis_link_close(struct redis_conn *c);
 // session.c: from open socket to on_up, and what follows a loss.
 void redis_greet(struct redis_conn *c);
 void redis_drop(struct redis_conn *c, const struct error *why); // all that were sent are answered with `why`
-uint32_t redis_timeout_ms(const struct redis_conn *c);
 
 #endif

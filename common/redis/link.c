@@ -1,5 +1,6 @@
 // The socket to Redis: finds the address without blocking, connects, and cuts what arrives into replies.
 #include "common/base/mem.h"
+#include "common/event/timer.h"
 #include "common/redis/conn.h"
 
 #include <errno.h>
@@ -232,9 +233,7 @@ void redis_link_open(struct redis_conn *c)
 {
     c->state = REDIS_CONNECTING;
     c->attempts++;
-    uint32_t limit_ms = redis_timeout_ms(c);
-    struct timeval limit = {.tv_sec = limit_ms / 1000, .tv_usec = (suseconds_t)(limit_ms % 1000) * 1000};
-    (void)event_add(c->deadline, &limit);
+    timer_in_ms(c->deadline, c->params.timeout_ms);
     if (c->path)
         dial_path(c);
     else

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { TIMEOUT_DEFAULT_MS = 5000 };
+
 bool redis_error_passes(const struct error *err)
 {
     static const char *const prefixes[] = {"READONLY", "LOADING",     "MISCONF",    "OOM",      "MASTERDOWN",
@@ -241,6 +243,8 @@ int redis_new(const struct redis_params *params, struct redis **ret, struct erro
     r->params = *params;
     r->url = url;
     STAILQ_INIT(&r->refused);
+    if (!r->params.command_timeout_ms)
+        r->params.command_timeout_ms = TIMEOUT_DEFAULT_MS;
     r->answer = event_new(params->base, -1, 0, on_answer, r);
     if (!r->answer)
         abort();

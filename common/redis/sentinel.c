@@ -3,6 +3,7 @@
 // off, or was told last, leads nobody back, and a master that only stands still is left as soon as another
 // took its place. Refuses to guess: without a sentinel's word nothing is connected to.
 #include "common/base/mem.h"
+#include "common/event/timer.h"
 #include "common/redis/internal.h"
 
 #include <errno.h>
@@ -162,7 +163,7 @@ struct redis_sentinels *redis_sentinels_new(struct redis *r)
     s->turn = event_new(r->params.base, -1, EV_PERSIST, on_turn, s);
     if (!s->turn)
         abort();
-    (void)event_add(s->turn, &(struct timeval){.tv_usec = TURN_MS * 1000});
+    timer_in_ms(s->turn, TURN_MS);
     for (size_t i = 0; i < s->count; i++)
         begin(s, &s->all[i], &r->url.addresses[i]);
     return s;

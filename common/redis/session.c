@@ -2,6 +2,7 @@
 // master and which one), the loss, and the pause before the next attempt.
 #include "common/base/clock.h"
 #include "common/base/mem.h"
+#include "common/event/timer.h"
 #include "common/redis/conn.h"
 
 #include <errno.h>
@@ -9,12 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PAUSE_FIRST_MS = 50, PAUSE_MAX_MS = 2000, TIMEOUT_DEFAULT_MS = 5000 };
-
-uint32_t redis_timeout_ms(const struct redis_conn *c)
-{
-    return c->params.timeout_ms ? c->params.timeout_ms : TIMEOUT_DEFAULT_MS;
-}
+enum { PAUSE_FIRST_MS = 50, PAUSE_MAX_MS = 2000 };
 
 // ---- the loss
 
@@ -26,9 +22,7 @@ static void arm_retry(struct redis_conn *c)
     if (c->pause_ms > PAUSE_MAX_MS)
         c->pause_ms = PAUSE_MAX_MS;
     uint64_t wait_ms = c->pause_ms / 2 + rng_below(&c->rng, c->pause_ms / 2 + 1);
-    struct timeval wait = {.tv_sec = (time_t)(wait_ms / 1000),
-                           .tv_usec = (suseconds_t)(wait_ms % 1000) * 1000};
-    (void)event_add(c->retry, &wait);
+    timer_in_ms(c->retry, wait_ms);
 }
 
 static void tell_down(struct redis_conn *c, const struct error *why, bool was_up)

@@ -4,6 +4,7 @@
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/event/base_end.h"
+#include "common/event/timer.h"
 #include "common/log/log.h"
 #include "services/gateway/dialect/dialect.h"
 #include "services/gateway/gateway_metrics.h"
@@ -28,6 +29,7 @@
 #define REINDEX_RETRY_MS 1000
 #define RESEAL_LOOK_MS   1000
 #define RESEAL_IDLE_MS   15000
+#define DRAIN_LOOK_MS    10 // between two looks whether the last request is answered
 #define CROWD_AT_ONCE    4
 
 struct loop {
@@ -333,7 +335,7 @@ static void check_drained(evutil_socket_t fd, short what, void *arg)
     size_t active = active_count(l);
     bool late = clock_monotonic_us() >= l->drain_until_us;
     if (active && !late) {
-        (void)event_add(l->drain_check, &(struct timeval){.tv_usec = 10000});
+        timer_in_ms(l->drain_check, DRAIN_LOOK_MS);
         return;
     }
     if (active)

@@ -5,6 +5,7 @@
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/event/base_end.h"
+#include "common/event/timer.h"
 #include "common/log/log.h"
 #include "services/registrant/admin.h"
 #include "services/registrant/shard/place.h"
@@ -20,7 +21,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
-enum { MAX_PLACES = 64, RETENTION_DAYS = 7, TOPIC_RETRY_S = 1 };
+enum { MAX_PLACES = 64, RETENTION_DAYS = 7, TOPIC_RETRY_MS = 1000 };
 // Of ROLLCALL_DRAIN: for leaving the groups, and before that for the last reports.
 enum { LEAVE_MS = 500, FLUSH_MS = 1500 };
 
@@ -213,7 +214,7 @@ static void on_topic(void *arg, const char *topic, int32_t partitions_or_error)
     struct registrant *r = arg;
     if (partitions_or_error <= 0) {
         log_limited(LOG_WARNING, "registrant", 0, "%s is not known yet (%d)", topic, partitions_or_error);
-        (void)event_add(r->topics_again, &(struct timeval){.tv_sec = TOPIC_RETRY_S});
+        timer_in_ms(r->topics_again, TOPIC_RETRY_MS);
         return;
     }
     r->kafka_seen = r->kafka_up = true;
@@ -435,9 +436,7 @@ static void hand_over(struct registrant *r)
         return;
     r->stopping = true;
     r->stop_by_us = clock_monotonic_us() + (uint64_t)r->settings->drain_s * 1000000u;
-    uint32_t wait_ms = left_ms(r, LEAVE_MS + FLUSH_MS);
-    (void)event_add(r->stop_deadline, &(struct timeval){.tv_sec = wait_ms / 1000,
-                                                        .tv_usec = (suseconds_t)(wait_ms % 1000) * 1000});
+    timer_in_ms(r->stop_deadline, left_ms(r, LEAVE_MS + FLUSH_MS));
     for (size_t i = 0; i < r->place_count; i++)
         if (r->places[i])
             place_stop(r->places[i]);

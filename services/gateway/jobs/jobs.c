@@ -6,6 +6,7 @@
 #include "common/base/encode.h"
 #include "common/base/mem.h"
 #include "common/base/rng.h"
+#include "common/event/timer.h"
 #include "common/log/log.h"
 
 #include <errno.h>
@@ -37,7 +38,6 @@ struct jobs {
     char *holder; // of this object; each claim adds its number
     uint64_t claim_count;
     struct event *look;
-    struct timeval interval;
     bool is_looking, look_again;
     size_t under_way;     // claims and slices
     unsigned first_shard; // of the next look: none is always the last to be asked
@@ -213,9 +213,8 @@ struct jobs *jobs_new(const struct jobs_params *p)
     encode_hex(&holder, random, sizeof random);
     j->holder = buf_steal(&holder);
 
-    j->interval = (struct timeval){.tv_sec = p->interval_ms / 1000, .tv_usec = p->interval_ms % 1000 * 1000};
     j->look = event_new(p->base, -1, EV_PERSIST, on_time, j);
-    (void)event_add(j->look, &j->interval);
+    timer_in_ms(j->look, p->interval_ms);
     return j;
 }
 

@@ -2,6 +2,7 @@
 #include "services/gateway/jobs/reindex.h"
 
 #include "common/base/mem.h"
+#include "common/event/timer.h"
 #include "common/log/log.h"
 #include "services/gateway/jobs/job_ids.h"
 
@@ -22,7 +23,7 @@ struct reindex {
     char **accounts;
     size_t count, next;
     struct event *retry;
-    struct timeval pause;
+    uint32_t retry_ms;
 };
 
 static void look(struct reindex *r);
@@ -40,7 +41,7 @@ static void go_on(struct reindex *r)
 
 static void again_later(struct reindex *r)
 {
-    (void)event_add(r->retry, &r->pause);
+    timer_in_ms(r->retry, r->retry_ms);
 }
 
 static void on_accepted(void *arg, int rc, const struct error *err)
@@ -109,7 +110,7 @@ struct reindex *reindex_new(const struct reindex_params *p)
     r->count = p->count;
     for (size_t i = 0; i < p->count; i++)
         r->accounts[i] = mem_dup_cstr(p->accounts[i]);
-    r->pause = (struct timeval){.tv_sec = p->retry_ms / 1000, .tv_usec = p->retry_ms % 1000 * 1000};
+    r->retry_ms = p->retry_ms;
     r->retry = event_new(p->base, -1, 0, on_retry, r);
     look(r);
     return r;

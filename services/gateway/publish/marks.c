@@ -2,6 +2,7 @@
 #include "services/gateway/publish/marks.h"
 
 #include "common/base/mem.h"
+#include "common/event/timer.h"
 #include "services/gateway/publish/hub.h"
 #include "services/gateway/publish/writeback.h"
 #include "services/gateway/store/keys.h"
@@ -179,7 +180,7 @@ struct marks_watch *marks_watch_new(struct hub *h)
     struct marks_watch *w = mem_alloc(sizeof(*w));
     w->hub = h;
     w->turn = event_new(h->base, -1, EV_PERSIST, on_turn, w);
-    (void)event_add(w->turn, &(struct timeval){.tv_usec = WATCH_MS * 1000});
+    timer_in_ms(w->turn, WATCH_MS);
     return w;
 }
 

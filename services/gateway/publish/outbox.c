@@ -4,6 +4,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
+#include "common/event/timer.h"
 #include "common/kafka/kafka.h"
 #include "common/log/log.h"
 #include "services/gateway/publish/outbox_entry.h"
@@ -293,7 +294,7 @@ struct outbox *outbox_new(struct hub *h)
         o->shards[i].shard = i;
     }
     o->turn = event_new(h->base, -1, EV_PERSIST, on_turn, o);
-    (void)event_add(o->turn, &(struct timeval){.tv_usec = POLL_MS * 1000});
+    timer_in_ms(o->turn, POLL_MS);
     return o;
 }
 

@@ -3,6 +3,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
+#include "common/event/timer.h"
 #include "common/kafka/kafka.h"
 #include "common/log/log.h"
 #include "services/gateway/publish/reports.h"
@@ -14,9 +15,9 @@
 #include <string.h>
 #include <uthash.h>
 
-#define TURN_S         1  // tries again what is not ready
-#define TURNS_A_POLL   5  // reads what other gateways remembered
-#define TURNS_A_LOOK   10 // in so many, each place's topics are looked at again: somebody may delete one
+#define TURN_MS        1000 // tries again what is not ready
+#define TURNS_A_POLL   5    // reads what other gateways remembered
+#define TURNS_A_LOOK   10   // in so many, each place's topics are looked at again: somebody may delete one
 #define RETENTION_MS   (7ll * 24 * 3600 * 1000)
 #define TOPIC_BYTES    192
 #define STATUS_READY   1u
@@ -242,15 +243,14 @@ struct places *places_new(struct hub *h)
     struct places *places = mem_alloc(sizeof(*places));
     places->hub = h;
     places->turn = event_new(h->base, -1, EV_PERSIST, on_turn, places);
-    (void)event_add(places->turn, &(struct timeval){.tv_sec = TURN_S});
+    timer_in_ms(places->turn, TURN_MS);
     return places;
 }
 
 void places_free(struct places *places)
 {
     struct place *p, *next;
-    HASH_ITER(hh, places->table, p, next)
-    {
+    HASH_ITER(hh, places->table, p, next) {
         HASH_DEL(places->table, p);
         free(p);
     }

@@ -5,6 +5,7 @@
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/base/rng.h"
+#include "common/event/timer.h"
 #include "common/kafka/kafka.h"
 #include "common/log/log.h"
 #include "services/gateway/publish/marks.h"
@@ -67,7 +68,7 @@ static void ask(struct writeback *w);
 
 static void again_later(struct writeback *w)
 {
-    (void)event_add(w->turn, &(struct timeval){.tv_usec = TURN_MS * 1000});
+    timer_in_ms(w->turn, TURN_MS);
 }
 
 static void lost_free(struct lost *l)
@@ -79,8 +80,7 @@ static void lost_free(struct lost *l)
 static void forget(struct writeback *w)
 {
     struct lost *l, *next;
-    HASH_ITER(hh, w->lost, l, next)
-    {
+    HASH_ITER(hh, w->lost, l, next) {
         HASH_DEL(w->lost, l);
         lost_free(l);
     }
@@ -186,8 +186,7 @@ static void restore_one(struct writeback *w, struct lost *take)
 static void restore_some(struct writeback *w)
 {
     struct lost *l, *next;
-    HASH_ITER(hh, w->lost, l, next)
-    {
+    HASH_ITER(hh, w->lost, l, next) {
         if (w->in_flight >= IN_FLIGHT)
             return;
         HASH_DEL(w->lost, l);

@@ -3,6 +3,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
+#include "common/event/timer.h"
 #include "services/gateway/yeti/answer.h"
 #include "services/gateway/yeti/coerce.h"
 #include "services/gateway/yeti/handlers.h"
@@ -166,7 +167,7 @@ void import_line_wait(struct line *l, const char *why)
     }
     im->call->call.waits = true;
     if (!event_pending(im->timer, EV_TIMEOUT, NULL))
-        (void)event_add(im->timer, &(struct timeval){.tv_usec = RETRY_MS * 1000});
+        timer_in_ms(im->timer, RETRY_MS);
 }
 
 // ---- lines of the body

@@ -6,6 +6,7 @@
 #include "services/registrant/resolve/dns.h"
 
 #include "common/base/mem.h"
+#include "common/event/timer.h"
 #include "services/registrant/resolve/dns_tcp.h"
 #include "services/registrant/resolve/file_seen.h"
 
@@ -272,8 +273,7 @@ static void let_go(struct dns_query *q)
 static struct dns_query *find_sent(struct dns *d, enum dns_type type, const char *name)
 {
     struct dns_query *q;
-    TAILQ_FOREACH(q, &d->sent, link)
-    {
+    TAILQ_FOREACH(q, &d->sent, link) {
         if (q->query && q->type == type && strcmp(q->name, name) == 0)
             return q;
     }
@@ -432,9 +432,8 @@ static void send_one(struct dns *d, struct dns_query *q, uint64_t now)
 
 static void run_tick(struct dns *d)
 {
-    struct timeval in = {.tv_usec = TICK_US};
     if (!event_pending(d->tick, EV_TIMEOUT, NULL))
-        (void)event_add(d->tick, &in);
+        timer_in_us(d->tick, TICK_US);
 }
 
 static void send_waiting(struct dns *d)

@@ -5,6 +5,7 @@
 #include "common/base/clock.h"
 #include "common/base/hash.h"
 #include "common/base/mem.h"
+#include "common/event/timer.h"
 #include "common/log/log.h"
 #include "services/registrant/shard/change.h"
 #include "services/registrant/shard/fence.h"
@@ -15,7 +16,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { END_POLL_MS = 5, PROVE_AGAIN_MS = 100, JOIN_RETRY_MS = 5000, LEAVE_MS = 2000, MISSED_MS = 500 };
+enum {
+    END_POLL_MS = 5,
+    PROVE_AGAIN_MS = 100,
+    COMMITS_A_SESSION = 5, // each of them proves the lease
+    JOIN_RETRY_MS = 5000,
+    LEAVE_MS = 2000,
+    MISSED_MS = 500,
+};
 
 struct place {
     struct place_params params;
@@ -76,7 +84,7 @@ static void on_end(evutil_socket_t fd, short what, void *arg)
     for (int32_t i = 0; i < place->home.partition_count; i++)
         more = partition_end(&place->partitions[i], now_us) || more;
     if (more)
-        (void)event_add(place->end_timer, &(struct timeval){.tv_usec = END_POLL_MS * 1000});
+        timer_in_ms(place->end_timer, END_POLL_MS);
     else if (place->recounting)
         finish_recount(place);
 }
@@ -98,7 +106,7 @@ static void on_revoked(void *arg, const char *topic, int32_t number, bool lost)
         lease_void(&place->lease);
         place->params.on_lease(place->params.arg);
     } else {
-        (void)event_add(place->end_timer, &(struct timeval){0});
+        timer_in_ms(place->end_timer, 0);
     }
 }
 
@@ -122,7 +130,7 @@ void place_closed(struct place *place, uint32_t shard)
     if (!p)
         return;
     partition_closed(p);
-    (void)event_add(place->end_timer, &(struct timeval){0});
+    timer_in_ms(place->end_timer, 0);
 }
 
 // ---- records and the lease
@@ -207,7 +215,7 @@ static void on_commit(void *arg, const struct error *err, uint64_t sent_us)
     log_limited(LOG_DEBUG, "shard", 0, "commit for %s refused: %s", place->params.name, err->text);
     // Until the group has settled for all members it takes no commit; nothing new is bound meanwhile.
     if (err->code == -EBUSY && !lease_is_fresh(&place->lease, clock_monotonic_us()))
-        (void)event_add(place->prove_again, &(struct timeval){.tv_usec = PROVE_AGAIN_MS * 1000});
+        timer_in_ms(place->prove_again, PROVE_AGAIN_MS);
 }
 
 static void on_health(void *arg, bool up)
@@ -219,12 +227,6 @@ static void on_health(void *arg, bool up)
         commit_all(place); // none was sent meanwhile
     else
         fence_away(&place->fence);
-}
-
-static void join_in(struct place *place, uint32_t pause_ms)
-{
-    (void)event_add(place->join_again, &(struct timeval){.tv_sec = pause_ms / 1000,
-                                                         .tv_usec = (suseconds_t)(pause_ms % 1000) * 1000});
 }
 
 // Every partition was told as lost before.
@@ -239,7 +241,7 @@ static void on_fatal(void *arg, const struct error *why)
     place->counts.rejoins++;
     if (why->code == -EAGAIN) {
         log_line(LOG_WARNING, "shard", 0, "joining the group of %s anew: %s", place->params.name, why->text);
-        join_in(place, 0);
+        timer_in_ms(place->join_again, 0);
         return;
     }
     if (!fence_again(&place->fence, clock_monotonic_us(), &pause_ms)) {
@@ -250,14 +252,14 @@ static void on_fatal(void *arg, const struct error *why)
     }
     log_line(LOG_WARNING, "shard", 0, "the group of %s put us out, joining again in %u ms: %s",
              place->params.name, pause_ms, why->text);
-    join_in(place, pause_ms);
+    timer_in_ms(place->join_again, pause_ms);
 }
 
 // ---- start and end
 
 static int join(struct place *p, struct kafka_consumer **ret, struct error *err)
 {
-    struct buf group = BUF_INIT, instance = BUF_INIT;
+    struct buf group cleanup(buf_done) = BUF_INIT, instance cleanup(buf_done) = BUF_INIT;
     buf_addf(&group, "%s-registrant.%s", p->params.topic_prefix, p->params.name);
     buf_addf(&instance, "%s.%s", p->params.node, p->params.name);
     const char *topics[] = {p->topic};
@@ -277,10 +279,7 @@ static int join(struct place *p, struct kafka_consumer **ret, struct error *err)
         .on_health = on_health,
         .on_fatal = on_fatal,
     };
-    int rc = kafka_consumer_new(&consumer, ret, err);
-    buf_done(&group);
-    buf_done(&instance);
-    return rc;
+    return kafka_consumer_new(&consumer, ret, err);
 }
 
 // The fenced consumer stays until there is another one: partitions hold it.
@@ -293,7 +292,7 @@ static void on_join_again(evutil_socket_t fd, short what, void *arg)
     struct error err = {0};
     if (join(place, &place->consumer, &err)) {
         log_limited(LOG_ERROR, "shard", 0, "cannot join the group of %s: %s", place->params.name, err.text);
-        join_in(place, JOIN_RETRY_MS);
+        timer_in_ms(place->join_again, JOIN_RETRY_MS);
         return;
     }
     place->home.consumer = place->consumer;
@@ -317,7 +316,7 @@ static void check_count(struct place *place)
     place->counts.recounts++;
     for (int32_t i = 0; i < had; i++)
         partition_hand_over(&place->partitions[i]);
-    (void)event_add(place->end_timer, &(struct timeval){0});
+    timer_in_ms(place->end_timer, 0);
 }
 
 static bool holds_any(const struct place *place)
@@ -343,7 +342,7 @@ static void finish_recount(struct place *place)
     place->recounting = false;
     // A member that came back under its name would be given what it had, and nobody the new partitions: the
     // group has to miss it first.
-    join_in(place, place->params.session_timeout_ms + MISSED_MS);
+    timer_in_ms(place->join_again, place->params.session_timeout_ms + MISSED_MS);
 }
 
 static struct partition_home home_of(const struct place *p)
@@ -380,9 +379,7 @@ int place_start(const struct place_params *params, struct place **ret, struct er
     p->prove_again = event_new(params->base, -1, 0, on_prove_again, p);
     p->join_again = event_new(params->base, -1, 0, on_join_again, p);
     p->commit_timer = event_new(params->base, -1, EV_PERSIST, on_commit_timer, p);
-    uint32_t every_ms = params->session_timeout_ms / 5;
-    (void)event_add(p->commit_timer,
-                    &(struct timeval){.tv_sec = every_ms / 1000, .tv_usec = (every_ms % 1000) * 1000});
+    timer_in_ms(p->commit_timer, params->session_timeout_ms / COMMITS_A_SESSION);
     *ret = p;
     return 0;
 }

@@ -5,18 +5,19 @@
 #include "common/base/encode.h"
 #include "common/base/mem.h"
 #include "common/base/rng.h"
+#include "common/event/timer.h"
 #include "common/log/log.h"
 
 #include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 // Reports of each thread that may be under way, and how long one waits for company in its request to the
 // broker: with dozens of partitions a report alone in each request costs more than the REGISTER that it tells
 // of.
 enum { CREDITS = 1024, LINGER_MS = 10 };
+enum { REFUSED_MS = 200 }; // until what the producer had no room for is given back
 
 // What a report under way was: the slot's number is its token.
 struct slot {
@@ -148,25 +149,15 @@ struct kafka_producer *reporter_producer(struct reporter *r)
     return r->producer;
 }
 
-static void rfc3339_now(char ret[32])
-{
-    uint64_t ms = clock_wall_ms();
-    time_t seconds = (time_t)(ms / 1000);
-    struct tm tm;
-    (void)gmtime_r(&seconds, &tm);
-    size_t used = strftime(ret, 32, "%Y-%m-%dT%H:%M:%S", &tm);
-    (void)snprintf(ret + used, 32 - used, ".%03uZ", (unsigned)(ms % 1000));
-}
-
 static int produce(struct reporter *r, const struct sip_notice *n, uint64_t token)
 {
-    char topic[128], key[24], time_text[32], source[128], uuid[37];
+    char topic[128], key[24], time_text[ENCODE_TIME_BYTES], source[128], uuid[37];
     unsigned char random[16];
     uint64_t a = rng_next(&r->rng), b = rng_next(&r->rng);
     memcpy(random, &a, 8);
     memcpy(random + 8, &b, 8);
     encode_uuid(uuid, random);
-    rfc3339_now(time_text);
+    encode_time(time_text, clock_wall_ms());
     (void)snprintf(topic, sizeof(topic), "%s.status.%s", r->params.topic_prefix,
                    r->params.place_of(r->params.arg, n->shard));
     (void)snprintf(key, sizeof(key), "%llu", (unsigned long long)n->id);
@@ -198,7 +189,7 @@ void reporter_send(struct reporter *r, unsigned thread, struct sip_notice *take)
     r->slots[index] = (struct slot){.id = take->id, .shard = take->shard, .thread = thread, .used = true};
     if (produce(r, take, index)) {
         r->refused[r->refused_count++] = index;
-        (void)event_add(r->later, &(struct timeval){.tv_usec = 200000});
+        timer_in_ms(r->later, REFUSED_MS);
     }
     sip_notice_free(take);
 }

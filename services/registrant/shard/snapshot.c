@@ -3,6 +3,7 @@
 
 #include "common/base/mem.h"
 #include "common/base/rng.h"
+#include "common/event/timer.h"
 #include "common/http/http.h"
 #include "common/log/log.h"
 #include "services/registrant/shard/change.h"
@@ -10,7 +11,12 @@
 #include <event2/event.h>
 #include <stdlib.h>
 
-enum { FIRST_PAUSE_MS = 100, LONGEST_PAUSE_MS = 2000, SILENCE_MS = 10000, LINE_BYTES = 1 << 20 };
+enum {
+    FIRST_PAUSE_MS = 100,
+    LONGEST_PAUSE_MS = 2000,
+    SILENCE_MS = 7000, // a gateway holds a request for up to 5 s before it begins, and waits 5 s for a page
+    LINE_BYTES = 1 << 20,
+};
 
 struct snapshot {
     struct snapshot_params params;
@@ -31,7 +37,7 @@ static void retry_later(struct snapshot *s)
     if (ms > LONGEST_PAUSE_MS)
         ms = LONGEST_PAUSE_MS;
     s->attempt++;
-    (void)event_add(s->again, &(struct timeval){.tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000});
+    timer_in_ms(s->again, ms);
 }
 
 static void on_line(void *arg, struct str line)
@@ -90,7 +96,7 @@ static void begin(struct snapshot *s)
 {
     s->entries = 0;
     s->closed = false;
-    struct buf url = BUF_INIT;
+    struct buf url cleanup(buf_done) = BUF_INIT;
     struct str gateway = pick_url(s);
     buf_add_str(&url, gateway);
     buf_addf(&url, "/snapshot?place=%s&partition=%d&partitions=%d", s->params.place, s->params.partition,
@@ -113,7 +119,6 @@ static void begin(struct snapshot *s)
     } else if (s->paused) {
         http_fetch_pause(s->fetch, true);
     }
-    buf_done(&url);
 }
 
 static void on_again(evutil_socket_t fd, short what, void *arg)
@@ -128,7 +133,7 @@ struct snapshot *snapshot_start(const struct snapshot_params *p)
     struct snapshot *s = mem_alloc(sizeof(*s));
     s->params = *p;
     s->again = event_new(p->base, -1, 0, on_again, s);
-    (void)event_add(s->again, &(struct timeval){0}); // never from within the caller
+    timer_in_ms(s->again, 0); // never from within the caller
     return s;
 }
 

@@ -3,6 +3,7 @@
 
 #include "common/base/hash.h"
 #include "common/base/mem.h"
+#include "common/event/timer.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -12,6 +13,7 @@
 
 // Commands kept for all threads together at which the sources are asked to stop, and to go on again.
 enum { CONGESTED_AT = 512, RELIEVED_AT = 64 };
+enum { RETRY_MS = 1 }; // the queue of a thread that is busy is tried again
 
 struct kept {
     STAILQ_ENTRY(kept) link;
@@ -62,7 +64,7 @@ static void push(struct worker *worker, struct sip_command *take)
     kept->command = take;
     STAILQ_INSERT_TAIL(&worker->kept, kept, link);
     w->kept_count++;
-    (void)event_add(w->retry, &(struct timeval){.tv_usec = 1000});
+    timer_in_ms(w->retry, RETRY_MS);
     set_congested(w);
 }
 
@@ -84,16 +86,15 @@ static void on_retry(evutil_socket_t fd, short what, void *arg)
     for (unsigned i = 0; i < w->count; i++)
         flush_kept(&w->items[i]);
     if (w->kept_count)
-        (void)event_add(w->retry, &(struct timeval){.tv_usec = 1000});
+        timer_in_ms(w->retry, RETRY_MS);
     set_congested(w);
 }
 
 static void thread_closed(struct workers *w, uint32_t shard)
 {
-    struct closing *c;
-    SLIST_FOREACH(c, &w->closings, link)
-    if (c->shard == shard)
-        break;
+    struct closing *c = SLIST_FIRST(&w->closings);
+    while (c && c->shard != shard)
+        c = SLIST_NEXT(c, link);
     if (!c || --c->left)
         return;
     SLIST_REMOVE(&w->closings, c, closing, link);

@@ -7,6 +7,7 @@
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/base/rng.h"
+#include "common/event/timer.h"
 #include "common/log/log.h"
 
 #include <errno.h>
@@ -415,8 +416,7 @@ static void open_loop(struct driver *d)
     d->beat = event_new(d->base, -1, EV_PERSIST, on_beat, NULL);
     (void)event_add(d->commands, NULL);
     (void)event_add(d->timer, NULL);
-    (void)event_add(d->beat, &(struct timeval){.tv_sec = beat_ms / 1000,
-                                               .tv_usec = (suseconds_t)(beat_ms % 1000) * 1000});
+    timer_in_ms(d->beat, beat_ms);
 }
 
 static void open_engine(struct driver *d)

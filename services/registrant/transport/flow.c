@@ -52,11 +52,6 @@ struct flow *flow_by_number(struct transport *t, uint32_t number)
 
 // ---- making
 
-static void set_option(int fd, int level, int option, int value)
-{
-    (void)setsockopt(fd, level, option, &value, sizeof(value));
-}
-
 static struct flow *flow_new(struct transport *t, struct local *local, int take_fd,
                              const struct address *peer)
 {
@@ -251,8 +246,7 @@ void flow_tell_lost(struct transport *t)
 void flow_free_all(struct transport *t)
 {
     struct flow *f, *next;
-    HASH_ITER(hh_number, t->by_number, f, next)
-    {
+    HASH_ITER(hh_number, t->by_number, f, next) {
         flow_lose(f, "closed");
     }
     while ((f = TAILQ_FIRST(&t->lost))) {

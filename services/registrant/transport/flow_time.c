@@ -3,6 +3,7 @@
 #include "services/registrant/transport/flow.h"
 
 #include "common/base/clock.h"
+#include "common/event/timer.h"
 
 #include <event2/event.h>
 
@@ -34,8 +35,7 @@ void flow_arm(struct flow *f, uint64_t now_us)
     if (!f->timer || !due_us || (f->armed_us && f->armed_us <= due_us))
         return;
     f->armed_us = due_us;
-    struct timeval wait = transport_until(due_us, now_us);
-    (void)event_add(f->timer, &wait);
+    timer_at_us(f->timer, due_us, now_us);
 }
 
 static bool is_past(uint64_t at_us, uint64_t now_us)

@@ -4,6 +4,7 @@
 #include "services/registrant/transport/flow.h"
 
 #include "common/base/mem.h"
+#include "common/event/timer.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -35,8 +36,7 @@ static bool is_crowd(const struct transport *t, const struct address *peer)
 {
     const struct flow *f;
     unsigned count = 0;
-    TAILQ_FOREACH(f, &t->strangers, in_strangers)
-    {
+    TAILQ_FOREACH(f, &t->strangers, in_strangers) {
         count += is_one_source(&f->peer, peer);
     }
     return count >= INCOMING_MAX_SOURCE;
@@ -57,9 +57,8 @@ static bool accept_one(struct incoming *i)
     socklen_t bytes = sizeof(peer);
     int fd = accept4(i->fd, &peer.any, &bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)) {
-        const struct timeval pause = {.tv_usec = PAUSE_US};
         (void)event_del(i->readable);
-        (void)event_add(i->resume, &pause);
+        timer_in_us(i->resume, PAUSE_US);
         return false;
     }
     if (fd < 0)

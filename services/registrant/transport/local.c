@@ -2,6 +2,7 @@
 #include "services/registrant/transport/local.h"
 
 #include "common/base/mem.h"
+#include "services/registrant/transport/private.h"
 
 #include <errno.h>
 #include <ifaddrs.h>
@@ -24,11 +25,6 @@ static void close_fd(int *fd)
     if (*fd >= 0)
         (void)close(*fd);
     *fd = -1;
-}
-
-static void set_option(int fd, int level, int option, int value)
-{
-    (void)setsockopt(fd, level, option, &value, sizeof(value));
 }
 
 // As large as the system allows; beyond its limit where we may.

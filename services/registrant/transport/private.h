@@ -10,6 +10,7 @@
 
 #include <stdlib.h>
 #include <sys/queue.h>
+#include <sys/socket.h>
 
 #define READ_BYTES 65536 // of a stream at once
 
@@ -54,6 +55,11 @@ uint32_t transport_next_flow(struct transport *t);
 // Until the next keep-alive: at random within a fifth, so that what began together does not ping together
 // (RFC 5626 4.4); within `least` and `most` where there is no Flow-Timer (0).
 uint64_t transport_interval_ms(struct transport *t, uint32_t least, uint32_t most, uint32_t flow_timer_s);
-struct timeval transport_until(uint64_t due_us, uint64_t now_us);
+
+// Of a socket; where the system does not have it we go without.
+static inline void set_option(int fd, int level, int option, int value)
+{
+    (void)setsockopt(fd, level, option, &value, sizeof(value));
+}
 
 #endif

@@ -3,18 +3,13 @@
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
+#include "common/event/timer.h"
 
 #include <event2/event.h>
 #include <string.h>
 
 #define REQUESTS  7  // Rc of RFC 5389 7.2.1
 #define LAST_WAIT 16 // Rm: times RTO after the last
-
-static void wait_ms(struct stun_flow *f, uint64_t ms)
-{
-    struct timeval wait = transport_until(ms * 1000, 0);
-    (void)event_add(f->timer, &wait);
-}
 
 static uint64_t interval_ms(struct stun_flow *f)
 {
@@ -53,8 +48,7 @@ void stun_flow_tell_lost(struct transport *t)
 void stun_flow_free_all(struct transport *t)
 {
     struct stun_flow *f, *next;
-    HASH_ITER(hh_number, t->stun_by_number, f, next)
-    {
+    HASH_ITER(hh_number, t->stun_by_number, f, next) {
         forget(f);
         free(f);
     }
@@ -74,7 +68,7 @@ static void send_request(struct stun_flow *f)
     (void)!datagram_send(f->local->datagram, &f->peer, str_of_bytes(bytes, sizeof(bytes)));
     datagram_flush(f->local->datagram);
     uint64_t rto_ms = f->t->times.stun_rto_ms;
-    wait_ms(f, f->requests == REQUESTS ? rto_ms * LAST_WAIT : rto_ms << (f->requests - 1));
+    timer_in_ms(f->timer, f->requests == REQUESTS ? rto_ms * LAST_WAIT : rto_ms << (f->requests - 1));
 }
 
 static void begin_transaction(struct stun_flow *f)
@@ -114,7 +108,7 @@ static void answered(struct stun_flow *f, const struct stun_answer *a)
         f->has_mapped = f->has_mapped || a->has_mapped;
         if (a->has_mapped)
             f->mapped = a->mapped;
-        wait_ms(f, interval_ms(f));
+        timer_in_ms(f->timer, interval_ms(f));
     }
 }
 
@@ -190,6 +184,6 @@ uint32_t stun_flow_keep(struct transport *t, const struct endpoint *to, struct l
     f->used_us = clock_monotonic_us();
     f->flow_timer_s = flow_timer_s;
     if (!planned && f->requests == 0)
-        wait_ms(f, interval_ms(f));
+        timer_in_ms(f->timer, interval_ms(f));
     return f->number;
 }

@@ -31,13 +31,6 @@ struct transport_times transport_times_default(void)
                                     .idle_ms = 26 * 3600 * 1000};
 }
 
-struct timeval transport_until(uint64_t due_us, uint64_t now_us)
-{
-    uint64_t wait_us = due_us > now_us ? due_us - now_us : 0;
-    return (struct timeval){.tv_sec = (time_t)(wait_us / 1000000),
-                            .tv_usec = (suseconds_t)(wait_us % 1000000)};
-}
-
 uint64_t transport_interval_ms(struct transport *t, uint32_t least, uint32_t most, uint32_t flow_timer_s)
 {
     uint64_t from = least, to = most;

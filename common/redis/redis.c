@@ -241,10 +241,10 @@ int redis_new(const struct redis_params *params, struct redis **ret, struct erro
         return rc;
     struct redis *r = mem_alloc(sizeof(*r));
     r->params = *params;
-    r->url = url;
-    STAILQ_INIT(&r->refused);
     if (!r->params.command_timeout_ms)
         r->params.command_timeout_ms = TIMEOUT_DEFAULT_MS;
+    r->url = url;
+    STAILQ_INIT(&r->refused);
     r->answer = event_new(params->base, -1, 0, on_answer, r);
     if (!r->answer)
         abort();

@@ -4,7 +4,6 @@
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
-#include "common/event/timer.h"
 #include "common/log/log.h"
 #include "services/gateway/publish/apply.h"
 #include "services/gateway/publish/batch.h"
@@ -42,6 +41,11 @@ static void be_deaf_for(struct reports *r, uint64_t us)
     r->deaf_until_us = clock_monotonic_us() + us;
 }
 
+static void after_ms(struct event *e, uint32_t ms)
+{
+    (void)event_add(e, &(struct timeval){.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000});
+}
+
 // ---- flow
 
 static void steer(struct reports *r)
@@ -65,8 +69,8 @@ static void finish_batch(struct reports *r, struct batch *b)
     r->lag_us = b->oldest_ms < now_ms ? (now_ms - b->oldest_ms) * 1000 : 0;
     r->lag_at_us = clock_monotonic_us();
     hub_observe(r->hub, BUS_STATUS_LAG, r->lag_us);
-    for (size_t i = 0; i < b->offset_count; i++)
-        note_applied(r, &b->offsets[i]);
+    for (size_t i = 0; r->consumer && i < b->offset_count; i++)
+        kafka_consumer_commit(r->consumer, b->offsets[i].topic, b->offsets[i].partition, b->offsets[i].next);
     TAILQ_REMOVE(&r->batches, b, link);
     batch_free(b);
 }
@@ -88,7 +92,7 @@ static void on_applied(void *arg, const struct redis_value *v, const struct erro
     if (!apply_answered(r->hub, i->report, v, err)) {
         log_limited(LOG_WARNING, "publish", 0, "reports wait for Redis: %s", err->text);
         if (!r->hub->stopping)
-            timer_in_ms(r->retry, RETRY_MS);
+            after_ms(r->retry, RETRY_MS);
         return;
     }
     r->open--;
@@ -99,7 +103,8 @@ static void on_applied(void *arg, const struct redis_value *v, const struct erro
 static void send_batch(struct reports *r, struct batch *b)
 {
     struct batch_item *i, *next;
-    HASH_ITER(hh, b->items, i, next) {
+    HASH_ITER(hh, b->items, i, next)
+    {
         if (!i->sent) {
             i->sent = true;
             apply_send(r->hub, i->report, on_applied, i);
@@ -112,7 +117,7 @@ static void send_all(struct reports *r)
     struct batch *b;
     if (hub_redis_usable(r->hub))
         TAILQ_FOREACH(b, &r->batches, link)
-            send_batch(r, b);
+    send_batch(r, b);
     steer(r);
 }
 
@@ -191,12 +196,9 @@ static void on_revoked(void *arg, const char *topic, int32_t partition, bool los
 
 static void on_commit(void *arg, const struct error *err, uint64_t sent_us)
 {
-    (void)sent_us;
-    struct reports *r = arg;
-    if (!err)
-        return;
-    log_limited(LOG_INFO, "publish", 0, "offsets not committed, reports may come again: %s", err->text);
-    timer_in_ms(r->commit_again, RETRY_MS);
+    (void)arg, (void)sent_us;
+    if (err)
+        log_limited(LOG_INFO, "publish", 0, "offsets not committed, reports may come again: %s", err->text);
 }
 
 static void on_health(void *arg, bool up)
@@ -262,14 +264,14 @@ static void on_follow(evutil_socket_t fd, short what, void *arg)
     if (!rc)
         r->followed = count;
     else
-        timer_in_ms(r->follow, RETRY_MS);
+        after_ms(r->follow, RETRY_MS);
     free(topics);
 }
 
 void reports_follow(struct reports *r)
 {
     if (!r->hub->stopping)
-        timer_in_ms(r->follow, FOLLOW_MS);
+        after_ms(r->follow, FOLLOW_MS);
 }
 
 // ---- state
@@ -315,4 +317,3 @@ void reports_free(struct reports *r)
     event_free(r->retry);
     free(r);
 }
-    r->commit_again = event_new(h->base, -1, 0, on_commit_again, r);

@@ -2,18 +2,17 @@
 #include "common/http/tls.h"
 
 #include "common/base/mem.h"
+#include "common/base/present.h"
 #include "common/tls/files.h"
 
 #include <event2/bufferevent_ssl.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
-#include <pthread.h>
 #include <stdlib.h>
 
 struct http_tls {
     char *certificate_file, *key_file;
-    pthread_mutex_t lock; // of `context`
-    SSL_CTX *context;
+    struct present context; // SSL_CTX
 };
 
 static int new_context(const struct http_tls *tls, SSL_CTX **ret, struct error *err)
@@ -37,8 +36,9 @@ int http_tls_new(const char *certificate_file, const char *key_file, struct http
     struct http_tls *tls = mem_alloc(sizeof(*tls));
     tls->certificate_file = mem_dup_cstr(certificate_file);
     tls->key_file = mem_dup_cstr(key_file);
-    (void)pthread_mutex_init(&tls->lock, NULL);
-    int rc = new_context(tls, &tls->context, err);
+    SSL_CTX *context = NULL;
+    int rc = new_context(tls, &context, err);
+    present_init(&tls->context, context);
     if (rc)
         http_tls_free(tls);
     else
@@ -52,11 +52,7 @@ int http_tls_reload(struct http_tls *tls, struct error *err)
     int rc = new_context(tls, &next, err);
     if (rc)
         return rc;
-    (void)pthread_mutex_lock(&tls->lock);
-    SSL_CTX *before = tls->context;
-    tls->context = next;
-    (void)pthread_mutex_unlock(&tls->lock);
-    SSL_CTX_free(before); // connections made with it keep it
+    SSL_CTX_free(present_swap(&tls->context, next)); // connections made with the former one keep it
     return 0;
 }
 
@@ -64,18 +60,22 @@ void http_tls_free(struct http_tls *tls)
 {
     if (!tls)
         return;
-    SSL_CTX_free(tls->context);
-    (void)pthread_mutex_destroy(&tls->lock);
+    SSL_CTX_free(present_done(&tls->context));
     free(tls->certificate_file);
     free(tls->key_file);
     free(tls);
 }
 
+static void ref(void *context)
+{
+    (void)SSL_CTX_up_ref(context);
+}
+
 struct bufferevent *tls_bufferevent(struct http_tls *tls, struct event_base *base)
 {
-    (void)pthread_mutex_lock(&tls->lock);
-    SSL *ssl = SSL_new(tls->context);
-    (void)pthread_mutex_unlock(&tls->lock);
+    SSL_CTX *context = present_get(&tls->context, ref);
+    SSL *ssl = SSL_new(context);
+    SSL_CTX_free(context); // the session has a reference of its own
     if (!ssl)
         abort();
     return bufferevent_openssl_socket_new(base, -1, ssl, BUFFEREVENT_SSL_ACCEPTING,

@@ -3,10 +3,10 @@
 
 #include "common/base/encode.h"
 #include "common/base/mem.h"
+#include "common/base/present.h"
 
 #include <errno.h>
 #include <openssl/crypto.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -197,15 +197,13 @@ int key_ring_turn(const struct key_ring *ring, struct str first, struct key_ring
 // ---- the present ring
 
 struct key_ring_box {
-    pthread_mutex_t lock;
-    struct key_ring *present;
+    struct present ring;
 };
 
 struct key_ring_box *key_ring_box_new(struct key_ring *take_first)
 {
     struct key_ring_box *box = mem_alloc(sizeof(*box));
-    (void)pthread_mutex_init(&box->lock, NULL);
-    box->present = take_first;
+    present_init(&box->ring, take_first);
     return box;
 }
 
@@ -213,24 +211,21 @@ void key_ring_box_free(struct key_ring_box *box)
 {
     if (!box)
         return;
-    key_ring_free(box->present);
-    (void)pthread_mutex_destroy(&box->lock);
+    key_ring_free(present_done(&box->ring));
     free(box);
+}
+
+static void ref(void *ring)
+{
+    (void)key_ring_ref(ring);
 }
 
 struct key_ring *key_ring_box_get(struct key_ring_box *box)
 {
-    (void)pthread_mutex_lock(&box->lock);
-    struct key_ring *ring = key_ring_ref(box->present);
-    (void)pthread_mutex_unlock(&box->lock);
-    return ring;
+    return present_get(&box->ring, ref);
 }
 
 void key_ring_box_swap(struct key_ring_box *box, struct key_ring *take_next)
 {
-    (void)pthread_mutex_lock(&box->lock);
-    struct key_ring *old = box->present;
-    box->present = take_next;
-    (void)pthread_mutex_unlock(&box->lock);
-    key_ring_free(old);
+    key_ring_free(present_swap(&box->ring, take_next));
 }

@@ -2,11 +2,11 @@
 #include "services/gateway/auth/principals.h"
 
 #include "common/base/mem.h"
+#include "common/base/present.h"
 #include "services/gateway/auth/networks.h"
 #include "services/gateway/auth/principals_internal.h"
 
 #include <openssl/crypto.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -227,39 +227,34 @@ bool principal_allows_ip(const struct principal *p, struct str address)
 // ---- the present set
 
 struct principals_box {
-    pthread_mutex_t lock;
-    struct principals *present;
+    struct present set;
 };
 
 struct principals_box *principals_box_new(struct principals *take_first)
 {
     struct principals_box *box = mem_alloc(sizeof(*box));
-    (void)pthread_mutex_init(&box->lock, NULL);
-    box->present = take_first;
+    present_init(&box->set, take_first);
     return box;
 }
 
 void principals_box_free(struct principals_box *box)
 {
-    principals_unref(box->present);
-    (void)pthread_mutex_destroy(&box->lock);
+    principals_unref(present_done(&box->set));
     free(box);
+}
+
+static void ref(void *held)
+{
+    struct principals *p = held;
+    (void)atomic_fetch_add(&p->refs, 1);
 }
 
 struct principals *principals_box_get(struct principals_box *box)
 {
-    (void)pthread_mutex_lock(&box->lock);
-    struct principals *p = box->present;
-    (void)atomic_fetch_add(&p->refs, 1);
-    (void)pthread_mutex_unlock(&box->lock);
-    return p;
+    return present_get(&box->set, ref);
 }
 
 void principals_box_swap(struct principals_box *box, struct principals *take_next)
 {
-    (void)pthread_mutex_lock(&box->lock);
-    struct principals *old = box->present;
-    box->present = take_next;
-    (void)pthread_mutex_unlock(&box->lock);
-    principals_unref(old);
+    principals_unref(present_swap(&box->set, take_next));
 }

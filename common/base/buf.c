@@ -1,3 +1,4 @@
+// See buf.h.
 #include "common/base/buf.h"
 
 #include "common/base/mem.h"

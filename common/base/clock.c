@@ -1,3 +1,4 @@
+// See clock.h.
 #include "common/base/clock.h"
 
 #include <time.h>

@@ -1,3 +1,4 @@
+// See error.h.
 #include "common/base/error.h"
 
 #include "common/base/buf.h"

@@ -1,3 +1,4 @@
+// See hash.h.
 #include "common/base/hash.h"
 
 uint16_t hash_crc16(struct str s)

@@ -1,3 +1,4 @@
+// See keyed.h.
 #include "common/base/keyed.h"
 
 #include "common/base/rng.h"

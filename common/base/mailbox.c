@@ -1,3 +1,4 @@
+// See mailbox.h.
 #include "common/base/mailbox.h"
 
 #include "common/base/mem.h"

@@ -1,3 +1,4 @@
+// See rng.h.
 #include "common/base/rng.h"
 
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+// See str.h.
 #include "common/base/str.h"
 
 #include "common/base/mem.h"

@@ -1,3 +1,4 @@
+// See producer.h.
 #include "common/kafka/producer.h"
 
 #include "common/base/clock.h"

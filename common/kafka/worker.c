@@ -1,3 +1,4 @@
+// See worker.h.
 #include "common/kafka/worker.h"
 
 #include "common/base/mailbox.h"

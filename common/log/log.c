@@ -3,6 +3,7 @@
 #include "common/log/log.h"
 
 #include "common/base/clock.h"
+#include "common/base/encode.h"
 #include "common/json/json.h"
 
 #include <errno.h>
@@ -11,13 +12,11 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define MESSAGE_BYTES    2048
 #define CUT_MARK         "…"
 #define LIMIT_PERIOD_US  1000000u
-#define TIME_TEXT_BYTES  64
 #define SERVICE_FALLBACK "rollcall"
 
 // Written by log_setup() only, before there are threads.
@@ -41,16 +40,6 @@ void log_setup(const char *service, enum log_level max_level, int as_json)
 int log_enabled(enum log_level level)
 {
     return level <= highest_level;
-}
-
-static void wall_time(char out[static TIME_TEXT_BYTES])
-{
-    uint64_t now_ms = clock_wall_ms();
-    time_t seconds = (time_t)(now_ms / 1000);
-    struct tm utc;
-    (void)gmtime_r(&seconds, &utc);
-    size_t n = strftime(out, TIME_TEXT_BYTES, "%Y-%m-%dT%H:%M:%S", &utc);
-    (void)snprintf(out + n, TIME_TEXT_BYTES - n, ".%03uZ", (unsigned)(now_ms % 1000));
 }
 
 // Control characters as \n or \x1b; those that UTF-8 writes as C2 80 … C2 9F steer terminals too.
@@ -77,8 +66,8 @@ static void add_visible(struct buf *out, struct str text)
 static void add_text_line(struct buf *out, enum log_level level, const char *component, uint64_t id,
                           struct str message)
 {
-    char now[TIME_TEXT_BYTES];
-    wall_time(now);
+    char now[ENCODE_TIME_BYTES];
+    encode_time(now, clock_wall_ms());
     buf_addf(out, "%s %s %s %s ", now, level_name(level), service_name, component);
     if (id)
         buf_addf(out, "id=%" PRIu64 " ", id);
@@ -88,8 +77,8 @@ static void add_text_line(struct buf *out, enum log_level level, const char *com
 static void add_json_line(struct buf *out, enum log_level level, const char *component, uint64_t id,
                           struct str message)
 {
-    char now[TIME_TEXT_BYTES];
-    wall_time(now);
+    char now[ENCODE_TIME_BYTES];
+    encode_time(now, clock_wall_ms());
     struct json_writer w = json_writer(out);
     json_begin_object(&w);
     json_kv_cstr(&w, "time", now);

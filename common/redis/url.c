@@ -1,3 +1,4 @@
+// See url.h.
 #include "common/redis/url.h"
 
 #include "common/base/buf.h"

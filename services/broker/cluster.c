@@ -1,3 +1,4 @@
+// See cluster.h.
 #include "services/broker/cluster.h"
 
 #include "common/base/buf.h"

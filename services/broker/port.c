@@ -1,3 +1,4 @@
+// See port.h.
 #include "services/broker/port.h"
 
 #include <arpa/inet.h>

@@ -1,3 +1,4 @@
+// See gateway_metrics.h.
 #include "services/gateway/gateway_metrics.h"
 
 #include "services/gateway/publish/bus_metrics.h"

@@ -76,6 +76,18 @@ static void base64_goes_both_ways(void **state)
     buf_done(&out);
 }
 
+static void a_time_is_written_with_its_milliseconds(void **state)
+{
+    (void)state;
+    char text[ENCODE_TIME_BYTES];
+    encode_time(text, UINT64_C(1763769541042));
+    assert_string_equal(text, "2025-11-21T23:59:01.042Z");
+    encode_time(text, 0);
+    assert_string_equal(text, "1970-01-01T00:00:00.000Z");
+    encode_time(text, UINT64_MAX);
+    assert_string_equal(text, "584556019-04-03T14:25:51.615Z");
+}
+
 static void a_full_mailbox_refuses_and_keeps_order(void **state)
 {
     (void)state;
@@ -114,6 +126,7 @@ int main(void)
         cmocka_unit_test(crc16_matches_the_cluster_specification),
         cmocka_unit_test(murmur2_matches_kafka_java_clients),
         cmocka_unit_test(base64_goes_both_ways),
+        cmocka_unit_test(a_time_is_written_with_its_milliseconds),
         cmocka_unit_test(a_full_mailbox_refuses_and_keeps_order),
         cmocka_unit_test(random_below_stays_below),
     };

@@ -1,3 +1,4 @@
+// See job_ids.h.
 #include "services/gateway/jobs/job_ids.h"
 
 #include "common/base/buf.h"

@@ -1,3 +1,4 @@
+// See acks.h.
 #include "services/gateway/publish/acks.h"
 
 #include "common/base/mem.h"

@@ -1,3 +1,4 @@
+// See apply.h.
 #include "services/gateway/publish/apply.h"
 
 #include "common/base/mem.h"

@@ -1,3 +1,4 @@
+// See hub.h.
 #include "services/gateway/publish/hub.h"
 
 #include "common/kafka/kafka.h"

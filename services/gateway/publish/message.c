@@ -1,10 +1,10 @@
+// See message.h.
 #include "services/gateway/publish/message.h"
 
 #include "common/json/json.h"
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <time.h>
 
 const char *message_op_name(enum store_op op)
 {
@@ -13,16 +13,6 @@ const char *message_op_name(enum store_op op)
                                         [STORE_OP_MOVED] = "moved",
                                         [STORE_OP_DELETED] = "deleted"};
     return names[op];
-}
-
-void message_time(char ret[MESSAGE_TIME_BYTES], uint64_t wall_ms)
-{
-    time_t seconds = (time_t)(wall_ms / 1000);
-    struct tm tm;
-    if (!gmtime_r(&seconds, &tm))
-        tm = (struct tm){.tm_year = 70, .tm_mday = 1};
-    size_t n = strftime(ret, MESSAGE_TIME_BYTES, "%Y-%m-%dT%H:%M:%S", &tm);
-    (void)snprintf(ret + n, MESSAGE_TIME_BYTES - n, ".%03uZ", (unsigned)(wall_ms % 1000));
 }
 
 void message_write_change(struct buf *out, const struct store_change *c)
@@ -58,7 +48,7 @@ void message_headers(struct message_headers *ret, const struct cloud_event *e)
 {
     ret->count = 0;
     (void)snprintf(ret->subject, sizeof(ret->subject), "%" PRIu64, e->subject);
-    message_time(ret->time, e->wall_ms);
+    encode_time(ret->time, e->wall_ms);
     add(ret, "ce_specversion", "1.0");
     add(ret, "ce_id", e->id);
     add(ret, "ce_type", e->type);

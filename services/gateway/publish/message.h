@@ -4,15 +4,13 @@
 #define ROLLCALL_GATEWAY_PUBLISH_MESSAGE_H
 
 #include "common/base/buf.h"
+#include "common/base/encode.h"
 #include "common/kafka/kafka.h"
 #include "services/gateway/store/store.h"
 
-#define MESSAGE_ID_BYTES   24
-#define MESSAGE_TIME_BYTES 32
+#define MESSAGE_ID_BYTES 24
 
 const char *message_op_name(enum store_op op); // "desired", …
-// RFC 3339, UTC, milliseconds.
-void message_time(char ret[MESSAGE_TIME_BYTES], uint64_t wall_ms);
 // {"v":1,"id":…,"account":…,"revision":…,"op":…,…}
 void message_write_change(struct buf *out, const struct store_change *c);
 
@@ -27,7 +25,7 @@ struct message_headers {
     struct kafka_header items[8];
     size_t count;
     char subject[MESSAGE_ID_BYTES];
-    char time[MESSAGE_TIME_BYTES];
+    char time[ENCODE_TIME_BYTES];
 };
 void message_headers(struct message_headers *ret, const struct cloud_event *e);
 

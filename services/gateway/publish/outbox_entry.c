@@ -1,3 +1,4 @@
+// See outbox_entry.h.
 #include "services/gateway/publish/outbox_entry.h"
 
 #include "common/base/mem.h"

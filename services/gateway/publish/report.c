@@ -1,3 +1,4 @@
+// See report.h.
 #include "services/gateway/publish/report.h"
 
 #include "common/base/mem.h"

@@ -1,3 +1,4 @@
+// See restore.h.
 #include "services/gateway/publish/restore.h"
 
 #include "common/base/mem.h"

@@ -1,3 +1,4 @@
+// See token.h.
 #include "services/gateway/publish/token.h"
 
 #include <openssl/crypto.h>

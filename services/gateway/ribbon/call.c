@@ -9,7 +9,8 @@
 
 #define ATTEMPTS_MAX 20
 
-void ribbon_call_forget(struct call *c)
+// What a former attempt read.
+static void forget(struct call *c)
 {
     if (c->has_reader)
         reader_done(&c->reader);
@@ -32,8 +33,7 @@ static void end_write(struct call *c)
         return;
     TAILQ_REMOVE(&r->writers, c, link);
     c->is_writing = false;
-    TAILQ_FOREACH(other, &r->writers, link)
-    {
+    TAILQ_FOREACH(other, &r->writers, link) {
         if (strcmp(call_account(other), call_account(c)))
             continue;
         other->write(other);
@@ -46,7 +46,7 @@ void ribbon_call_begin_write(struct call *c, call_fn *write)
     struct call *other;
     bool waits = false;
     TAILQ_FOREACH(other, &c->ribbon->writers, link)
-    waits = waits || strcmp(call_account(other), call_account(c)) == 0;
+        waits = waits || strcmp(call_account(other), call_account(c)) == 0;
     TAILQ_INSERT_TAIL(&c->ribbon->writers, c, link);
     c->is_writing = true;
     c->write = write;
@@ -57,7 +57,7 @@ void ribbon_call_begin_write(struct call *c, call_fn *write)
 void ribbon_call_write_again(struct call *c)
 {
     struct error err;
-    ribbon_call_forget(c);
+    forget(c);
     if (++c->attempts < ATTEMPTS_MAX)
         c->write(c);
     else
@@ -68,7 +68,7 @@ void ribbon_call_write_again(struct call *c)
 void ribbon_call_free(struct call *c)
 {
     store_walk_end(c->walk);
-    ribbon_call_forget(c);
+    forget(c);
     mem_wipe(c->text.p, c->text.n);
     buf_done(&c->text);
     buf_done(&c->base);

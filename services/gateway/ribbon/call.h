@@ -67,8 +67,6 @@ static inline const char *call_account(const struct call *c)
 void ribbon_call_begin_write(struct call *c, call_fn *write);
 // Again from its reads, because others wrote meanwhile; answers the call where that was so too often.
 void ribbon_call_write_again(struct call *c);
-// Forgets what a former attempt read.
-void ribbon_call_forget(struct call *c);
 void ribbon_call_free(struct call *c); // for envelope.c
 
 #endif

@@ -80,7 +80,7 @@ void vox_answer_error(struct call *c, enum code code, const char *fmt, ...)
     reply_fault(c, 200, &f);
 }
 
-void vox_answer_no_registration(struct call *c)
+static void refuse_unknown(struct call *c)
 {
     vox_answer_error(c, CODE_INVALID_REGISTRATION_ID,
                      "There is no SIP registration with the sip_registration_id '%llu'.",
@@ -93,7 +93,7 @@ void vox_answer_failure(struct call *c, int rc, const struct error *err)
     bool reads = c->method && c->method->reads;
     switch (dialect_failure_of("voximplant", c->id, rc, err, reads, &detail)) {
     case FAILURE_ABSENT:
-        vox_answer_no_registration(c);
+        refuse_unknown(c);
         return;
     case FAILURE_CONFLICT: // of names, which this dialect makes itself
     case FAILURE_UNAVAILABLE:

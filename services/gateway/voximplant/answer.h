@@ -13,7 +13,6 @@ void vox_answer_error(struct call *c, enum code code, const char *fmt, ...) prin
 void vox_answer_fault(struct call *c, const struct fault *f);
 // What the store said.
 void vox_answer_failure(struct call *c, int rc, const struct error *err);
-void vox_answer_no_registration(struct call *c);
 // An HTTP method that is neither GET nor POST: the one error that is told by HTTP.
 void vox_answer_not_allowed(struct call *c);
 

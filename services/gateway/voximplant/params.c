@@ -81,7 +81,7 @@ bool vox_params_flag(const struct params *p, const char *name, bool *ret, struct
     return true;
 }
 
-bool vox_params_is_any(struct str text)
+static bool is_any(struct str text)
 {
     return str_ieq_cstr(str_trim(text), "any") || str_ieq_cstr(str_trim(text), "all");
 }
@@ -89,7 +89,7 @@ bool vox_params_is_any(struct str text)
 bool vox_params_texts(const struct params *p, const char *name, struct text_list *ret, struct fault *fault)
 {
     struct str rest = vox_params_get(p, name), piece;
-    if (vox_params_is_any(rest))
+    if (is_any(rest))
         return true;
     while (str_split(&rest, ';', &piece)) {
         piece = str_trim(piece);

@@ -41,7 +41,6 @@ must_use bool vox_params_ids(const struct params *p, const char *name, struct id
                              struct fault *fault);
 must_use bool vox_params_texts(const struct params *p, const char *name, struct text_list *ret,
                                struct fault *fault);
-bool vox_params_is_any(struct str text); // "any", "all" in any case
 
 bool vox_ids_have(const struct id_list *l, uint64_t id);
 bool vox_texts_have(const struct text_list *l, struct str text);

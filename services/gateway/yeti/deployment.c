@@ -28,7 +28,8 @@ const struct objects *deployment_objects(const struct call *c, enum type_id type
     return objects_transports();
 }
 
-void deployment_load(struct call *c, call_fn *next)
+// The objects of the call's type, and what the query includes.
+static void load(struct call *c, call_fn *next)
 {
     bool pops = c->type->id == TYPE_POPS || c->query.include & INCLUDE_NODE_POP;
     call_load(c, pops, c->type->id == TYPE_NODES, next);
@@ -92,7 +93,7 @@ static void index_page(struct call *c)
 void deployment_index(struct call *c)
 {
     if (call_read_query(c, c->type, QUERY_INDEX))
-        deployment_load(c, index_page);
+        load(c, index_page);
 }
 
 // ---- one
@@ -130,7 +131,7 @@ static void show(struct call *c)
 void deployment_show(struct call *c)
 {
     if (call_read_query(c, c->type, QUERY_SHOW) && call_parse_id(c, true))
-        deployment_load(c, show);
+        load(c, show);
 }
 
 // ---- the pop of a node

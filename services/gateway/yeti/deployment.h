@@ -7,9 +7,6 @@
 // The loaded objects of a type.
 const struct objects *deployment_objects(const struct call *c, enum type_id type);
 
-// Loads the objects of the call's type, and what the query includes; then runs next.
-void deployment_load(struct call *c, call_fn *next);
-
 // The object with the call's id; NULL: the call was answered 404.
 const struct object *deployment_find(struct call *c);
 

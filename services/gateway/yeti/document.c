@@ -1,24 +1,22 @@
 // See document.h.
 #include "services/gateway/yeti/document.h"
 
+#include "common/base/encode.h"
 #include "common/base/mem.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 // ---- values
 
 static void put_time(struct json_writer *w, uint64_t wall_ms)
 {
-    time_t seconds = (time_t)(wall_ms / 1000);
-    struct tm tm;
-    char day[32], text[48];
-    if (!wall_ms || !gmtime_r(&seconds, &tm) || !strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%S", &tm)) {
+    char text[ENCODE_TIME_BYTES];
+    if (!wall_ms) {
         json_put_null(w);
         return;
     }
-    (void)snprintf(text, sizeof(text), "%s.%03uZ", day, (unsigned)(wall_ms % 1000));
+    encode_time(text, wall_ms);
     json_put_cstr(w, text);
 }
 

@@ -40,7 +40,8 @@ void registrations_load(struct call *c, bool pops, bool nodes, call_fn *next)
 
 // ---- one
 
-void registrations_document(struct call *c, const struct store_record *record, struct buf *out)
+// With what the query includes.
+static void write_document(struct call *c, const struct store_record *record, struct buf *out)
 {
     struct values values cleanup(values_done);
     struct status_item reported cleanup(status_item_done) = {.id = 0};
@@ -70,7 +71,7 @@ bool registrations_pass(struct call *c, const struct store_record *record)
         document_write_linkage(&body, &d, c->type, (int64_t)c->id, c->relation,
                                registrations_target(c, &record->reg));
     else
-        registrations_document(c, record, &body);
+        write_document(c, record, &body);
     return conditional_passes(c, buf_str(&body));
 }
 
@@ -78,7 +79,7 @@ void registrations_answer(struct call *c, int status, const struct store_record 
 {
     struct document d = call_document(c);
     struct buf body cleanup(buf_done) = BUF_INIT, location cleanup(buf_done) = BUF_INIT;
-    registrations_document(c, record, &body);
+    write_document(c, record, &body);
     if (status == 201)
         document_add_self(&location, &d, type_of(TYPE_REGISTRATIONS), (int64_t)record->reg.id);
     answer_document(c, status, buf_str(&body), buf_str(&location));

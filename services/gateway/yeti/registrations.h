@@ -11,9 +11,6 @@
 // The values as reads show them: the password masked, or in clear where that is set.
 void registrations_values(struct call *c, const struct registration *r, struct values *ret_init);
 
-// Appends the document of one registration, with what the query includes.
-void registrations_document(struct call *c, const struct store_record *record, struct buf *out);
-
 // Whether the request's condition holds for the record, or for its linkage where the route is a
 // relationship's. False: the call was answered.
 bool registrations_pass(struct call *c, const struct store_record *record);

@@ -1,3 +1,4 @@
+// See fence.h.
 #include "services/registrant/shard/fence.h"
 
 enum { CALM_US = 60 * 1000000, PAUSE_FIRST_MS = 500, IN_A_ROW = 6, SHORT_IN_A_ROW = 2 };

@@ -1,3 +1,4 @@
+// See lease.h.
 #include "services/registrant/shard/lease.h"
 
 bool lease_prove(struct lease *l, uint64_t sent_us)

@@ -101,8 +101,7 @@ void http_header_list(const struct http_request *r, const char *name, struct buf
 {
     const struct evkeyval *field;
     bool first = true;
-    TAILQ_FOREACH(field, evhttp_request_get_input_headers(r->evreq), next)
-    {
+    TAILQ_FOREACH(field, evhttp_request_get_input_headers(r->evreq), next) {
         if (!str_ieq_cstr(str_of(field->key), name))
             continue;
         buf_add_cstr(out, first ? "" : ", ");
@@ -139,8 +138,7 @@ struct str http_cookie(const struct http_request *r, const char *name)
 {
     const struct evkeyval *field;
     struct str value = STR_NONE;
-    TAILQ_FOREACH(field, evhttp_request_get_input_headers(r->evreq), next)
-    {
+    TAILQ_FOREACH(field, evhttp_request_get_input_headers(r->evreq), next) {
         if (str_ieq_cstr(str_of(field->key), "cookie") && cookie_find(str_of(field->value), name, &value))
             break;
     }

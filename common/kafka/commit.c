@@ -132,8 +132,7 @@ void kafka_on_commit_event(struct kafka_consumer *c, rd_kafka_event_t *ev)
 {
     struct kafka_commits *b = rd_kafka_event_opaque(ev);
     struct kafka_commits *sent;
-    TAILQ_FOREACH(sent, &c->commits_sent, link)
-    {
+    TAILQ_FOREACH(sent, &c->commits_sent, link) {
         if (sent == b)
             break;
     }

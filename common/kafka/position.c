@@ -177,8 +177,7 @@ static void assigned_done(struct kafka_job *job, bool run_was_called)
 void kafka_settle(struct kafka_consumer *c)
 {
     const struct kafka_partition *partition;
-    TAILQ_FOREACH(partition, &c->partitions, link)
-    {
+    TAILQ_FOREACH(partition, &c->partitions, link) {
         if (partition->state == PARTITION_PLACING)
             return;
     }
@@ -191,16 +190,14 @@ void kafka_place_new(struct kafka_consumer *c)
 {
     size_t count = 0;
     struct kafka_partition *partition;
-    TAILQ_FOREACH(partition, &c->partitions, link)
-    {
+    TAILQ_FOREACH(partition, &c->partitions, link) {
         count += partition->state == PARTITION_PLACING && !partition->placing;
     }
     if (count == 0 || !c->client.worker)
         return;
     kafka_client_probe(&c->client);
     struct placing *p = placing_new(c, count);
-    TAILQ_FOREACH(partition, &c->partitions, link)
-    {
+    TAILQ_FOREACH(partition, &c->partitions, link) {
         if (partition->state == PARTITION_PLACING && !partition->placing) {
             partition->placing = true;
             placing_add(p, partition);

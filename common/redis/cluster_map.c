@@ -27,14 +27,12 @@ static char *digest_of_masters(struct redis_cluster *c)
 {
     size_t count = 0;
     struct cluster_node *n;
-    TAILQ_FOREACH(n, &c->nodes, link)
-    {
+    TAILQ_FOREACH(n, &c->nodes, link) {
         count++;
     }
     const char **ids = mem_array(count + 1, sizeof(*ids));
     count = 0;
-    TAILQ_FOREACH(n, &c->nodes, link)
-    {
+    TAILQ_FOREACH(n, &c->nodes, link) {
         if (n->has_slots)
             ids[count++] = n->conn->replication_id.p ? n->conn->replication_id.p : "";
     }
@@ -54,8 +52,7 @@ static char *digest_of_masters(struct redis_cluster *c)
 static int find_missing(struct redis_cluster *c, struct error *err)
 {
     struct cluster_node *n;
-    TAILQ_FOREACH(n, &c->nodes, link)
-    {
+    TAILQ_FOREACH(n, &c->nodes, link) {
         if (n->has_slots && !redis_conn_is_up(n->conn))
             return error_set(err, -EAGAIN, "no connection to %s port %u of the Redis Cluster", n->conn->host,
                              n->conn->port);
@@ -103,6 +100,7 @@ static void on_node_up(void *arg, struct str replication_id)
     struct cluster_node *n = arg;
     struct redis_cluster *c = n->cluster;
     redis_enter(c->r);
+    n->number = ++c->r->connections;
     judge(c, NULL);
     cluster_calls_retry(c);
     redis_leave(c->r);
@@ -126,8 +124,7 @@ static void on_node_down(void *arg, const struct error *err)
 struct cluster_node *cluster_node_for(struct redis_cluster *c, struct str host, uint16_t port)
 {
     struct cluster_node *n;
-    TAILQ_FOREACH(n, &c->nodes, link)
-    {
+    TAILQ_FOREACH(n, &c->nodes, link) {
         if (n->conn->port == port && str_eq_cstr(host, n->conn->host))
             return n;
     }
@@ -181,13 +178,11 @@ static void next_address(void *arg)
     const struct redis_url *url = &c->r->url;
     size_t at = 0, masters = 0;
     struct cluster_node *n;
-    TAILQ_FOREACH(n, &c->nodes, link)
-    {
+    TAILQ_FOREACH(n, &c->nodes, link) {
         masters += n->has_slots;
     }
     size_t wanted = c->scout_at++ % (masters + url->address_count);
-    TAILQ_FOREACH(n, &c->nodes, link)
-    {
+    TAILQ_FOREACH(n, &c->nodes, link) {
         if (n->has_slots && at++ == wanted) {
             redis_conn_target(c->scout, n->conn->host, n->conn->port);
             return;
@@ -227,8 +222,7 @@ static void take_range(struct redis_cluster *c, const struct redis_value *range)
 static void take_map(struct redis_cluster *c, const struct redis_value *map)
 {
     struct cluster_node *n;
-    TAILQ_FOREACH(n, &c->nodes, link)
-    {
+    TAILQ_FOREACH(n, &c->nodes, link) {
         n->has_slots = false;
     }
     memset(c->owners, 0, sizeof(c->owners));

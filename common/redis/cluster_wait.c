@@ -54,8 +54,7 @@ static void ask(struct cluster_node *n, struct wait *w, size_t argc, const struc
 static struct cluster_node *any_that_is_up(struct redis_cluster *c)
 {
     struct cluster_node *n;
-    TAILQ_FOREACH(n, &c->nodes, link)
-    {
+    TAILQ_FOREACH(n, &c->nodes, link) {
         if (redis_conn_is_up(n->conn))
             return n;
     }
@@ -70,8 +69,7 @@ bool cluster_wait(struct redis_cluster *c, redis_fn *fn, void *arg, size_t argc,
     struct wait *w = mem_alloc(sizeof(*w));
     w->call = cluster_call_new(c, fn, arg);
     w->fewest = -1;
-    TAILQ_FOREACH(n, &c->nodes, link)
-    {
+    TAILQ_FOREACH(n, &c->nodes, link) {
         if (n->written)
             ask(n, w, argc, argv);
     }

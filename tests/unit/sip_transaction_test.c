@@ -144,7 +144,7 @@ static size_t count(struct transaction_list *list)
     size_t n = 0;
     struct transaction *t;
     LIST_FOREACH(t, list, link)
-    n++;
+        n++;
     return n;
 }
 

@@ -1,3 +1,4 @@
+// See batch.h.
 #include "services/gateway/publish/batch.h"
 
 #include "common/base/mem.h"
@@ -23,8 +24,7 @@ void batch_item_done(struct batch_item *i)
 void batch_free(struct batch *b)
 {
     struct batch_item *i, *next;
-    HASH_ITER(hh, b->items, i, next)
-    {
+    HASH_ITER(hh, b->items, i, next) {
         batch_item_done(i);
     }
     for (size_t n = 0; n < b->offset_count; n++)

@@ -215,8 +215,7 @@ struct publisher *publisher_new(struct hub *h)
 void publisher_free(struct publisher *p)
 {
     struct slot *s, *next;
-    HASH_ITER(hh, p->table, s, next)
-    {
+    HASH_ITER(hh, p->table, s, next) {
         slot_free(s);
     }
     acks_free(p->acks);

@@ -59,8 +59,7 @@ static void commit_held(struct store *s)
         return;
     STAILQ_CONCAT(&s->committing, &s->held);
     struct store_write *w;
-    STAILQ_FOREACH(w, &s->committing, link)
-    {
+    STAILQ_FOREACH(w, &s->committing, link) {
         s->unanswered++;
         w->send(w);
     }

@@ -1,14 +1,12 @@
-// TLS for the tests of common/http: certificates made on the spot, and a client that shares the server's
-// loop.
+// TLS for the tests of common/http: a certificate in its files, and a client that shares the server's loop.
 #ifndef ROLLCALL_TESTS_HTTP_TLS_FIXTURE_H
 #define ROLLCALL_TESTS_HTTP_TLS_FIXTURE_H
 
+#include "tests/unit/certificates.h"
 #include "tests/unit/http_fixture.h"
 
 #include <openssl/err.h>
-#include <openssl/pem.h>
 #include <openssl/ssl.h>
-#include <openssl/x509.h>
 
 // ---- a certificate
 
@@ -18,24 +16,12 @@ struct pair_files {
 
 static inline void write_pair(const struct pair_files *p, const char *name, bool matching)
 {
-    EVP_PKEY *key = EVP_EC_gen("P-256"), *other = EVP_EC_gen("P-256");
-    X509 *cert = X509_new();
-    X509_NAME *subject = X509_get_subject_name(cert);
-    (void)X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC, (const unsigned char *)name, -1, -1, 0);
-    (void)X509_set_issuer_name(cert, subject);
-    (void)X509_gmtime_adj(X509_getm_notBefore(cert), 0);
-    (void)X509_gmtime_adj(X509_getm_notAfter(cert), 3600);
-    (void)X509_set_pubkey(cert, key);
-    assert_true(X509_sign(cert, key, EVP_sha256()) > 0);
-    FILE *f = fopen(p->cert, "w");
-    assert_int_equal(PEM_write_X509(f, cert), 1);
-    (void)fclose(f);
-    f = fopen(p->key, "w");
-    assert_int_equal(PEM_write_PrivateKey(f, matching ? key : other, NULL, NULL, 0, NULL, NULL), 1);
-    (void)fclose(f);
-    X509_free(cert);
-    EVP_PKEY_free(key);
-    EVP_PKEY_free(other);
+    const struct wish wish = {.cn = name};
+    struct pair pair = make_pair(NULL, &wish), other = make_pair(NULL, &wish);
+    write_pem(p->cert, &pair, NULL);
+    write_pem(p->key, NULL, matching ? &pair : &other);
+    free_pair(&pair);
+    free_pair(&other);
 }
 
 // ---- a client

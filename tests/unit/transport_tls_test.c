@@ -23,7 +23,7 @@ static void enter(struct world *w)
     (void)snprintf(w->own_file, sizeof(w->own_file), "%s/own.pem", w->folder);
     w->ca = make_pair(NULL, &(struct wish){.cn = "Test CA", .is_ca = true});
     w->other_ca = make_pair(NULL, &(struct wish){.cn = "Other CA", .is_ca = true});
-    write_pair(w->ca_file, &w->ca, false);
+    write_pem(w->ca_file, &w->ca, NULL);
     w->settings = (struct tls_settings){.ca_file = w->ca_file};
     begin(&w->f);
     w->f.tls = &w->settings;
@@ -205,7 +205,7 @@ static void refused_by_peer(int version, const struct wish *wish, bool other_ca,
     struct world w;
     enter(&w);
     struct pair own = make_pair(other_ca ? &w.other_ca : &w.ca, wish);
-    write_pair(w.own_file, &own, true);
+    write_pem(w.own_file, &own, &own);
     w.settings.certificate_file = w.own_file;
     serve(&w, &w.ca, &(struct wish){.san = "DNS:" NAME});
     peer_ask_for_certificate(&w.peer, &w.ca);
@@ -263,7 +263,7 @@ static void nobody_is_asked_for_a_pass_phrase(void **state)
     struct world w;
     struct error err;
     enter(&w);
-    write_pair(w.own_file, &w.ca, false);
+    write_pem(w.own_file, &w.ca, NULL);
     FILE *out = fopen(w.own_file, "a");
     assert_int_equal(
         PEM_write_PrivateKey(out, w.ca.key, EVP_aes_128_cbc(), phrase, sizeof(phrase) - 1, NULL, NULL), 1);
@@ -308,7 +308,7 @@ static void reads_its_files_again(void **state)
     (void)connect_as(&w, NAME);
     expect_refused(&w, "the certificate is signed by a CA that is not trusted (CN=x)");
     peer_end(&w.peer);
-    write_pair(w.ca_file, &w.other_ca, false);
+    write_pem(w.ca_file, &w.other_ca, NULL);
     assert_int_equal(transport_reload(w.f.t, &err), 0);
     (void)unlink(w.ca_file);
     assert_int_equal(transport_reload(w.f.t, &err), -ENOENT); // what was read before stays in force

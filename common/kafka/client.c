@@ -1,3 +1,4 @@
+// See client.h.
 #include "common/kafka/client.h"
 
 #include "common/base/clock.h"
@@ -108,8 +109,7 @@ int kafka_conf_new(const struct kafka_params *params, const char *const *own, rd
 struct kafka_topic *kafka_topic_find(struct kafka_client *c, const char *name)
 {
     struct kafka_topic *t;
-    TAILQ_FOREACH(t, &c->topics, link)
-    {
+    TAILQ_FOREACH(t, &c->topics, link) {
         if (strcmp(t->name, name) == 0)
             return t;
     }
@@ -220,16 +220,14 @@ void kafka_client_probe(struct kafka_client *c)
         return;
     struct probe *p = mem_alloc(sizeof(*p));
     struct kafka_topic *t;
-    TAILQ_FOREACH(t, &c->topics, link)
-    {
+    TAILQ_FOREACH(t, &c->topics, link) {
         p->topic_count++;
     }
     p->topics = mem_array(p->topic_count + 1, sizeof(struct kafka_topic *));
     p->handles = mem_array(p->topic_count + 1, sizeof(rd_kafka_topic_t *));
     p->counts = mem_array(p->topic_count + 1, sizeof(int32_t));
     size_t i = 0;
-    TAILQ_FOREACH(t, &c->topics, link)
-    {
+    TAILQ_FOREACH(t, &c->topics, link) {
         p->topics[i] = t;
         p->handles[i++] = t->handle;
     }
@@ -346,8 +344,7 @@ int kafka_client_open(struct kafka_client *c, rd_kafka_type_t type, const rd_kaf
     c->fatal = false;
     c->worker = kafka_worker_new(c->base);
     struct kafka_topic *t;
-    TAILQ_FOREACH(t, &c->topics, link)
-    {
+    TAILQ_FOREACH(t, &c->topics, link) {
         t->handle = rd_kafka_topic_new(c->rk, t->name, NULL);
     }
     listen_to_events(c);
@@ -373,8 +370,7 @@ static rd_kafka_t *strip(struct kafka_client *c)
 {
     struct kafka_topic *t;
     kafka_client_quiet(c);
-    TAILQ_FOREACH(t, &c->topics, link)
-    {
+    TAILQ_FOREACH(t, &c->topics, link) {
         rd_kafka_topic_destroy(t->handle);
         t->handle = NULL;
     }

@@ -1,3 +1,4 @@
+// See consumer.h.
 #include "common/kafka/consumer.h"
 
 #include "common/base/clock.h"
@@ -19,8 +20,7 @@ struct kafka_partition *kafka_partition_find(struct kafka_consumer *c, const cha
     struct kafka_partition *p = c->last_found;
     if (p && p->number == number && strcmp(p->topic, topic) == 0)
         return p;
-    TAILQ_FOREACH(p, &c->partitions, link)
-    {
+    TAILQ_FOREACH(p, &c->partitions, link) {
         if (p->number == number && strcmp(p->topic, topic) == 0)
             return c->last_found = p;
     }
@@ -64,8 +64,7 @@ static void want(struct kafka_consumer *c, const char *topic, int32_t number, bo
         }
         return;
     }
-    TAILQ_FOREACH(p, &c->partitions, link)
-    {
+    TAILQ_FOREACH(p, &c->partitions, link) {
         if (p->state == PARTITION_OURS) {
             p->wanted = wanted;
             kafka_partition_flow(c, p);

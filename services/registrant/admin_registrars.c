@@ -48,36 +48,73 @@ void registrars_merge(struct registrars *sum, const struct registrar_view *more,
 
 // ---- metrics
 
-static const struct {
+struct family {
     const char *name;
     enum metric_type type;
-    size_t offset;
     const char *help;
+};
+
+static const struct family by_state = {"rollcall_registrant_registrar_registrations", METRIC_GAUGE,
+                                       "Registrations held, by registrar and state"};
+static const struct family by_code = {"rollcall_registrant_registrar_answers_total", METRIC_COUNTER,
+                                      "Final answers, by registrar and code"};
+
+// A member each; a double where it says so, else a uint64_t.
+static const struct {
+    struct family family;
+    size_t offset;
+    bool is_double;
 } numbers[] = {
 #define OF(member) offsetof(struct registrar_view, member)
-    {"rollcall_registrant_registrar_bound", METRIC_GAUGE, OF(bound), "Live bindings, by registrar"},
-    {"rollcall_registrant_registrar_waiting", METRIC_GAUGE, OF(waiting),
-     "Registrations held back by pacing, by registrar"},
-    {"rollcall_registrant_registrar_in_flight", METRIC_GAUGE, OF(in_flight),
-     "Attempts under way, by registrar"},
-    {"rollcall_registrant_registrar_requests_total", METRIC_COUNTER, OF(requests),
-     "REGISTERs sent, by registrar"},
-    {"rollcall_registrant_registrar_lapsed_total", METRIC_COUNTER, OF(lapsed),
-     "Bindings that ran out while they waited for their turn, by registrar"},
-    {"rollcall_registrant_registrar_overcommitted", METRIC_GAUGE, OF(overcommitted),
-     "1 while live refreshes need more than the rate of the registrar allows"},
-    {"rollcall_registrant_registrar_suspect", METRIC_GAUGE, OF(suspect),
-     "1 while the registrar leaves requests unanswered"},
-    {"rollcall_registrant_registrar_open", METRIC_GAUGE, OF(open),
-     "1 while nothing is sent to the registrar: its circuit breaker is open"},
+    {{"rollcall_registrant_registrar_bound", METRIC_GAUGE, "Live bindings, by registrar"}, OF(bound), false},
+    {{"rollcall_registrant_registrar_waiting", METRIC_GAUGE,
+      "Registrations held back by pacing, by registrar"},
+     OF(waiting),
+     false},
+    {{"rollcall_registrant_registrar_in_flight", METRIC_GAUGE, "Attempts under way, by registrar"},
+     OF(in_flight),
+     false},
+    {{"rollcall_registrant_registrar_requests_total", METRIC_COUNTER, "REGISTERs sent, by registrar"},
+     OF(requests),
+     false},
+    {{"rollcall_registrant_registrar_lapsed_total", METRIC_COUNTER,
+      "Bindings that ran out while they waited for their turn, by registrar"},
+     OF(lapsed),
+     false},
+    {{"rollcall_registrant_registrar_overcommitted", METRIC_GAUGE,
+      "1 while live refreshes need more than the rate of the registrar allows"},
+     OF(overcommitted),
+     false},
+    {{"rollcall_registrant_registrar_suspect", METRIC_GAUGE,
+      "1 while the registrar leaves requests unanswered"},
+     OF(suspect),
+     false},
+    {{"rollcall_registrant_registrar_open", METRIC_GAUGE,
+      "1 while nothing is sent to the registrar: its circuit breaker is open"},
+     OF(open),
+     false},
+    {{"rollcall_registrant_registrar_rate", METRIC_GAUGE,
+      "REGISTERs a second that this registrant may send to the registrar; 0: no limit"},
+     OF(rate),
+     true},
+    {{"rollcall_registrant_registrar_need", METRIC_GAUGE,
+      "REGISTERs a second that live refreshes need, by registrar"},
+     OF(need),
+     true},
 #undef OF
 };
 
-static uint64_t number_of(const struct registrar_view *v, size_t offset)
+static double number_of(const struct registrar_view *v, size_t row)
 {
-    uint64_t number;
-    memcpy(&number, (const char *)v + offset, sizeof(number));
-    return number;
+    const char *member = (const char *)v + numbers[row].offset;
+    double real;
+    uint64_t whole;
+    if (numbers[row].is_double) {
+        memcpy(&real, member, sizeof(real));
+        return real;
+    }
+    memcpy(&whole, member, sizeof(whole));
+    return (double)whole;
 }
 
 // The ones that are named, and then one for all others.
@@ -104,55 +141,42 @@ static void show(const struct registrars *r, struct shown *ret)
     ret->names[ret->count++] = STR_LIT("other");
 }
 
+static void begin_family(const struct family *f, struct buf *out)
+{
+    metrics_add_family(out, f->name, f->type, f->help);
+}
+
 static void add_numbers(const struct shown *shown, size_t row, struct buf *out)
 {
-    metrics_add_family(out, numbers[row].name, numbers[row].type, numbers[row].help);
+    begin_family(&numbers[row].family, out);
     for (size_t i = 0; i < shown->count; i++) {
         const struct metric_label label = {"registrar", shown->names[i]};
-        metrics_add_sample(out, numbers[row].name, &label, 1,
-                           (double)number_of(shown->views[i], numbers[row].offset));
+        metrics_add_sample(out, numbers[row].family.name, &label, 1, number_of(shown->views[i], row));
     }
 }
 
 static void add_states(const struct shown *shown, struct buf *out)
 {
-    static const char name[] = "rollcall_registrant_registrar_registrations";
-    metrics_add_family(out, name, METRIC_GAUGE, "Registrations held, by registrar and state");
+    begin_family(&by_state, out);
     for (size_t i = 0; i < shown->count; i++)
         for (size_t s = 0; s < OBSERVE_STATES; s++) {
             const struct metric_label labels[] = {{"registrar", shown->names[i]},
                                                   {"state", str_of(status_state_name((enum status_state)s))}};
-            metrics_add_sample(out, name, labels, 2, (double)shown->views[i]->states[s]);
+            metrics_add_sample(out, by_state.name, labels, 2, (double)shown->views[i]->states[s]);
         }
 }
 
 // Codes that were never seen are left out.
 static void add_codes(const struct shown *shown, struct buf *out)
 {
-    static const char name[] = "rollcall_registrant_registrar_answers_total";
-    metrics_add_family(out, name, METRIC_COUNTER, "Final answers, by registrar and code");
+    begin_family(&by_code, out);
     for (size_t i = 0; i < shown->count; i++)
         for (unsigned c = 0; c < OBSERVE_CODES; c++) {
             const struct metric_label labels[] = {{"registrar", shown->names[i]},
                                                   {"code", str_of(observe_code_name(c))}};
             if (shown->views[i]->codes[c])
-                metrics_add_sample(out, name, labels, 2, (double)shown->views[i]->codes[c]);
+                metrics_add_sample(out, by_code.name, labels, 2, (double)shown->views[i]->codes[c]);
         }
-}
-
-static void add_rates(const struct shown *shown, struct buf *out)
-{
-    static const char rate[] = "rollcall_registrant_registrar_rate",
-                      need[] = "rollcall_registrant_registrar_need";
-    metrics_add_family(out, rate, METRIC_GAUGE,
-                       "REGISTERs a second that this registrant may send to the registrar; 0: no limit");
-    for (size_t i = 0; i < shown->count; i++)
-        metrics_add_sample(out, rate, &(struct metric_label){"registrar", shown->names[i]}, 1,
-                           shown->views[i]->rate);
-    metrics_add_family(out, need, METRIC_GAUGE, "REGISTERs a second that live refreshes need, by registrar");
-    for (size_t i = 0; i < shown->count; i++)
-        metrics_add_sample(out, need, &(struct metric_label){"registrar", shown->names[i]}, 1,
-                           shown->views[i]->need);
 }
 
 void registrars_metrics(const struct registrars *r, struct buf *out)
@@ -161,9 +185,8 @@ void registrars_metrics(const struct registrars *r, struct buf *out)
     show(r, &shown);
     add_states(&shown, out);
     add_codes(&shown, out);
-    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+    for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
         add_numbers(&shown, i, out);
-    add_rates(&shown, out);
 }
 
 // ---- JSON

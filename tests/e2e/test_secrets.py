@@ -5,12 +5,20 @@ import json
 import uuid
 
 import confluent_kafka
+import pytest
 import redis
 import requests
 
+from kazoo_session import KazooSession
+from ribbon_client import CREDENTIALS, Ribbon, credential_path, path
 from secret_scan import Scan, answers_kept
+from voximplant_client import FORMS, Vox, add_key
 
-WORLD = {"kamailio": False}
+WORLD = {"kamailio": False, "gateway_env": {"ROLLCALL_LOG_LEVEL": "debug"}, "registrant_env": {"ROLLCALL_LOG_LEVEL": "debug"}}
+
+
+def PRINCIPALS(document):
+    add_key(document, "key-1", "default")
 
 
 def planted():
@@ -68,3 +76,85 @@ def test_all_kinds_of_secrets_in_use_are_looked_for(world, user):
     world.bind(user, 600)
     assert any("HA1" in name for name in world.secrets().names_in(
         hashlib.md5(f"{user}:127.0.0.1:{world.registrar_password}".encode()).hexdigest().encode()))
+
+
+# ---- what is refused: a message of an error is made of what was sent
+
+def yeti_refused(world, secret):
+    good = world.at_registrar("refused", auth_password=secret)
+    document = {"data": {"type": "registrations", "attributes": {k.replace("_", "-"): v for k, v in good.items()}}}
+    attributes = document["data"]["attributes"]
+
+    def with_members(**members):
+        return json.dumps({"data": {"type": "registrations", "attributes": {**attributes, **{k.replace("_", "-"): v for k, v in members.items()}}}})
+
+    whole = json.dumps(document)
+    spoiled = [whole[:-1], whole + "x", whole.replace(secret, secret + "\\x"), whole.replace('"auth-password"', "auth-password"), f'"{secret}"', secret,
+               with_members(auth_password=[secret]), with_members(auth_password={"is": secret}), with_members(auth_password=secret + "\r\n"),
+               with_members(auth_password=secret * 1000), with_members(auth_passwords=secret), with_members(contact="none"),
+               with_members(sip={"credentials": [{"realm": "r", "user": "u", "password": [secret]}]}),
+               with_members(sip={"credentials": [{"realm": "r", "user": "u", "ha1": {"MD5": secret}}]}), with_members(sip={"credentials": secret})]
+    for text in spoiled:
+        yield world.api.call("POST", "/registrations", text.encode())
+    lines = "\n".join([*spoiled, "", json.dumps({"name": "x", "auth-password": secret})]).encode()
+    answer = world.api.call("POST", "/registrations/import", lines, headers={"Content-Type": "application/x-ndjson", "Accept": "*/*"})
+    assert answer.status_code == 200 and secret not in answer.text, "a line that is refused is told by its number"
+    yield world.api.call("GET", f"/registrations?filter[auth_password_eq]={secret}")
+    yield requests.post(world.gateway.url + "/api/rest/admin/auth", json={"auth": {"username": world.stack.username, "password": secret}}, timeout=10)
+    yield requests.get(world.gateway.url + "/api/rest/admin/registrations", headers={"Authorization": f"Bearer {secret}"}, timeout=10)
+
+
+def voximplant_refused(world, secret):
+    vox = Vox(world.gateway.port, 1, "key-1")
+    for form in FORMS:
+        for fields in ({"password": secret}, {"password": secret + "\n", "sip_username": "u", "proxy": "p"},
+                       {"password": secret * 400, "sip_username": "u", "proxy": "p"}, {"password": secret, "sip_username": "u", "proxy": "no proxy"}):
+            yield vox.call("CreateSipRegistration", form, **fields)
+    yield vox.send("GET", f"/CreateSipRegistration?password={secret}", token="")
+    yield vox.send("GET", f"/GetSipRegistrations?account_id=1&api_key={secret}", token="")
+    yield vox.send("POST", "/CreateSipRegistration", {"Content-Type": "application/json"}, f'{{"password": "{secret}", }}'.encode())
+    yield vox.send("POST", "/CreateSipRegistration", {"Content-Type": "application/json"}, f'{{"password": ["{secret}"]}}'.encode())
+
+
+def kazoo_refused(world, secret):
+    for data in ({"credentials": secret, "account_realm": "default.localhost"}, {"credentials": [secret], "account_realm": "default.localhost"},
+                 {"credentials": secret}, {"credentials": secret, "account_name": "nobody"}):
+        yield requests.put(f"{world.gateway.url}/v2/user_auth", json={"data": data}, timeout=10)
+    for text in (f'{{"data": {{"credentials": "{secret}"', f'"{secret}"', secret):
+        for path in ("user_auth", "api_auth"):
+            yield requests.put(f"{world.gateway.url}/v2/{path}", data=text, headers={"Content-Type": "application/json"}, timeout=10)
+
+
+def ribbon_refused(world, secret):
+    ribbon = Ribbon(world.gateway.port)
+    yield ribbon.login(world.stack.username, secret)
+    assert ribbon.login(world.stack.username, world.stack.password).done
+    ribbon.make(path(CREDENTIALS, 9), Description="refused")
+    for fields in ({"EncryptedPassword": secret}, {"User": "u", "EncryptedPassword": secret + "\r\n"}, {"User": "u", "EncryptedPassword": secret * 100},
+                   {"User": "u", "EncryptedPassword": secret, "MatchRegex": "("}, {"User": "u", "EncryptedPasswords": secret}):
+        yield ribbon.put(credential_path(9, 1), **fields)
+    yield ribbon.call("PUT", credential_path(9, 1), f"User=u&EncryptedPassword={secret}%zz&&=&EncryptedPassword={secret}")
+
+
+def kazoo_gives_back(world, secret):
+    """Keys and tokens that open nothing stand in the answer to who sent them, as in that API; and nowhere else."""
+    session = KazooSession(world.gateway.url, world.stack)
+    yield requests.put(f"{world.gateway.url}/v2/api_auth", json={"data": {"api_key": secret}}, timeout=10)
+    yield requests.get(world.gateway.url + session.path, headers={"X-Auth-Token": secret}, timeout=10)
+    yield requests.get(world.gateway.url + session.path + f"?auth_token={secret}", timeout=10)
+    yield requests.get(world.gateway.url + session.path, auth=("default.localhost", secret), timeout=10)
+    yield requests.get(world.gateway.url + session.path, headers={"Authorization": f"Bearer {secret}"}, timeout=10)
+
+
+@pytest.mark.parametrize("refused", [yeti_refused, voximplant_refused, kazoo_refused, ribbon_refused, kazoo_gives_back])
+def test_a_secret_in_a_request_that_is_refused_is_told_to_nobody(world, refused):
+    """Neither to a log, nor in the answer, nor is it kept; and not a moment later, which the look at the world's end would find."""
+    scan, secret = planted()
+    if refused is not kazoo_gives_back:
+        world.other_secrets[f"secret of {refused.__name__}"] = secret
+    with answers_kept() as answers:
+        count = sum(1 for _ in refused(world, secret))
+    assert count > 4 and len(answers) >= count
+    assert refused is kazoo_gives_back or scan.answers(answers) == []
+    assert scan.redis(raw(world)) == [] and scan.kafka(world.stack.kafka.bootstrap) == []
+    assert scan.tree(world.stack.directory) == []

@@ -138,6 +138,27 @@ int64_t kafka_consumer_end(struct kafka_consumer *c, const char *topic, int32_t 
 int32_t kafka_consumer_partitions(struct kafka_consumer *c,
                                   const char *topic); // count in the topic, 0 unknown
 
+// ---- how far the consumer's group has come, whoever of it reads which partition
+
+struct kafka_position {
+    int64_t end; // the offset that the next record will have; -1: not known now (its leader is away)
+    // The one that the group reads next: its committed one, or the first that is still there where that is
+    // higher. -1: not known now.
+    int64_t next;
+};
+struct kafka_progress {
+    const char *topic;
+    int32_t count; // of its partitions; 0: there is no such topic; negative code: not known now
+    const struct kafka_position *partitions; // by number
+};
+// Borrowed during the callback; in the order of the question.
+typedef void kafka_progress_fn(void *arg, const struct kafka_progress *topics, size_t count);
+// Asks the brokers about all partitions of these topics, without waiting; of a consumer that reads from the
+// beginning what has no committed offset. fn runs once, on the loop: within some seconds where a broker
+// hangs, and from within kafka_consumer_free (-ECANCELED) if that comes first.
+void kafka_consumer_progress(struct kafka_consumer *c, const char *const *topics, size_t count,
+                             kafka_progress_fn *fn, void *arg);
+
 // ---- reading a topic's last minutes once, outside any group (write-back after a Redis fail-over).
 // on_record for each record with a timestamp >= since_ms, up to the end as it was at the start; then on_done.
 struct kafka_replay;

@@ -16,6 +16,7 @@ struct cluster_node {
     TAILQ_ENTRY(cluster_node) link;
     struct redis_cluster *cluster;
     struct redis_conn *conn;
+    uint64_t number;  // of the connection, among those of all servers
     bool has_slots;   // by the last map
     bool written;     // commands went to it since the last WAIT
     uint64_t used_us; // when a command or a slot was last sent to it
@@ -37,6 +38,7 @@ struct cluster_call {
     uint16_t slot;
     unsigned redirections; // without a pause between them
     uint64_t since_us;
+    uint64_t answered_by;      // node->number when it was
     bool done;                 // answered, but another is to be answered first
     struct redis_value *value; // kept until then; NULL: err
     struct error err;

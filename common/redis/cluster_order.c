@@ -40,6 +40,7 @@ static void deliver(struct cluster_call *take_call, const struct redis_value *v,
         free(order);
     }
     c->pending--;
+    c->r->answered_by = take_call->answered_by;
     take_call->fn(take_call->arg, v, err);
     redis_value_free(take_call->value);
     redisFreeCommand(take_call->wire);
@@ -61,6 +62,7 @@ void cluster_order_answer(struct cluster_call *take_call, struct redis_conn *con
 {
     struct redis_cluster *c = take_call->cluster;
     struct cluster_call *next = STAILQ_FIRST(&take_call->order->calls);
+    take_call->answered_by = take_call->node ? take_call->node->number : 0;
     if (next != take_call) {
         keep(take_call, conn, v, err);
         return;

@@ -22,6 +22,8 @@ struct redis {
     struct event *answer; // those
     struct error told;    // what on_down last said
     bool up;              // on_up was the last that was told
+    uint64_t connections; // that were ever up
+    uint64_t answered_by; // the one of these that the answer of the running callback came over
     unsigned depth;       // callbacks on the stack: the object outlives them
     bool freed;
 };

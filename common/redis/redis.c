@@ -83,6 +83,7 @@ static void on_conn_up(void *arg, struct str replication_id)
 {
     struct redis *r = arg;
     redis_enter(r);
+    r->answered_by = ++r->connections; // all answers come over this one until it is lost
     redis_tell_up(r, replication_id);
     redis_leave(r);
 }
@@ -91,6 +92,7 @@ static void on_conn_down(void *arg, const struct error *why)
 {
     struct redis *r = arg;
     redis_enter(r);
+    r->answered_by = 0;
     redis_tell_down(r, why);
     redis_leave(r);
 }
@@ -273,6 +275,11 @@ void redis_free(struct redis *r)
     while (!STAILQ_EMPTY(&r->refused)) // also what these answers ask for in turn
         answer_refused(r);
     redis_leave(r);
+}
+
+uint64_t redis_answered_by(const struct redis *r)
+{
+    return r->answered_by;
 }
 
 bool redis_is_up(const struct redis *r)

@@ -62,6 +62,11 @@ void redis_free(struct redis *r); // callbacks under way get -ENOTCONN, from wit
 bool redis_is_up(const struct redis *r);
 size_t redis_pending_count(const struct redis *r);
 
+// Within a callback: the connection that the answer came over, by a number that no other of this `r` has had;
+// 0: over none. A cursor (SSCAN and its like) is good for the server that gave it and no other, and a slot of
+// a cluster moves without on_down.
+uint64_t redis_answered_by(const struct redis *r);
+
 // argv[i] are copied before it returns. While down the callback gets -ENOTCONN on the next loop turn.
 // Answers to commands with the same `arg` come in the order of the commands, but those refused while down may
 // overtake; with one server all do. In a cluster a command is WAIT, or has its key as its first argument and

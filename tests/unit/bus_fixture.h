@@ -12,7 +12,14 @@
 
 #include <inttypes.h>
 
-enum { MAX_SEEN = 8192, GRACE_MS = 20000, REPORT_WAIT_MS = 8000, SESSION_MS = 3000, LONG_MS = 60000 };
+enum {
+    MAX_SEEN = 8192,
+    GRACE_MS = 20000,
+    REPORT_WAIT_MS = 8000,
+    SESSION_MS = 3000,
+    LONG_MS = 60000,
+    SNAPSHOT_WAIT_MS = 1500
+};
 // The embedded broker answers an empty fetch only when its time is over.
 #define BROKER_SETTINGS "fetch.wait.max.ms=10"
 #define TOKEN           "a token of the internal listener"
@@ -182,6 +189,7 @@ static inline struct bus *world_new_bus(struct world *w, const char *node, struc
                                       .report_wait_ms = REPORT_WAIT_MS,
                                       .grace_ms = GRACE_MS,
                                       .sweep_interval_ms = 100,
+                                      .snapshot_wait_ms = SNAPSHOT_WAIT_MS,
                                       .session_timeout_ms = SESSION_MS};
     struct bus *bus;
     struct error err;

@@ -4,10 +4,7 @@
 
 #include "common/base/hash.h"
 #include "common/http/http.h"
-#include "services/gateway/publish/snapshot.h"
 #include "services/gateway/publish/token.h"
-
-#define US UINT64_C(1000000)
 
 enum { COUNT = 700, PARTITIONS = 4, BIG_COUNT = 1400, BIG_BYTES = 8000 };
 
@@ -19,6 +16,8 @@ struct fetched {
     struct http_fetch *pause_at_first; // NULL: read on
     bool paused;
     char first[1024]; // line
+    uint64_t watched; // the line of that id is kept
+    char watched_line[2048];
     struct json *last;
 };
 
@@ -40,7 +39,10 @@ static void on_line(void *arg, struct str line)
         x->paused = true;
     }
     assert_true(x->lines < ARRAY_LEN(x->ids));
-    x->ids[x->lines++] = json_u64_or(json_get(x->last, "id"), 0);
+    x->ids[x->lines] = json_u64_or(json_get(x->last, "id"), 0);
+    if (x->watched && x->ids[x->lines] == x->watched)
+        (void)snprintf(x->watched_line, sizeof(x->watched_line), STR_FMT, STR_ARG(line));
+    x->lines++;
 }
 
 static void on_done(void *arg, int status, const struct error *err)
@@ -299,54 +301,221 @@ static void without_redis_there_is_no_snapshot(void **state)
     fixture_start_server(w->f);
 }
 
+// ---- as new as the status topic
+
+// The rest of the group of gateways: it is given partitions of the status topic and applies nothing.
+struct idler {
+    struct world *w;
+    struct kafka_consumer *consumer;
+    bool ours[4];
+    bool answered, refused; // its commit
+};
+
+static void idler_on_records(void *arg, const struct kafka_record *records, size_t count)
+{
+    (void)arg, (void)records, (void)count;
+}
+
+static void idler_on_assigned(void *arg, const char *topic, int32_t partition)
+{
+    (void)topic;
+    ((struct idler *)arg)->ours[partition] = true;
+}
+
+static void idler_on_revoked(void *arg, const char *topic, int32_t partition, bool lost)
+{
+    (void)lost;
+    struct idler *i = arg;
+    i->ours[partition] = false;
+    kafka_consumer_release(i->consumer, topic, partition);
+}
+
+static void idler_on_commit(void *arg, const struct error *err, uint64_t sent_us)
+{
+    (void)sent_us;
+    struct idler *i = arg;
+    i->answered = true;
+    i->refused = err != NULL;
+}
+
+static bool idler_has_some(const void *arg)
+{
+    const struct idler *i = arg;
+    return i->ours[0] || i->ours[1] || i->ours[2] || i->ours[3];
+}
+
+static bool idler_is_answered(const void *arg)
+{
+    return ((const struct idler *)arg)->answered;
+}
+
+static void idler_topic(const struct idler *i, char ret[64])
+{
+    (void)snprintf(ret, 64, "%s.status.any", i->w->prefix);
+}
+
+// The broker takes none while the group rebalances.
+static void idler_commit(struct idler *i, uint32_t partition, int64_t next)
+{
+    char topic[64];
+    idler_topic(i, topic);
+    do {
+        i->answered = false;
+        kafka_consumer_commit(i->consumer, topic, (int32_t)partition, next);
+        assert_true(peer_run_until(i->w->f->base, idler_is_answered, i, LONG_MS));
+    } while (i->refused);
+}
+
+static void idler_start(struct idler *i, struct world *w)
+{
+    char topic[64], group[64];
+    *i = (struct idler){.w = w};
+    idler_topic(i, topic);
+    const char *topics[] = {topic};
+    (void)snprintf(group, sizeof(group), "%s-gateway", w->prefix);
+    const struct kafka_consumer_params params = {.common = {.base = w->f->base,
+                                                            .bootstrap = w->bootstrap,
+                                                            .client_id = "idler",
+                                                            .extra = BROKER_SETTINGS},
+                                                 .group = group,
+                                                 .topics = topics,
+                                                 .topic_count = 1,
+                                                 .from_beginning = true,
+                                                 .session_timeout_ms = SESSION_MS,
+                                                 .arg = i,
+                                                 .on_records = idler_on_records,
+                                                 .on_assigned = idler_on_assigned,
+                                                 .on_revoked = idler_on_revoked,
+                                                 .on_commit = idler_on_commit};
+    struct error err;
+    assert_int_equal(kafka_consumer_new(&params, &i->consumer, &err), 0);
+    assert_true(peer_run_until(w->f->base, idler_has_some, i, LONG_MS));
+}
+
+// The first that is its own.
+static uint32_t idler_partition(const struct idler *i)
+{
+    uint32_t n = 0;
+    while (n < PARTITIONS && !i->ours[n])
+        n++;
+    assert_true(n < PARTITIONS);
+    return n;
+}
+
+// A registration on which reports go to that partition.
+static void create_in(struct world *w, uint32_t partition, struct registration *ret)
+{
+    for (unsigned n = 0;; n++) {
+        char name[16], id[24];
+        (void)snprintf(name, sizeof(name), "fresh-%u-%u", partition, n);
+        *ret = created(w->f, "fresh", name);
+        (void)snprintf(id, sizeof(id), "%" PRIu64, ret->id);
+        if (hash_partition(str_of(id), PARTITIONS) == partition)
+            return;
+        registration_done(ret);
+    }
+}
+
+static bool ran(struct world *w, struct fetched *x, int ms)
+{
+    return peer_run_until(w->f->base, is_done, x, ms);
+}
+
+static struct http_fetch *ask_for(struct world *w, uint32_t partition, uint64_t id, struct fetched *ret)
+{
+    char query[64];
+    (void)snprintf(query, sizeof(query), "?place=any&partition=%u&partitions=%d", partition, PARTITIONS);
+    struct http_fetch *f = start_fetch(w, query, TOKEN, ret);
+    ret->watched = id;
+    return f;
+}
+
+static void a_snapshot_begins_when_whoever_of_the_gateways_has_the_reports_has_applied_them(void **state)
+{
+    struct world *w = *state;
+    struct idler i;
+    idler_start(&i, w);
+    uint32_t partition = idler_partition(&i);
+    idler_commit(&i, partition, 1000);
+    struct registration r cleanup(registration_done);
+    create_in(w, partition, &r);
+    uint64_t stale = metric(w, BUS_SNAPSHOTS_STALE, 0);
+    struct fetched x cleanup(fetched_done), y cleanup(fetched_done), z cleanup(fetched_done);
+    (void)ask_for(w, partition, r.id, &x);
+    assert_true(ran(w, &x, LONG_MS)); // all is applied
+    assert_int_equal(x.count, x.lines);
+
+    idler_commit(&i, partition, 0);
+    report_state(w, &r, 100, 1, STATE_REGISTERED);
+    (void)ask_for(w, partition, r.id, &y);
+    assert_false(ran(w, &y, SNAPSHOT_WAIT_MS / 3));
+    (void)start_fetch(w, "?place=node-8&partition=0&partitions=1", TOKEN, &z); // that one is not behind
+    assert_true(ran(w, &z, SNAPSHOT_WAIT_MS / 3));
+    idler_commit(&i, partition, 1000);
+    assert_true(ran(w, &y, LONG_MS));
+    assert_int_equal(y.status, 200);
+    assert_int_equal(y.count, y.lines);
+    assert_int_equal(metric(w, BUS_SNAPSHOTS_STALE, 0), stale);
+
+    idler_commit(&i, partition, 0);
+    struct fetched last cleanup(fetched_done);
+    uint64_t began_us = clock_monotonic_us();
+    (void)ask_for(w, partition, r.id, &last);
+    assert_true(ran(w, &last, LONG_MS)); // nobody applies it: an old word is better than none
+    assert_true(clock_monotonic_us() - began_us >= SNAPSHOT_WAIT_MS * UINT64_C(1000));
+    assert_int_equal(last.count, last.lines);
+    assert_int_equal(metric(w, BUS_SNAPSHOTS_STALE, 0), stale + 1);
+
+    kafka_consumer_free(i.consumer, 2000);
+    expect_redis(w, "registered", "HGET rc:{s%u}:reg:%" PRIu64 " state", shard_of("fresh"), r.id);
+}
+
 static void no_old_word_is_told_while_reports_wait_to_be_applied(void **state)
 {
     struct world *w = *state;
-    struct registration r cleanup(registration_done) = created(w->f, "behind", "trunk");
-    world_wait_until_heard(w, NULL);
-    uint64_t braked = metric(w, BUS_BRAKED, 3);
+    struct registration r cleanup(registration_done);
+    create_in(w, 0, &r);
     peer_freeze(w->f->server);
     report_state(w, &r, 100, 1, STATE_REGISTERED);
-    expect_metric(w, BUS_BRAKED, 3, braked + 1);
-    struct fetched x cleanup(fetched_done) = {0};
-    fetch(w, "?place=any&partition=0&partitions=1", TOKEN, &x);
-    assert_int_equal(x.status, 503);
+    struct fetched x cleanup(fetched_done);
+    (void)ask_for(w, 0, r.id, &x);
+    assert_false(ran(w, &x, SNAPSHOT_WAIT_MS / 3));
     (void)kill(w->f->server, SIGCONT);
-    uint64_t end_us = clock_monotonic_us() + LONG_MS * UINT64_C(1000);
-    while (x.count == UINT64_MAX && clock_monotonic_us() < end_us) {
-        fetched_done(&x);
-        fetch(w, "?place=any&partition=0&partitions=1", TOKEN, &x);
-    }
+    assert_true(ran(w, &x, LONG_MS));
     assert_int_equal(x.status, 200);
-    expect_redis(w, "registered", "HGET rc:{s%u}:reg:%" PRIu64 " state", shard_of("behind"), r.id);
+    assert_int_equal(x.count, x.lines);
+    assert_non_null(strstr(x.watched_line, "\"state\":\"registered\""));
 }
 
-// A registrant comes again every 2 s at last, and asks another gateway each time.
-static void an_old_word_is_told_in_the_end_where_the_lag_never_ends(void **state)
+static void who_leaves_while_it_waits_is_forgotten(void **state)
 {
-    (void)state;
-    const uint64_t start_us = 1000 * US, lag_us = 3600 * US;
-    for (unsigned gateways = 1; gateways <= 5; gateways++) {
-        struct snapshot_patience p = {0};
-        uint64_t at_us = start_us, every_us = gateways * (2 * US + 1000);
-        while (snapshot_waits(&p, lag_us, at_us) && at_us < start_us + 60 * US)
-            at_us += every_us;
-        assert_true(at_us >= start_us + 5 * US && at_us < start_us + 5 * US + every_us);
-    }
+    struct world *w = *state;
+    struct registration r cleanup(registration_done);
+    create_in(w, 1, &r);
+    uint64_t left = metric(w, BUS_SNAPSHOTS, 2);
+    peer_freeze(w->f->server);
+    report_state(w, &r, 100, 1, STATE_REGISTERED);
+    struct fetched x cleanup(fetched_done);
+    struct http_fetch *f = ask_for(w, 1, r.id, &x);
+    assert_false(ran(w, &x, SNAPSHOT_WAIT_MS / 3));
+    http_fetch_cancel(f);
+    expect_metric(w, BUS_SNAPSHOTS, 2, left + 1);
+    (void)kill(w->f->server, SIGCONT);
 }
 
-static void whoever_has_caught_up_is_waited_for_anew(void **state)
+static void a_kafka_that_does_not_say_is_waited_for_no_longer_than_patience_lasts(void **state)
 {
-    (void)state;
-    struct snapshot_patience p = {0};
-    assert_true(snapshot_waits(&p, US, 1000 * US));
-    assert_true(snapshot_waits(&p, US, 1004 * US));
-    assert_false(snapshot_waits(&p, 0, 1004 * US));
-    assert_true(snapshot_waits(&p, US, 1006 * US));
-    assert_true(snapshot_waits(&p, US, 1010 * US));
-    assert_false(snapshot_waits(&p, US, 1011 * US));
-    assert_true(snapshot_waits(&p, US, 1078 * US)); // nobody has asked meanwhile
-    assert_false(snapshot_waits(&p, UINT64_MAX, 1078 * US));
+    struct world *w = *state;
+    uint64_t stale = metric(w, BUS_SNAPSHOTS_STALE, 0);
+    peer_freeze(w->broker);
+    uint64_t began_us = clock_monotonic_us();
+    struct fetched x cleanup(fetched_done);
+    fetch(w, "?place=any&partition=0&partitions=1", TOKEN, &x);
+    assert_int_equal(x.status, 200);
+    assert_int_equal(x.count, x.lines);
+    assert_true(clock_monotonic_us() - began_us >= SNAPSHOT_WAIT_MS * UINT64_C(1000));
+    assert_int_equal(metric(w, BUS_SNAPSHOTS_STALE, 0), stale + 1);
+    (void)kill(w->broker, SIGCONT);
 }
 
 static void tokens_are_compared_whole(void **state)
@@ -372,8 +541,9 @@ int main(void)
         cmocka_unit_test(a_reader_that_pauses_holds_nobody_up_and_one_that_leaves_ends_it),
         cmocka_unit_test(no_old_word_is_told_while_reports_wait_to_be_applied),
         cmocka_unit_test(what_was_begun_on_one_redis_is_not_ended_on_another),
-        cmocka_unit_test(an_old_word_is_told_in_the_end_where_the_lag_never_ends),
-        cmocka_unit_test(whoever_has_caught_up_is_waited_for_anew),
+        cmocka_unit_test(who_leaves_while_it_waits_is_forgotten),
+        cmocka_unit_test(a_snapshot_begins_when_whoever_of_the_gateways_has_the_reports_has_applied_them),
+        cmocka_unit_test(a_kafka_that_does_not_say_is_waited_for_no_longer_than_patience_lasts),
         cmocka_unit_test(tokens_are_compared_whole),
         cmocka_unit_test(without_redis_there_is_no_snapshot),
     };

@@ -161,6 +161,92 @@ static void a_revoked_partition_stays_until_it_is_released(void **state)
     until(f, owns_all, a);
 }
 
+struct told {
+    int answers;
+    int32_t counts[3];
+    struct kafka_position one, eight[PARTITIONS];
+};
+
+static void on_progress(void *arg, const struct kafka_progress *topics, size_t count)
+{
+    struct told *t = arg;
+    t->answers++;
+    assert_int_equal(count, 3);
+    assert_string_equal(topics[0].topic, "one");
+    for (size_t i = 0; i < count; i++)
+        t->counts[i] = topics[i].count;
+    if (topics[0].count > 0)
+        t->one = topics[0].partitions[0];
+    for (int32_t n = 0; n < topics[1].count; n++)
+        t->eight[n] = topics[1].partitions[n];
+}
+
+static bool has_answer(const void *arg)
+{
+    return ((const struct told *)arg)->answers > 0;
+}
+
+static void ask_progress(struct fixture *f, struct kafka_consumer *c, struct told *ret)
+{
+    static const char *const topics[] = {"one", "eight", "never-made"};
+    *ret = (struct told){0};
+    kafka_consumer_progress(c, topics, ARRAY_LEN(topics), on_progress, ret);
+    assert_int_equal(ret->answers, 0);
+    until(f, has_answer, ret);
+}
+
+static void it_is_told_how_far_the_group_has_come(void **state)
+{
+    struct fixture *f = *state;
+    broker_start(f);
+    producer_start(f, NULL);
+    produce_numbers(f, "one", 0, 100);
+    member_start(f, 0, "one", true);
+    struct member *m = &f->members[0];
+    struct told t;
+    do // it has not joined, and has to find the coordinator first
+        ask_progress(f, m->c, &t);
+    while (t.one.next < 0 && !owned(m));
+    assert_int_equal(t.counts[0], 1);
+    assert_int_equal(t.counts[1], PARTITIONS);
+    assert_int_equal(t.one.end, 100);
+    assert_int_equal(t.one.next, 0);
+    until(f, owns_one, m);
+    kafka_consumer_commit(m->c, "one", 0, 60);
+    until(f, has_commit, m);
+    produce_numbers(f, "eight", 0, 50); // which this member does not read
+    ask_progress(f, m->c, &t);
+    assert_int_equal(t.one.end, 100);
+    assert_int_equal(t.one.next, 60);
+    int64_t sum = 0;
+    for (size_t i = 0; i < PARTITIONS; i++) {
+        sum += t.eight[i].end;
+        assert_int_equal(t.eight[i].next, 0);
+    }
+    assert_int_equal(sum, 50);
+}
+
+static void without_a_broker_it_is_told_that_nobody_knows(void **state)
+{
+    struct fixture *f = *state;
+    broker_start(f);
+    member_start(f, 0, "one", true);
+    struct member *m = &f->members[0];
+    until(f, owns_one, m);
+    peer_freeze(f->broker);
+    struct told t;
+    ask_progress(f, m->c, &t);
+    for (size_t i = 0; i < ARRAY_LEN(t.counts); i++)
+        assert_true(t.counts[i] < 0);
+    t.answers = 0;
+    static const char *const topics[] = {"one", "eight", "one"};
+    kafka_consumer_progress(m->c, topics, ARRAY_LEN(topics), on_progress, &t);
+    kafka_consumer_free(m->c, 0);
+    m->c = NULL;
+    assert_int_equal(t.answers, 1);
+    (void)kill(f->broker, SIGCONT);
+}
+
 // Every client has threads of its own.
 static size_t count_threads(void)
 {
@@ -214,6 +300,8 @@ int main(int argc, char **argv)
         TEST(a_commit_that_moves_nothing_still_asks_the_coordinator),
         TEST(reading_goes_on_where_it_was_committed),
         TEST(a_revoked_partition_stays_until_it_is_released),
+        TEST(it_is_told_how_far_the_group_has_come),
+        TEST(without_a_broker_it_is_told_that_nobody_knows),
         TEST(a_consumer_that_librdkafka_gave_up_has_lost_its_partitions_to_the_next),
     };
     if (argc > 1)

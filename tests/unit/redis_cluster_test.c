@@ -28,6 +28,7 @@ struct world {
     size_t ups, downs;
     char got[ANSWERS][64];
     int codes[ANSWERS];
+    uint64_t over[ANSWERS]; // redis_answered_by
     size_t got_count;
     unsigned refusals; // that are left to give
     char text[128];
@@ -95,6 +96,7 @@ static void on_answer(void *arg, const struct redis_value *v, const struct error
     struct world *w = arg;
     assert_true(w->got_count < ANSWERS);
     w->codes[w->got_count] = err ? err->code : 0;
+    w->over[w->got_count] = redis_answered_by(w->r);
     struct str text = err ? str_of(err->text) : redis_str(v);
     char *got = w->got[w->got_count++];
     if (!err && redis_type(v) == REDIS_INTEGER)
@@ -255,6 +257,24 @@ static void answers_come_in_the_order_of_the_questions(void **state)
     assert_string_equal(w->got[1], "1 GET " HIGH_KEY);
 }
 
+static void an_answer_says_which_server_gave_it(void **state)
+{
+    struct world *w = *state;
+    get(w, LOW_KEY);
+    get(w, HIGH_KEY);
+    assert_true(peer_run_until(w->base, has_both, w, SOON_MS));
+    w->nodes[0].answer = ask_at_2; // one key of the slot has moved
+    get(w, LOW_KEY);
+    get(w, HIGH_KEY); // is answered before it, and told after it
+    while (w->got_count < 4)
+        (void)event_base_loop(w->base, EVLOOP_ONCE);
+    assert_true(w->over[0] && w->over[1] && w->over[2]);
+    assert_int_not_equal(w->over[0], w->over[1]);
+    assert_int_not_equal(w->over[2], w->over[0]);
+    assert_int_not_equal(w->over[2], w->over[1]);
+    assert_int_equal(w->over[3], w->over[1]);
+}
+
 static void a_slot_on_the_move_is_asked_again_until_it_has_arrived(void **state)
 {
     struct world *w = *state;
@@ -399,6 +419,7 @@ int main(void)
         TEST(other_masters_are_another_redis),
         TEST(asking_goes_before_what_is_asked_elsewhere_once),
         TEST(answers_come_in_the_order_of_the_questions),
+        TEST(an_answer_says_which_server_gave_it),
         TEST(a_slot_on_the_move_is_asked_again_until_it_has_arrived),
         TEST(a_slot_that_does_not_arrive_is_told_and_passes),
         TEST(a_script_declares_the_bare_tag_too),

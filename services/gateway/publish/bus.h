@@ -25,6 +25,7 @@ struct bus_params {
     size_t metrics_base; // number of the first row of bus_metrics.h in the table of `metrics`
     // The pauses of delivery, settable for tests.
     uint32_t ack_wait_ms, report_wait_ms, grace_ms, sweep_interval_ms;
+    uint32_t snapshot_wait_ms; // until it is given although reports may not be applied
     uint32_t session_timeout_ms;
 };
 must_use int bus_start(const struct bus_params *p, struct bus **ret, struct error *err);

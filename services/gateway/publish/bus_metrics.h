@@ -54,6 +54,11 @@
         "end", BUS_SNAPSHOT_ENDS, NULL)                                                                      \
     ROW(BUS_SNAPSHOT_LINES, "rollcall_snapshot_lines_total", METRIC_COUNTER,                                 \
         "Registrations given out in snapshots", NULL, NULL, NULL)                                            \
+    ROW(BUS_SNAPSHOT_WAIT, "rollcall_snapshot_wait_seconds", METRIC_HISTOGRAM,                               \
+        "How long a snapshot waited until all that was reported was applied", NULL, NULL, BUS_SECONDS)       \
+    ROW(BUS_SNAPSHOTS_STALE, "rollcall_snapshots_stale_total", METRIC_COUNTER,                               \
+        "Snapshots given although reports may not be applied: nobody did for 5 s, or Kafka does not say",    \
+        NULL, NULL, NULL)                                                                                    \
     ROW(BUS_WRITE_BACKS, "rollcall_write_backs_total", METRIC_COUNTER,                                       \
         "Re-readings of the changes topics after another Redis answered", NULL, NULL, NULL)                  \
     ROW(BUS_RESTORES_TOTAL, "rollcall_write_back_records_total", METRIC_COUNTER,                             \

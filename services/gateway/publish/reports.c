@@ -4,10 +4,12 @@
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
+#include "common/event/timer.h"
 #include "common/log/log.h"
 #include "services/gateway/publish/apply.h"
 #include "services/gateway/publish/batch.h"
 #include "services/gateway/publish/places.h"
+#include "services/gateway/publish/positions.h"
 
 #include <event2/event.h>
 #include <stdio.h>
@@ -30,7 +32,8 @@ struct reports {
     size_t open;                 // reports in them, not applied yet
     bool paused;
     bool broken; // the consumer: only to be freed
-    struct event *follow, *retry;
+    struct event *follow, *retry, *commit_again;
+    struct positions positions; // of the partitions that are ours
     uint64_t lag_us, lag_at_us; // of the last batch, as it was applied
     uint64_t deaf_until_us;     // reports may wait in Kafka that we were not given
     bool put_out;               // its group took our partitions away, and has given us none since
@@ -39,11 +42,6 @@ struct reports {
 static void be_deaf_for(struct reports *r, uint64_t us)
 {
     r->deaf_until_us = clock_monotonic_us() + us;
-}
-
-static void after_ms(struct event *e, uint32_t ms)
-{
-    (void)event_add(e, &(struct timeval){.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000});
 }
 
 // ---- flow
@@ -63,14 +61,21 @@ static void steer(struct reports *r)
 
 // ---- applying
 
+// Of a partition that went to another gateway nothing is committed: it may be further by now.
+static void note_applied(struct reports *r, const struct batch_offset *o)
+{
+    if (positions_set(&r->positions, o->topic, o->partition, o->next) && r->consumer)
+        kafka_consumer_commit(r->consumer, o->topic, o->partition, o->next);
+}
+
 static void finish_batch(struct reports *r, struct batch *b)
 {
     uint64_t now_ms = clock_wall_ms();
     r->lag_us = b->oldest_ms < now_ms ? (now_ms - b->oldest_ms) * 1000 : 0;
     r->lag_at_us = clock_monotonic_us();
     hub_observe(r->hub, BUS_STATUS_LAG, r->lag_us);
-    for (size_t i = 0; r->consumer && i < b->offset_count; i++)
-        kafka_consumer_commit(r->consumer, b->offsets[i].topic, b->offsets[i].partition, b->offsets[i].next);
+    for (size_t i = 0; i < b->offset_count; i++)
+        note_applied(r, &b->offsets[i]);
     TAILQ_REMOVE(&r->batches, b, link);
     batch_free(b);
 }
@@ -92,7 +97,7 @@ static void on_applied(void *arg, const struct redis_value *v, const struct erro
     if (!apply_answered(r->hub, i->report, v, err)) {
         log_limited(LOG_WARNING, "publish", 0, "reports wait for Redis: %s", err->text);
         if (!r->hub->stopping)
-            after_ms(r->retry, RETRY_MS);
+            timer_in_ms(r->retry, RETRY_MS);
         return;
     }
     r->open--;
@@ -103,8 +108,7 @@ static void on_applied(void *arg, const struct redis_value *v, const struct erro
 static void send_batch(struct reports *r, struct batch *b)
 {
     struct batch_item *i, *next;
-    HASH_ITER(hh, b->items, i, next)
-    {
+    HASH_ITER(hh, b->items, i, next) {
         if (!i->sent) {
             i->sent = true;
             apply_send(r->hub, i->report, on_applied, i);
@@ -117,7 +121,7 @@ static void send_all(struct reports *r)
     struct batch *b;
     if (hub_redis_usable(r->hub))
         TAILQ_FOREACH(b, &r->batches, link)
-    send_batch(r, b);
+            send_batch(r, b);
     steer(r);
 }
 
@@ -179,6 +183,7 @@ static void on_assigned(void *arg, const char *topic, int32_t partition)
     struct reports *r = arg;
     r->put_out = false;
     be_deaf_for(r, SETTLE_US);
+    positions_add(&r->positions, topic, partition);
     if (!r->paused)
         kafka_consumer_resume(r->consumer, topic, partition);
 }
@@ -191,14 +196,33 @@ static void on_revoked(void *arg, const char *topic, int32_t partition, bool los
         r->put_out = true;
         be_deaf_for(r, MISSED_MOST_US);
     }
+    positions_remove(&r->positions, topic, partition);
     kafka_consumer_release(r->consumer, topic, partition);
 }
 
+static void commit_position(void *arg, const char *topic, int32_t partition, int64_t next)
+{
+    struct reports *r = arg;
+    kafka_consumer_commit(r->consumer, topic, partition, next);
+}
+
+static void on_commit_again(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    struct reports *r = arg;
+    if (r->consumer && !r->broken)
+        positions_each(&r->positions, r, commit_position);
+}
+
+// Where no report follows, nothing else would commit it, and snapshots would wait for it each time.
 static void on_commit(void *arg, const struct error *err, uint64_t sent_us)
 {
-    (void)arg, (void)sent_us;
-    if (err)
-        log_limited(LOG_INFO, "publish", 0, "offsets not committed, reports may come again: %s", err->text);
+    (void)sent_us;
+    struct reports *r = arg;
+    if (!err)
+        return;
+    log_limited(LOG_INFO, "publish", 0, "offsets not committed, reports may come again: %s", err->text);
+    timer_in_ms(r->commit_again, RETRY_MS);
 }
 
 static void on_health(void *arg, bool up)
@@ -264,14 +288,14 @@ static void on_follow(evutil_socket_t fd, short what, void *arg)
     if (!rc)
         r->followed = count;
     else
-        after_ms(r->follow, RETRY_MS);
+        timer_in_ms(r->follow, RETRY_MS);
     free(topics);
 }
 
 void reports_follow(struct reports *r)
 {
     if (!r->hub->stopping)
-        after_ms(r->follow, FOLLOW_MS);
+        timer_in_ms(r->follow, FOLLOW_MS);
 }
 
 // ---- state
@@ -287,6 +311,20 @@ uint64_t reports_lag_us(const struct reports *r)
     return now_us - r->lag_at_us < LAG_IS_TOLD_US ? r->lag_us : 0;
 }
 
+bool reports_progress(struct reports *r, const char *const *topics, size_t count, kafka_progress_fn *fn,
+                      void *arg)
+{
+    if (!r->consumer || r->broken)
+        return false;
+    kafka_consumer_progress(r->consumer, topics, count, fn, arg);
+    return true;
+}
+
+int64_t reports_applied(const struct reports *r, const char *topic, int32_t partition)
+{
+    return positions_get(&r->positions, topic, partition);
+}
+
 struct reports *reports_new(struct hub *h)
 {
     struct reports *r = mem_alloc(sizeof(*r));
@@ -294,6 +332,7 @@ struct reports *reports_new(struct hub *h)
     TAILQ_INIT(&r->batches);
     r->follow = event_new(h->base, -1, 0, on_follow, r);
     r->retry = event_new(h->base, -1, 0, on_retry, r);
+    r->commit_again = event_new(h->base, -1, 0, on_commit_again, r);
     return r;
 }
 
@@ -302,6 +341,7 @@ void reports_leave(struct reports *r, uint32_t timeout_ms)
     if (r->consumer)
         kafka_consumer_free(r->consumer, timeout_ms);
     r->consumer = NULL;
+    positions_done(&r->positions);
     r->followed = 0;
     r->broken = false;
 }
@@ -315,5 +355,7 @@ void reports_free(struct reports *r)
     }
     event_free(r->follow);
     event_free(r->retry);
+    event_free(r->commit_again);
+    positions_done(&r->positions);
     free(r);
 }

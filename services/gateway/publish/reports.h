@@ -4,6 +4,7 @@
 #ifndef ROLLCALL_GATEWAY_PUBLISH_REPORTS_H
 #define ROLLCALL_GATEWAY_PUBLISH_REPORTS_H
 
+#include "common/kafka/kafka.h"
 #include "services/gateway/publish/hub.h"
 
 struct reports *reports_new(struct hub *h);
@@ -17,5 +18,13 @@ void reports_hold(struct reports *r);         // Redis went away, or the bus sto
 // How old what was just applied was, or what still waits is. 0: all is applied. UINT64_MAX: nobody knows,
 // because Kafka was away, or its group took our partitions away or has only just given us some.
 uint64_t reports_lag_us(const struct reports *r);
+
+// How far all gateways together have come in these status topics, as kafka_consumer_progress: what they have
+// committed is applied. False: there is no reader to ask yet, and fn never runs.
+must_use bool reports_progress(struct reports *r, const char *const *topics, size_t count,
+                               kafka_progress_fn *fn, void *arg);
+// Up to where this gateway has applied a partition that is its own, which may be further than is committed
+// yet; -1: not known.
+int64_t reports_applied(const struct reports *r, const char *topic, int32_t partition);
 
 #endif

@@ -2,14 +2,13 @@
 // client took the last, so that a slow reader costs one page of memory.
 #include "services/gateway/publish/snapshot.h"
 
-#include "common/base/clock.h"
 #include "common/base/hash.h"
 #include "common/base/mem.h"
 #include "common/http/http.h"
 #include "common/json/json.h"
 #include "common/log/log.h"
+#include "services/gateway/publish/freshness.h"
 #include "services/gateway/publish/places.h"
-#include "services/gateway/publish/reports.h"
 #include "services/gateway/publish/row.h"
 #include "services/gateway/publish/token.h"
 #include "services/gateway/store/keys.h"
@@ -22,9 +21,6 @@
 
 #define SCAN_COUNT     200 // also the most rows of one reading
 #define PARTITIONS_MAX 100000
-#define BEHIND_US      500000
-#define BEHIND_MOST_US 5000000
-#define ASKED_ANEW_US  60000000 // longer than a registrant takes to come again, having asked all gateways
 
 // In the order of the label values of BUS_SNAPSHOTS.
 enum snapshot_end { SNAPSHOT_COMPLETE, SNAPSHOT_BROKEN, SNAPSHOT_LEFT, SNAPSHOT_REFUSED };
@@ -37,36 +33,42 @@ struct snapshots {
     size_t active;
     uint64_t replication_hash; // of the Redis that `redis` leads to; 0 while down
     uint64_t losses;           // of that connection
-    struct snapshot_patience patience;
+    struct freshness *freshness;
 };
 
-// One request. It walks shards and, in each, the buckets that hold ids of the partition.
+// One request. It waits, then it walks shards and, in each, the buckets that hold ids of the partition.
 struct snapshot {
     struct snapshots *owner;
     struct http_request *request; // NULL once the client left
+    struct freshness_wait wait;
     char place[REGISTRATION_PLACE_BYTES];
     uint32_t partition, partitions;
     unsigned stride; // of the buckets: the common divisor of the counts of buckets and partitions
     unsigned shard, bucket;
-    struct buf cursor; // of SSCAN in that bucket; empty: not begun
+    struct buf cursor;   // of SSCAN in that bucket; empty: not begun
+    uint64_t scanned_at; // the server that gave it (redis_answered_by)
     uint64_t lines;
     uint64_t losses; // of the connection before it began: another Redis may know less
     bool busy;       // Redis was asked
     bool ready;      // the client takes more
-    bool begun;      // the answer
 };
 
 static void advance(struct snapshot *s);
+
+static void snapshot_free(struct snapshot *s)
+{
+    s->owner->active--;
+    buf_done(&s->cursor);
+    free(s);
+}
 
 static void finish(struct snapshot *s, enum snapshot_end end)
 {
     hub_count(s->owner->hub, BUS_SNAPSHOTS, end, 1);
     hub_count(s->owner->hub, BUS_SNAPSHOT_LINES, 0, s->lines);
-    if (s->request && s->begun)
+    if (s->request)
         http_stream_end(s->request);
-    s->owner->active--;
-    buf_done(&s->cursor);
-    free(s);
+    snapshot_free(s);
 }
 
 // Without its closing line the reader knows that it is incomplete.
@@ -169,13 +171,28 @@ static void read_rows(struct snapshot *s, const struct str *ids, size_t count)
 
 // ---- ids
 
+// False: the bucket has moved to another server, in whose order the old cursor means nothing. It is begun
+// anew, and what was told of it is told again.
+static bool take_cursor(struct snapshot *s, const struct redis_value *cursor)
+{
+    uint64_t server = redis_answered_by(s->owner->redis);
+    bool same = !s->cursor.n || server == s->scanned_at;
+    buf_clear(&s->cursor);
+    if (same)
+        buf_add_str(&s->cursor, redis_str(cursor));
+    s->scanned_at = server;
+    return same;
+}
+
 static void on_ids(void *arg, const struct redis_value *v, const struct error *err)
 {
     struct snapshot *s = arg;
     if (!goes_on(s, err))
         return;
-    buf_clear(&s->cursor);
-    buf_add_str(&s->cursor, redis_str(redis_at(v, 0)));
+    if (!take_cursor(s, redis_at(v, 0))) {
+        advance(s);
+        return;
+    }
     const struct redis_value *found = redis_at(v, 1);
     struct str *ids = mem_array(redis_count(found) + 1, sizeof(*ids));
     size_t count = 0;
@@ -306,23 +323,6 @@ static bool read_query(struct http_request *r, struct snapshot *s)
     return whole;
 }
 
-static void begin(struct snapshots *owner, struct http_request *r, const struct snapshot *asked)
-{
-    static const struct http_stream_fns fns = {.on_ready = on_ready, .on_gone = on_gone};
-    struct snapshot *s = mem_alloc(sizeof(*s));
-    *s = *asked;
-    s->owner = owner;
-    s->request = r;
-    s->stride = common_divisor(STORE_BUCKETS, s->partitions);
-    s->bucket = s->partition % s->stride;
-    s->losses = owner->losses;
-    s->ready = s->begun = true;
-    owner->active++;
-    http_reply_header(r, "Content-Type", STR_LIT("application/x-ndjson"));
-    http_stream_begin(r, 200, &fns, s);
-    advance(s);
-}
-
 // The very Redis that was checked for lost writes.
 static bool is_usable(const struct snapshots *s)
 {
@@ -330,21 +330,48 @@ static bool is_usable(const struct snapshots *s)
            s->replication_hash == s->hub->params.gate->approved;
 }
 
-bool snapshot_waits(struct snapshot_patience *p, uint64_t lag_us, uint64_t now_us)
+static void begin(struct snapshot *s)
 {
-    if (lag_us < BEHIND_US || lag_us == UINT64_MAX) {
-        *p = (struct snapshot_patience){0};
-        return false;
-    }
-    if (!p->since_us || now_us - p->asked_us > ASKED_ANEW_US)
-        p->since_us = now_us;
-    p->asked_us = now_us;
-    return now_us - p->since_us < BEHIND_MOST_US;
+    static const struct http_stream_fns fns = {.on_ready = on_ready, .on_gone = on_gone};
+    s->losses = s->owner->losses;
+    s->ready = true;
+    http_reply_header(s->request, "Content-Type", STR_LIT("application/x-ndjson"));
+    http_stream_begin(s->request, 200, &fns, s);
+    advance(s);
 }
 
-static bool is_behind(struct snapshots *s)
+static void on_waited(struct freshness_wait *w, enum freshness_end how)
 {
-    return snapshot_waits(&s->patience, reports_lag_us(s->hub->reports), clock_monotonic_us());
+    struct snapshot *s = container_of(w, struct snapshot, wait);
+    if (how == FRESHNESS_LEFT) {
+        http_reply(s->request, 503, STR_NONE);
+        s->request = NULL;
+        finish(s, SNAPSHOT_LEFT);
+    } else if (how == FRESHNESS_STOPPED || !is_usable(s->owner)) {
+        refuse(s->owner, s->request, 503, "Redis is away, or this gateway stops");
+        snapshot_free(s);
+    } else {
+        begin(s);
+    }
+}
+
+static bool waits_for_nobody(struct freshness_wait *w)
+{
+    return http_is_gone(container_of(w, struct snapshot, wait)->request);
+}
+
+static void hold(struct snapshots *owner, struct http_request *r, const struct snapshot *asked)
+{
+    struct snapshot *s = mem_alloc(sizeof(*s));
+    *s = *asked;
+    s->owner = owner;
+    s->request = r;
+    s->stride = common_divisor(STORE_BUCKETS, s->partitions);
+    s->bucket = s->partition % s->stride;
+    s->wait.is_gone = waits_for_nobody;
+    s->wait.fn = on_waited;
+    owner->active++;
+    freshness_await(owner->freshness, &s->wait, s->place, s->partition, s->partitions);
 }
 
 static void on_request(void *arg, struct http_request *r)
@@ -359,12 +386,12 @@ static void on_request(void *arg, struct http_request *r)
         refuse(owner, r, 405, "only GET");
     else if (!read_query(r, &asked))
         refuse(owner, r, 400, "place, partition and partitions are needed, partition below partitions");
+    else if (owner->hub->stopping)
+        refuse(owner, r, 503, "this gateway stops");
     else if (!is_usable(owner))
         refuse(owner, r, 503, "Redis is away, or its lost writes are not written back yet");
-    else if (is_behind(owner))
-        refuse(owner, r, 503, "reports wait to be applied");
     else
-        begin(owner, r, &asked);
+        hold(owner, r, &asked);
 }
 
 // ---- life
@@ -417,6 +444,7 @@ int snapshots_new(struct hub *h, struct snapshots **ret, struct error *err)
         free(s);
         return rc;
     }
+    s->freshness = freshness_new(h);
     *ret = s;
     return 0;
 }
@@ -424,6 +452,7 @@ int snapshots_new(struct hub *h, struct snapshots **ret, struct error *err)
 void snapshots_stop(struct snapshots *s)
 {
     http_server_stop(s->server);
+    freshness_stop(s->freshness);
 }
 
 bool snapshots_are_idle(const struct snapshots *s)
@@ -435,6 +464,7 @@ void snapshots_free(struct snapshots *s)
 {
     if (!s)
         return;
+    freshness_free(s->freshness);
     http_server_free(s->server); // those under way hear that their client left
     redis_free(s->redis);        // and end with the answers of Redis
     free(s);

@@ -24,6 +24,7 @@ import redis
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "deploy/local"), str(ROOT / "tests/peers")]
 from faults import stop_without_faults  # noqa: E402
+from members import Members  # noqa: E402
 from redis_servers import Cluster  # noqa: E402
 from stack import Stack  # noqa: E402
 
@@ -179,6 +180,8 @@ class World:
         self.stack.principals_file.write_text(json.dumps(document))
         self.env = env
         self.users = itertools.count(2)
+        self._members = None
+        self.test_failed = False
 
     def start(self):
         if ON_CLUSTER:
@@ -190,11 +193,20 @@ class World:
         self.redis = self.stack.redis.client() if ON_CLUSTER else \
             redis.Redis(port=self.stack.redis.port, decode_responses=True)
 
+    def mend(self):
+        """Before each test: all that ran before the first one runs; where one failed, it is ready, too."""
+        if self._members is None:
+            self._members = Members(self.stack, self.stack.redis if ON_CLUSTER else None)
+        self._members.mend(self.test_failed, ask=False)
+        self.test_failed = False
+
     def stop(self):
         try:
             stop_without_faults(self.stack)
         finally:
             shutil.rmtree(self.stack.directory, ignore_errors=True)
+        deaths = self._members.deaths if self._members else []
+        assert not deaths, "\n".join(deaths)
 
     def token(self, user=1, **claims):
         whole = {"sub": user, "aud": ["admin"], "exp": int(time.time()) + 600, **claims}
@@ -240,11 +252,21 @@ def place(api):
     return pop, node
 
 
+@pytest.fixture(autouse=True)
+def whole(request):
+    """A test finds its world whole, whatever the one before it left behind."""
+    if "world" in request.fixturenames:
+        request.getfixturevalue("world").mend()
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     """Shows the end of the gateway's log when a test fails."""
     outcome = yield
     report = outcome.get_result()
-    if report.when == "call" and report.failed and "world" in item.fixturenames:
-        tail = "\n".join(item.funcargs["world"].gateway.log_text().splitlines()[-25:])
+    world = getattr(item, "funcargs", {}).get("world")
+    if report.failed and world:
+        world.test_failed = True
+    if report.when == "call" and report.failed and world:
+        tail = "\n".join(world.gateway.log_text().splitlines()[-25:])
         report.sections.append(("log of the gateway", tail))

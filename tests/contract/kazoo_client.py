@@ -1,14 +1,15 @@
 """What tests of the Kazoo dialect ask with: accounts and their credentials, the forms of request that its SDKs send, and a
 reader of the envelope that is as strict as the strictest of them."""
 import base64
-import crypt
 import hashlib
 import http.client
 import json
 import re
+import secrets
 import time
 
 from conftest import make_token
+from stack import crypted
 
 MASTER, PARENT, CHILD, STRANGER, PLAIN = (f"{i:032x}" for i in range(0xa1, 0xa6))
 MASTER_KEY, PARENT_KEY, CHILD_KEY, STRANGER_KEY, READER_KEY = (f"{i:064x}" for i in range(0xb1, 0xb6))
@@ -19,7 +20,7 @@ OMIT = object()
 
 
 def hashed(text):
-    return crypt.crypt(text, crypt.mksalt(crypt.METHOD_SHA512, rounds=1000))
+    return crypted(text, f"$6$rounds=1000${secrets.token_hex(8)}$")
 
 
 def credentials(user, password, digest="md5"):

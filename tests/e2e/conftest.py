@@ -58,13 +58,23 @@ def user(request):
     return f"u{next(_numbers)}"
 
 
+@pytest.fixture(autouse=True)
+def whole(request):
+    """A test finds its world whole, whatever the one before it left behind."""
+    if "world" in request.fixturenames:
+        request.getfixturevalue("world").mend()
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     """Shows the end of every part's log when a test fails."""
     outcome = yield
     report = outcome.get_result()
-    if report.when == "call" and report.failed and "world" in item.fixturenames:
-        for part in item.funcargs["world"].stack.parts:
+    world = getattr(item, "funcargs", {}).get("world")
+    if report.failed and world:
+        world.test_failed = True
+    if report.when == "call" and report.failed and world:
+        for part in world.stack.parts:
             tail = "\n".join(part.log_text().splitlines()[-25:])
             report.sections.append((f"log of {part.name}", tail))
 

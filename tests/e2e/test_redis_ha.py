@@ -205,31 +205,18 @@ def published(client):
 # ---- Cluster
 
 
-def move_slot(cluster, slot, source, target):
-    """As redis-cli does it, ten keys at a time."""
-    ids = cluster.id_of(source), cluster.id_of(target)
-    source_client, target_client = source.client(), target.client()
-    target_client.execute_command("CLUSTER SETSLOT", slot, "IMPORTING", ids[0])
-    source_client.execute_command("CLUSTER SETSLOT", slot, "MIGRATING", ids[1])
-    while keys := source_client.execute_command("CLUSTER GETKEYSINSLOT", slot, 10):
-        source_client.execute_command("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
-    for client in (target_client, source_client):
-        client.execute_command("CLUSTER SETSLOT", slot, "NODE", ids[1])
-
-
 def test_a_cluster_moves_slots_and_fails_over_under_writes(stack, servers_of, gateway_on):
     cluster = servers_of(Cluster, 3, replicas=1)
     gateway = gateway_on(cluster, **WAITING)
     with Writer(stack, gateway) as writer:
-        for tag in ["{g}", account_tag(cluster, stack)]:
-            slot = cluster.slot_of(tag)
+        for slot in [cluster.slot_of("{g}"), cluster.account_slot(stack.account)]:
             source = cluster.owner_of(slot)
             target = next(m for m in cluster.masters if m is not source)
             before = writer.refused
-            move_slot(cluster, slot, source, target)
+            cluster.move(slot, target)
             writer.gets_on()
             assert cluster.owner_of(slot) is target
-            move_slot(cluster, slot, target, source)
+            cluster.move(slot, source)
             writer.gets_on()
             assert writer.refused == before  # held back, not refused
         moved = writer.longest_gap
@@ -239,13 +226,6 @@ def test_a_cluster_moves_slots_and_fails_over_under_writes(stack, servers_of, ga
     check_nothing_is_lost(stack, gateway, writer)
     print(f"{len(writer.acknowledged)} acknowledged, {writer.refused} refused, longest gap {moved:.2f} s while slots were moved, "
           f"{writer.longest_gap:.1f} s over the fail-over")
-
-
-def account_tag(cluster, stack):
-    for server in cluster.masters:
-        for key in server.client().scan_iter(f"rc:*:acct:{stack.account}:ids"):
-            return key.split(":")[1]
-    raise AssertionError("the account has nothing")
 
 
 # ---- one server

@@ -10,6 +10,8 @@ import requests
 
 from digest_check import Digest
 from faults import stop_without_faults
+from members import Members
+from redis_servers import Cluster
 from registrar import Registrar
 from secret_scan import Scan
 from stack import Broker, wait_for
@@ -86,8 +88,8 @@ def removes(request):
 
 
 def are_staggered(requests):
-    """Whether each was sent a second after the one before. They are stamped by their receiver, which a busy machine keeps
-    waiting: one gap may look shorter, their sum cannot by much."""
+    """Whether each was sent a second after the one before. A busy machine may send one late, which shortens the next gap and not
+    their sum."""
     times = sorted(r.time for r in requests)
     gaps = [b - a for a, b in zip(times, times[1:])]
     return min(gaps) > 0.5 and sum(gaps) > 0.9 * len(gaps)
@@ -95,8 +97,10 @@ def are_staggered(requests):
 
 class World:
     def __init__(self, stack, kafka, registrants=1, gateways=1, kamailio=True, kamailio_options=None, registrant_env=None,
-                 gateway_env=None):
+                 gateway_env=None, cluster=None):
+        """cluster: instead of one Redis, a cluster of so many masters and as many replicas of each as (masters, replicas) says."""
         self.stack = stack
+        self.cluster = Cluster(stack.directory, *cluster) if cluster else None
         self.kafka_kind = kafka
         self.registrant_count, self.gateway_count = registrants, gateways
         self.with_kamailio = kamailio
@@ -108,13 +112,17 @@ class World:
         self.users = set()
         self.kafka_settings = {}  # of librdkafka, where the broker asks who comes
         self.other_secrets = {}  # of a test's own making: name: secret
-        self._api = None
+        self._api = self._members = None
+        self.test_failed = False
 
     # ---- parts
 
     def start(self):
         s = self.stack
-        s.start_redis()
+        if self.cluster:
+            s.redis = self.cluster.start()
+        else:
+            s.start_redis()
         self.start_kafka()
         if self.with_kamailio:
             self.kamailio = s.start_kamailio(**self.kamailio_options)
@@ -124,6 +132,13 @@ class World:
             s.new_gateway(f"gateway-{i + 1}", env=self.gateway_env).start()
         for i in range(self.registrant_count):
             s.new_registrant(f"registrant-{i + 1}", env=self.registrant_env).start()
+
+    def mend(self):
+        """Before each test: all that ran before the first one runs and is ready."""
+        if self._members is None:
+            self._members = Members(self.stack, self.cluster)
+        self._members.mend(self.test_failed)
+        self.test_failed = False
 
     def start_kafka(self):
         if self.kafka_kind == "apache":
@@ -146,10 +161,16 @@ class World:
         try:
             found += self.look_while_it_runs(scan)
         finally:
-            stop_without_faults(self.stack)
+            try:
+                stop_without_faults(self.stack)
+            finally:
+                if self.cluster:
+                    self.cluster.kill()
         found += scan.answers(answers)
         found += scan.tree(self.stack.directory, but=[self.stack.key_ring_file, self.stack.principals_file])
         assert not found, "secrets where none may stand:\n" + "\n".join(found)
+        deaths = self._members.deaths if self._members else []
+        assert not deaths, "\n".join(deaths)
 
     def look_while_it_runs(self, scan):
         found = []
@@ -157,7 +178,8 @@ class World:
             if part.running():
                 found += scan.command_line(part.name, part.pid)
         if self.stack.redis and self.stack.redis.running():
-            found += scan.redis(redis.Redis(port=self.stack.redis.port, decode_responses=True, encoding_errors="replace", socket_timeout=30))
+            found += scan.redis(self.cluster.client() if self.cluster else redis.Redis(
+                port=self.stack.redis.port, decode_responses=True, encoding_errors="replace", socket_timeout=30))
         if self.stack.kafka and self.stack.kafka.running():
             found += scan.kafka(self.stack.kafka.bootstrap, self.kafka_settings)
         return found
@@ -243,7 +265,7 @@ class World:
 
     @property
     def redis(self):
-        return redis.Redis(port=self.stack.redis.port, decode_responses=True)
+        return self.cluster.client() if self.cluster else redis.Redis(port=self.stack.redis.port, decode_responses=True)
 
     def keys_of(self, registration_id):
         return list(self.redis.scan_iter(f"rc:*:reg:{registration_id}"))

@@ -226,7 +226,8 @@ class Cluster:
         return {n["node_id"]: n for n in server.client().execute_command("CLUSTER NODES").values()}
 
     def slot_of(self, key):
-        return self.masters[-1].client().execute_command("CLUSTER KEYSLOT", key)
+        alive = next(server for server in self.servers if server.running())
+        return alive.client().execute_command("CLUSTER KEYSLOT", key)
 
     def owner_of(self, slot):
         """The running server that holds a slot by its own account."""
@@ -234,8 +235,36 @@ class Cluster:
             return "master" in node["flags"] and any(int(r[0]) <= slot <= int(r[-1]) for r in node["slots"])
         return next((s for s in self.servers if s.running() and holds(self.nodes(s)[self.id_of(s)])), None)
 
+    def begin_move(self, slot, target, most=None):
+        """Moves keys as redis-cli does it, ten at a time. most: no more than that; the slot is in two places until move."""
+        source = self.owner_of(slot)
+        target.client().execute_command("CLUSTER SETSLOT", slot, "IMPORTING", self.id_of(source))
+        client = source.client()
+        client.execute_command("CLUSTER SETSLOT", slot, "MIGRATING", self.id_of(target))
+        while keys := client.execute_command("CLUSTER GETKEYSINSLOT", slot, 10 if most is None else min(10, most)):
+            client.execute_command("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
+            most = None if most is None else most - len(keys)
+            if most == 0:
+                return
+
+    def move(self, slot, target):
+        """The rest of its keys, and the slot itself."""
+        self.begin_move(slot, target)
+        source = self.owner_of(slot)
+        for server in (target, source):
+            server.client().execute_command("CLUSTER SETSLOT", slot, "NODE", self.id_of(target))
+
+    def account_slot(self, account):
+        """Where that account's registrations are."""
+        for server in self.masters:
+            if server.running():
+                for key in server.client().scan_iter(f"rc:*:acct:{account}:ids"):
+                    return self.slot_of(key.split(":")[1])
+        raise AssertionError(f"the account {account} has nothing")
+
     def client(self):
-        return Client(host="127.0.0.1", port=self.masters[0].port, decode_responses=True)
+        alive = next(server for server in self.servers if server.running())
+        return Client(host="127.0.0.1", port=alive.port, decode_responses=True)
 
     stop = kill
 

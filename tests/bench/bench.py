@@ -9,6 +9,7 @@
     tests/bench/bench.py takeover [--how …] [--count N] kill -9 of a registrant: until all is owned again, REGISTERs not due, lapses
     tests/bench/bench.py rolling [--count N]            three registrants restarted one after the other
     tests/bench/bench.py flood [--only NAME …]          what floods on one account do to another's latency
+    tests/bench/bench.py crowd                          what idle connections and readers who do not read cost in memory
 
 Everything runs on loopback and stops by itself. Figures go to standard output as one JSON object a measurement; timings on a
 shared machine are noisy: compare within one run.
@@ -31,9 +32,10 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "deploy/local"), str(ROOT / "tests/peers"), str(ROOT / "tests/e2e"), str(ROOT / "tests/bench")]
 import dialects  # noqa: E402
+from crowd import crowd  # noqa: E402
 from dead import dead_registrar  # noqa: E402
 from faults import stop_without_faults  # noqa: E402
-from flood import add_user, flood  # noqa: E402
+from flood import add_user, flood, token_of  # noqa: E402
 from measure import cpu_s, report  # noqa: E402
 from million import million  # noqa: E402
 from stack import Stack, wait_for  # noqa: E402
@@ -295,6 +297,22 @@ def run_flood(only):
         shutil.rmtree(world.stack.directory, ignore_errors=True)
 
 
+# ---- crowd
+
+def run_crowd():
+    world = bench_world("embedded", registrants=0)
+    add_user(world.stack)
+    world.start()
+    try:
+        ids = post_all(world.api, world.gateway.url, [body(i, 9) for i in range(50)])
+        other = type("Flooder", (), {"token": token_of(world.stack, 2)})
+        theirs = post_all(other, world.gateway.url, [body(i, 9) for i in range(3000)])[:200]
+        crowd(world, ids, theirs, report)
+    finally:
+        world.stop()
+        shutil.rmtree(world.stack.directory, ignore_errors=True)
+
+
 # ---- takeover, rolling
 
 def run_scene(count, kafka, registrants, what):
@@ -317,7 +335,7 @@ def run_scene(count, kafka, registrants, what):
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("bench", choices=["register_storm", "dead_registrar", "http_load", "put_to_wire", "million", "flood",
-                                         "takeover", "rolling"])
+                                         "crowd", "takeover", "rolling"])
     p.add_argument("--count", type=int, nargs="+", help="registrations, or PUTs")
     p.add_argument("--kafka", choices=["embedded", "apache"], default="embedded")
     p.add_argument("--threads", type=int, default=1, help="SIP threads of the registrant in register_storm")
@@ -339,6 +357,8 @@ def main():
         run_million((options.count or [1000000])[0])
     elif options.bench == "flood":
         run_flood(options.only)
+    elif options.bench == "crowd":
+        run_crowd()
     elif options.bench == "takeover":
         run_scene((options.count or [100000])[0], options.kafka, options.registrants or (2 if options.how == "sharing" else 1),
                   lambda scene: takeover(scene, options.how))

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Whether the time of an answer tells a stranger something: medians of the same request with two secrets, asked in turn, of which one is
 nearer to the truth, and the share of pairs in which the nearer one took longer (0.5: no difference).
 

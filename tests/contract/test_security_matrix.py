@@ -154,6 +154,7 @@ def test_what_another_account_has_is_like_what_nobody_has(world, document, peopl
     connection.close()
     assert not wrong, f"{len(wrong)} of {asked}:\n" + "\n".join(wrong[:8])
     assert asked > 500
+    print(f"{asked} pairs of requests by {who}")
     after = {k: v for k, v in kept(world).items() if k in before}
     assert after == before
 

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Judges a run: check(history) gives the violations of what the architecture promises, and an empty list where there is none.
 
     tests/faults/checker.py DIRECTORY     judges a run that was written there

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """A registrar for the fault suite, as a program of its own: registrar_server.py --help. It does the work of RFC 3261 10.3 for
 thousands of addresses of record in one thread, writes every REGISTER into a journal before it answers, and keeps its bindings
 over kill -9 by reading that journal again.

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Shows everything that a run's directory knows of one registration, by time: show.py DIRECTORY USER [SECONDS BEFORE THE END]"""
 import pathlib
 import sys

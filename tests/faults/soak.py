@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Faults by a seeded schedule, alone and two together, while the writer runs; then everything is healed and judged. The same seed
 gives the same schedule on the same kind of site.
 

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """A SIP registrar for tests that does what it is told: UDP, TCP and TLS at one address or several, RFC 3261 section 10.3 by
 default, scripted answers where a test needs what no real registrar can be made to do.
 

@@ -248,10 +248,6 @@ class Site:
         return self.process(name).url
 
     @property
-    def gateway_urls(self):
-        return [self.admin(name) for name in self.names("gateway")]
-
-    @property
     def kafka_bootstrap(self):
         return self.stack.kafka.bootstrap
 

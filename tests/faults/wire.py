@@ -125,10 +125,6 @@ class Wire:
         """All machines but that one and where this process is."""
         return [n for n in self.names[1:] if n != name]
 
-    def isolate(self, name):
-        """Nobody reaches it, but whoever drives."""
-        self.cut(name, self.others(name))
-
     def calm(self):
         """Everything is whole again."""
         for i, a in enumerate(self.names):

@@ -109,13 +109,6 @@ class Watched:
         return set(links) <= {"up"} and all(m["num-slaves"] == len(self.servers) - 1 and
                                             m["num-other-sentinels"] == len(self.sentinels) - 1 for m in found)
 
-    def linked(self):
-        """Whether every server but the master follows the master."""
-        master = self.master()
-        return all(s.client().info("replication").get("master_link_status") == "up" and
-                   s.client().info("replication")["master_port"] == master.port
-                   for s in self.servers if s is not master)
-
     def master(self):
         """The server that most sentinels name."""
         ports = [int(s.client().execute_command("SENTINEL GET-MASTER-ADDR-BY-NAME", "main")[1])

@@ -51,7 +51,7 @@ void batch_note_offset(struct batch *b, const struct kafka_record *r)
 
 bool batch_add(struct batch *b, struct report *take_report)
 {
-    struct batch_key key = {.id = take_report->status.id};
+    struct batch_key key = {.id = take_report->status.id, .epoch = take_report->status.epoch};
     memcpy(key.place, take_report->status.place, strlen(take_report->status.place));
     struct batch_item *i;
     HASH_FIND(hh, b->items, &key, sizeof(key), i);

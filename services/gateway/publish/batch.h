@@ -1,5 +1,6 @@
-// What one poll of the status topics gave: the newest report of each registration and place, and the offsets
-// to commit once all of them are applied. Pure.
+// What one poll of the status topics gave: the newest report of each registration, place and owner, and the
+// offsets to commit once all of them are applied. What a former owner says beside its successor is not dropped
+// for that one's word: it may show what is still bound. Pure.
 #ifndef ROLLCALL_GATEWAY_PUBLISH_BATCH_H
 #define ROLLCALL_GATEWAY_PUBLISH_BATCH_H
 
@@ -9,7 +10,7 @@
 #include <uthash.h>
 
 struct batch_key {
-    uint64_t id;
+    uint64_t id, epoch;
     char place[REGISTRATION_PLACE_BYTES]; // zero to its end: it is hashed
 };
 
@@ -39,7 +40,7 @@ struct batch {
 struct batch *batch_new(void *owner);
 void batch_free(struct batch *b);
 void batch_note_offset(struct batch *b, const struct kafka_record *r);
-// True when it replaced an older report of the same registration, or was itself older.
+// True when it replaced an older report of the same owner, or was itself older.
 bool batch_add(struct batch *b, struct report *take_report);
 size_t batch_count(const struct batch *b);
 void batch_item_done(struct batch_item *i);

@@ -37,7 +37,7 @@ TSAN_FILES = ["tests/e2e/test_registrant.py", "tests/e2e/test_outages.py", "test
 
 
 def part_layers(tally, _):
-    run_single(tally, "layers: every folder includes only what its place allows", ["tests/layers", str(BUILD)])
+    run_single(tally, "layers: every folder includes only what its place allows, and files stay readable", ["tests/layers", str(BUILD)])
     run_single(tally, "documents: they name what there is, and list all settings and metrics", ["tests/documents", str(BUILD)])
 
 

@@ -204,11 +204,12 @@ def bound_after_proof(evidence):
 
 def may_ask_again(evidence, first, second):
     """Whether the first one may not have been answered, or not reported: by a fault of its registrar or its sender, or because reports
-    were held up."""
+    were held up; or its times were told by a wrong clock, or read by one."""
     of, one, other = evidence.excuses.of, evidence.sender(first), evidence.sender(second)
     held_up = ["kafka", "redis", "gateway", "registrants", ("registrant", one)]
     settled = evidence.excuses.chain(held_up, first.t - ACTED_ON_S, ACTED_ON_S)
     return bool(settled > first.t + SLACK_S or of(held_up, first.t - TAKE_OVER_S, first.t + NOTICED_S)
+                or of([("clock", one)], first.t, first.t + NOTICED_S) or of([("clock", other)], first.t, second.t)
                 or of([("registrar", first.registrar)], first.t - LATE_ANSWER_S, second.t)
                 or of(["path", "registrants", ("zombie", one), ("zombie", other)], first.t - SLACK_S, second.t))
 

@@ -377,6 +377,8 @@ TOUCHED = [
     ("asked_for_before_due", early_once, (247, 260, "registrant", "registrant-1"), (247, 260, "registrant", "registrant-2")),
     ("asked_for_before_due", early_once, (230, 240, "registrar", "registrar-1"), (150, 160, "registrar", "registrar-1")),
     ("asked_for_before_due", early_once, (230, 240, "registrar", "registrar-1"), (230, 240, "registrar", "registrar-2")),
+    ("asked_for_before_due", early_once, (240, 250, "clock", "registrant-1"), (240, 250, "clock", "gateway-1")),
+    ("asked_for_before_due", early_once, (249, 250, "clock", "registrant-2"), (200, 240, "clock", "registrant-2")),
     ("cseq_not_rising", below, (990, 999, "zombie", "registrant-2"), (990, 999, "zombie", "registrant-3")),
     ("cseq_not_rising", below, (990, 999, "path", "all"), (990, 999, "kafka", "all")),
     ("stale_read", stale, (380, 399, "writes", "all"), (380, 401, "redis", "redis-1")),

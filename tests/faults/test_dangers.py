@@ -14,7 +14,7 @@ import injections
 from fault_site import Site
 from history import ACKED
 from run import Run
-from scene import Scene
+from scene import ANYBODY, Scene
 from stack import wait_for
 
 SESSION_S = injections.LEASE_S
@@ -105,6 +105,7 @@ def test_a_frozen_gateway_that_wakes_undoes_nothing(scene, inject):
     gone.wait_gone()
     thaw()
     wait_for(lambda: scene.site.ready("gateway-1"), 20, "the gateway to be well")
+    wait_for(lambda: hand.status("gateway-1")["in-sync"] and hand.status("gateway-2")["in-sync"], 30, "the report of the newest")
     assert hand.bound() == {hand.key} and not gone.bound()
     assert hand.status("gateway-1")["applied-revision"] == hand.status("gateway-2")["applied-revision"]
 
@@ -171,23 +172,51 @@ def test_a_woken_zombie_sends_nothing_that_another_has_taken_over(scene, inject)
         assert changed.bound() == {changed.key}
 
 
+def hands_of_one(scene, name, least, **members):
+    """(a registrant, at least so many bound hands that it owns)."""
+    by_owner = {}
+    for i in range(8 * least):
+        hand = scene.bound_hand(f"{name}{i}", **members)
+        owned = by_owner.setdefault(hand.owner(), [])
+        owned.append(hand)
+        if len(owned) == least:
+            return hand.owner(), owned
+    raise AssertionError(f"no registrant owns {least} of {8 * least} registrations")
+
+
+def removed_after_its_last_bind(hand, key):
+    """Whether a REGISTER took that Contact away after the last one that bound it."""
+    good = [r for r in hand.registers() if r.status == 200]
+    bound = max(r.t for r in good if key in str(r.binds))
+    return any(r.t > bound and key in str(r.removes) for r in good)
+
+
 @pytest.mark.long
-def test_a_registrant_split_from_its_group_stands_down_and_what_it_kept_of_a_deleted_one_is_removed(scene, inject):
+def test_a_registrant_split_from_its_group_stands_down_and_what_it_kept_is_removed(scene, inject):
+    """One that it has was deleted meanwhile, another one changed."""
     needs(scene, injections.Split)
-    hands = [scene.bound_hand(f"split{i}", expire=20) for i in range(9)]
-    victim = hands[0].owner()
-    mine = [h for h in hands if h.owner() == victim]
+    victim, mine = hands_of_one(scene, "split", 3, expire=20)
     heal = inject(injections.Split, victim)
     mark = time.monotonic()
     mine[0].delete("gateway-2")
+    changed, old = mine[1], mine[1].key
+    changed.contact("gateway-2")
 
     def taken():
         return all(any(scene.source(r) != victim and r.status == 200 for r in h.registers(mark)) for h in mine[1:])
 
+    def kept():
+        """The change was done, and then the old Contact bound again."""
+        done = [r.t for r in changed.registers(mark) if changed.key in str(r.binds)]
+        return any(old in str(r.binds) and r.t > min(done) for r in changed.registers(mark)) if done else False
+
     wait_for(taken, TAKE_OVER_S + 20, "others to refresh what it had", every=0.5)
+    wait_for(kept, 30, "it to refresh what was changed", every=0.5)
     heal()
     wait_for(lambda: scene.site.ready(victim), 30, "it to be a member again")
     mine[0].wait_gone(30)
+    changed.wait_bound(30)
+    assert removed_after_its_last_bind(changed, old), "what it kept bound was left to lapse"
     end = time.monotonic()
     wait_for(lambda: time.monotonic() - end > 12, 20, "a refresh of each", every=0.5)
     for hand in mine[1:]:
@@ -324,6 +353,24 @@ def test_an_outage_of_kafka_is_followed_by_no_storm(scene, inject):
     count = published(scene, {h.id for h in calm}, mark)
     assert count <= len(calm) // 4, f"{count} changes were published of {len(calm)} registrations that nobody touched"
     assert all(h.bound() == {h.key} for h in calm)
+
+
+@pytest.mark.long
+def test_what_was_moved_while_kafka_was_away_is_not_left_bound_where_it_was(scene, inject):
+    """Its former place refreshes it until it hears of that."""
+    needs(scene, injections.StopBroker)
+    hands = [scene.bound_hand(f"strayed{i}", expire=20) for i in range(8)]
+    old = {h.user: h.key for h in hands}
+    inject(injections.StopBroker)
+    mark = time.monotonic()
+    for hand in hands:
+        hand.serial += 1
+        hand.change("gateway-1", contact=f"sip:{hand.user}-{hand.serial}@{ANYBODY}", pop="1")
+    wait_for(lambda: all(any(r.binds for r in h.registers(mark)) for h in hands), 20, "a refresh of each", every=0.5)
+    scene.site.begin("kafka-1")
+    for hand in hands:
+        hand.wait_bound(60)
+    assert all(removed_after_its_last_bind(h, old[h.user]) for h in hands), "what was bound there was left to lapse"
 
 
 def test_topics_that_are_deleted_are_made_again_and_nobody_is_unregistered(scene, inject):

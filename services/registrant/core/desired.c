@@ -207,26 +207,35 @@ static void bury(struct engine *e, struct shard *s, struct entry *r, const struc
 
 // What was sent and nobody has heard of is told before it is forgotten: it may have come after a removal that
 // its new place proved, and only who hears of it can have it removed again.
-static void leave_word(struct engine *e, struct entry *r, struct moment now)
+static void leave_off(struct engine *e, struct entry *r, struct moment now)
 {
     struct flight *f = flight_of(e, r);
+    bool unheard = r->dirty || f;
     if (f)
         flight_abandon(e, f, now);
     entry_stop_waiting(e, r);
     wheel_clear(&e->wheel, &r->timer);
     r->moved = true;
-    report_mark(e, r);
+    if (unheard)
+        report_mark(e, r);
 }
 
-// While a snapshot is on its way, a line of it may be older than the move: a note stays until it is whole.
+// Gateways publish each for itself: a change of before the move may come after it, and is not to be done.
+// While a snapshot is on its way, a line of it may be older than the move: the note stays until it is whole.
 static void move_away(struct engine *e, struct shard *s, struct entry *r, const struct desired *d,
                       struct moment now)
 {
     if (r && d->revision < r->revision)
         return;
-    if (r && s->state == SHARD_OPEN && r->dirty) {
+    if (r && s->state == SHARD_OPEN) {
         if (!r->moved)
-            leave_word(e, r, now);
+            leave_off(e, r, now);
+        if (r->dirty) {
+            entry_extra(e, r)->moved_revision = d->revision;
+        } else {
+            r->revision = d->revision;
+            wheel_set(&e->wheel, &r->timer, us_of(ms_of(now) + MOVED_KEPT_MS));
+        }
         return;
     }
     if (r)
@@ -262,6 +271,12 @@ static void take_in(struct engine *e, struct shard *s, const struct desired *d, 
     }
     if (!d->reg || is_over(r, d))
         return;
+    if (r && r->moved && r->extra && d->revision <= r->extra->moved_revision)
+        return;
+    if (r && s->state == SHARD_OPEN && r->moved && !r->dirty && d->revision > r->revision) {
+        entry_forget(e, r); // it is back: what is bound was told by its other place
+        r = NULL;
+    }
     if (!r) {
         begin(e, s, d, now);
         return;

@@ -119,7 +119,7 @@ void engine_free(struct engine *e)
 
 static void on_entry_timer(struct engine *e, struct entry *r, struct moment now)
 {
-    if (r->proof && r->proved_reported)
+    if ((r->proof && r->proved_reported) || (r->moved && !r->dirty))
         entry_forget(e, r);
     else
         entry_update(e, r, now);

@@ -19,6 +19,7 @@ enum timer_kind { TIMER_ENTRY, TIMER_FLIGHT, TIMER_TARGET, TIMER_SHARD, TIMER_SW
 #define PENDING_SHOWN_MS     1000  // an unsettled state is reported once it has lasted so long
 #define LAPSE_MARGIN_MS      32000 // a request may still arrive so long after its first sending (64 · T1)
 #define PROVED_KEPT_MS       30000 // a proved removal is kept so long in case its report is lost
+#define MOVED_KEPT_MS        30000 // what moved away is remembered so long in case an older change comes late
 #define REQUEST_MAX_CONTACTS 32
 #define CSEQ_EPOCH_S         1577836800u // 2020-01-01
 #define FLOW_BASE_S          30          // RFC 5626 4.5: of a user agent all of whose flows failed
@@ -29,6 +30,7 @@ struct extra {
     uint64_t flush_wanted, flush_acted, flush_emptied; // emptied: unregistered for that flush
     uint64_t audit_wanted, audit_acted;
     uint64_t audited_wall_ms; // 0: never
+    uint64_t moved_revision;  // of the move that its last word was not told of yet
     int64_t held_until_ms;    // the registrar said that it holds something of ours till then; 0: nothing said
     char *call_id, *from_tag; // where they are not of our own making (from_tag in the same block)
     char *dropped;            // contacts that may still be bound and are to go: each ended by a line feed
@@ -85,7 +87,8 @@ struct entry {
     bool removing : 1, enabled : 1, rejected : 1, given_up : 1, retry_fixed : 1, by_local : 1, twin : 1;
     bool removal_sent : 1, was_bound : 1, ever_sent : 1, cseq_low : 1;
     bool adopted : 1; // continues from a report
-    // Not ours any more: only a note, while its partition is loaded, or until its last news are told.
+    // Not ours any more: only a note, while its partition is loaded, until its last news are told, and a
+    // while after.
     bool moved : 1;
     bool unlisted : 1; // it was parked, and no snapshot has held it since
     bool revision_unsaid : 1;

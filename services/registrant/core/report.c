@@ -272,9 +272,13 @@ static void report_one(struct engine *e, struct shard *shard, struct entry *r, s
     shard->unreported--;
     e->credit--;
     give_out(e, shard, r, now);
-    if (shard->state == SHARD_DRAINING || r->moved) {
+    if (shard->state == SHARD_DRAINING) {
         entry_forget(e, r);
         shard_check(e, shard, now);
+    } else if (r->moved) {
+        if (r->extra && r->extra->moved_revision)
+            r->revision = r->extra->moved_revision;
+        wheel_set(&e->wheel, &r->timer, us_of(ms_of(now) + MOVED_KEPT_MS));
     } else if (r->proof) {
         r->proved_reported = true;
         wheel_set(&e->wheel, &r->timer, us_of(ms_of(now) + PROVED_KEPT_MS));

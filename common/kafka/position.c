@@ -101,14 +101,26 @@ static int seek(const struct placing *p)
     return rc;
 }
 
+// Only what was sought is paused: a pause that overtakes librdkafka's own start of a new assignment makes
+// that start outdated, and the partition is never fetched. What comes before it is not given out, and fetched
+// again.
+static void hold(const struct placing *p)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_copy(p->list);
+    (void)rd_kafka_pause_partitions(p->rk, list);
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
 static void run(struct kafka_job *job)
 {
     struct placing *p = container_of(job, struct placing, job);
     p->rc = ask_committed(p);
     if (p->rc == 0)
         p->rc = seek(p);
-    if (p->rc == 0)
+    if (p->rc == 0) {
+        hold(p);
         ask_ends(p);
+    }
 }
 
 // ---- on the loop

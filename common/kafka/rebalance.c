@@ -33,8 +33,6 @@ static void assign(struct kafka_consumer *c, rd_kafka_topic_partition_list_t *li
         rd_kafka_error_destroy(e);
         return;
     }
-    // Fetching starts after the group's offsets were asked for, and a pause also takes back what was fetched.
-    (void)rd_kafka_pause_partitions(c->client.rk, list);
     for (int i = 0; i < list->cnt; i++) {
         struct kafka_partition *p = mem_alloc(sizeof(*p));
         p->topic = kafka_topic_get(&c->client, list->elems[i].topic)->name;

@@ -15,7 +15,7 @@
 #include <stdio.h>
 
 // The broker forgets a member whose first join (3 s) takes longer than its session.
-enum { SOON_MS = 40000, SESSION_MS = 4000, PARTITIONS = 8, MEMBERS = 2, SEEN_MAX = 4096 };
+enum { SOON_MS = 40000, SESSION_MS = 4000, PARTITIONS = 8, MANY = 1000, MEMBERS = 2, SEEN_MAX = 4096 };
 
 #define FAST "fetch.wait.max.ms=10"
 
@@ -33,7 +33,7 @@ struct member {
     struct kafka_consumer *c;
     const char *topic;
     bool resume_at_once, release_at_once;
-    bool ours[PARTITIONS], leaving[PARTITIONS];
+    bool ours[MANY], leaving[MANY];
     int assigned, revoked, lost, commits, commit_errors, fatal;
     int last_commit_code;
     uint64_t last_sent_us;
@@ -77,7 +77,7 @@ static inline bool is_ready(const void *arg)
 static inline void broker_start(struct fixture *f)
 {
     set_number("ROLLCALL_BROKER_LISTEN", f->port);
-    (void)setenv("ROLLCALL_BROKER_TOPICS", "eight:8,one:1", 1);
+    (void)setenv("ROLLCALL_BROKER_TOPICS", "eight:8,one:1,many:1000", 1);
     (void)setenv("ROLLCALL_BROKER_READY_FILE", f->ready, 1);
     char path[] = BROKER_PATH, *argv[] = {path, NULL};
     (void)unlink(f->ready);
@@ -334,6 +334,12 @@ static inline bool owns_half(const void *arg)
 static inline bool owns_all(const void *arg)
 {
     return owned(arg) == PARTITIONS;
+}
+
+static inline bool owns_many(const void *arg)
+{
+    const struct member *m = arg;
+    return m->assigned == MANY;
 }
 
 static inline bool owns_nothing(const void *arg)

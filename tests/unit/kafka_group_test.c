@@ -22,6 +22,16 @@ static void a_new_partition_is_silent_until_it_is_resumed(void **state)
         assert_int_equal(m->records[i].offset, i);
 }
 
+// librdkafka starts them one after the other, while we hear that they are ours: none may be left out.
+static void every_one_of_many_partitions_is_started(void **state)
+{
+    struct fixture *f = *state;
+    broker_start(f);
+    member_start(f, 0, "many", true);
+    until(f, owns_many, &f->members[0]);
+    assert_int_equal(f->members[0].lost, 0);
+}
+
 static void pausing_loses_and_repeats_nothing(void **state)
 {
     struct fixture *f = *state;
@@ -296,6 +306,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_new_partition_is_silent_until_it_is_resumed),
+        TEST(every_one_of_many_partitions_is_started),
         TEST(pausing_loses_and_repeats_nothing),
         TEST(a_commit_that_moves_nothing_still_asks_the_coordinator),
         TEST(reading_goes_on_where_it_was_committed),

@@ -198,8 +198,9 @@ static void take_accounts(struct reseal *r, char *const *known, size_t known_cou
 static void on_known(void *arg, int rc, char *const *names, size_t count, const struct error *err)
 {
     struct reseal *r = arg;
-    (void)err;
     if (rc) {
+        log_limited(LOG_WARNING, "jobs", 0, "whose secrets are to be sealed anew is not known yet: %s",
+                    err->text);
         leave(r);
         return;
     }

@@ -85,8 +85,10 @@ class Site:
         for name, machine in self._machines("redis", count):
             server = self._add(Redis(self.directory, self.process("redis-1").port if self.wire and self.processes else None,
                                      name, machine, self.disk))
+            if self.disk:  # it is shared and small: what a long run appends to a file is written anew in time
+                server.options += ["--auto-aof-rewrite-min-size", "8mb"]
             if self.wire:
-                server.options = ["--bind", "0.0.0.0", "--protected-mode", "no"]
+                server.options += ["--bind", "0.0.0.0", "--protected-mode", "no"]
                 server.url = f"redis://{SERVICE}:{server.port}"
         self.stack.redis = self.process("redis-1")
         if self.wire:

@@ -167,11 +167,17 @@ struct kafka_replay_params {
     const char *const *topics;
     size_t topic_count;
     int64_t since_ms;
+    // Partitions are read some at a time: as many as hold so many records together, or one that holds more.
+    // 0: all at once.
+    uint64_t part_records;
     void *arg;
     void (*on_record)(void *arg, const struct kafka_record *r);
+    // Those of a part are read to their end; nothing more comes until kafka_replay_go_on. NULL: not wanted.
+    void (*on_part)(void *arg);
     void (*on_done)(void *arg, const struct error *err); // the replay frees itself after this
 };
 must_use int kafka_replay(const struct kafka_replay_params *p, struct kafka_replay **ret, struct error *err);
+void kafka_replay_go_on(struct kafka_replay *r); // once after each on_part, from within or later
 // Ends one that has not called on_done, and frees it: no callback runs any more. Waits for what its thread
 // asks of the broker at this moment, which takes seconds where that is away. NULL is allowed.
 void kafka_replay_stop(struct kafka_replay *r);

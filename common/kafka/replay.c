@@ -5,6 +5,7 @@
 #include "common/base/mem.h"
 #include "common/kafka/client.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <pthread.h>
@@ -32,13 +33,14 @@ struct kafka_replay {
     struct mailbox *to_loop;
     struct event *arrived;
     sem_t room; // batches that may still be pushed
+    bool held;  // until kafka_replay_go_on
     struct error result;
     atomic_bool stopping;
 };
 
 struct batch {
     struct kafka_batch records;
-    bool last;
+    bool ends_part, last;
 };
 
 // ---- in the thread
@@ -175,23 +177,53 @@ static void read_until(struct kafka_replay *r, rd_kafka_topic_partition_list_t *
         if (b->records.record_count >= BATCH_RECORDS || (!m && b->records.record_count)) {
             push(r, b);
             b = mem_alloc(sizeof(*b));
+            moved_us = clock_monotonic_us(); // whoever takes them may have taken a long time
         }
         if (clock_monotonic_us() - moved_us > STALL_MS * UINT64_C(1000))
             (void)error_set(&r->result, -ETIMEDOUT, "Kafka: nothing was read for %d s", STALL_MS / 1000);
     }
+    b->ends_part = r->result.code == 0;
     push(r, b);
+}
+
+// Moves the first partitions of two lists that belong together to the ends of two others.
+static void take_part(const struct kafka_replay *r, rd_kafka_topic_partition_list_t *start,
+                      rd_kafka_topic_partition_list_t *end, rd_kafka_topic_partition_list_t *part_start,
+                      rd_kafka_topic_partition_list_t *part_end)
+{
+    uint64_t records = 0, most = r->params.part_records ? r->params.part_records : UINT64_MAX;
+    do {
+        const rd_kafka_topic_partition_t *from = &start->elems[0], *to = &end->elems[0];
+        records += (uint64_t)(to->offset - from->offset);
+        if (part_start->cnt > 0 && records > most)
+            return;
+        rd_kafka_topic_partition_list_add(part_start, from->topic, from->partition)->offset = from->offset;
+        rd_kafka_topic_partition_list_add(part_end, to->topic, to->partition)->offset = to->offset;
+        (void)rd_kafka_topic_partition_list_del_by_idx(start, 0);
+        (void)rd_kafka_topic_partition_list_del_by_idx(end, 0);
+    } while (start->cnt > 0);
+}
+
+static void read_part(struct kafka_replay *r, rd_kafka_topic_partition_list_t *start,
+                      rd_kafka_topic_partition_list_t *end)
+{
+    rd_kafka_topic_partition_list_t *part_start = rd_kafka_topic_partition_list_new(64);
+    rd_kafka_topic_partition_list_t *part_end = rd_kafka_topic_partition_list_new(64);
+    take_part(r, start, end, part_start, part_end);
+    rd_kafka_resp_err_t e = rd_kafka_assign(r->rk, part_start);
+    if (e)
+        (void)kafka_error_set(&r->result, e, NULL);
+    else
+        read_until(r, part_end);
+    rd_kafka_topic_partition_list_destroy(part_start);
+    rd_kafka_topic_partition_list_destroy(part_end);
 }
 
 static void read_all(struct kafka_replay *r, rd_kafka_topic_partition_list_t *start,
                      rd_kafka_topic_partition_list_t *end)
 {
-    if (start->cnt == 0)
-        return;
-    rd_kafka_resp_err_t e = rd_kafka_assign(r->rk, start);
-    if (e)
-        (void)kafka_error_set(&r->result, e, NULL);
-    else
-        read_until(r, end);
+    while (start->cnt > 0 && r->result.code == 0 && !is_stopping(r))
+        read_part(r, start, end);
 }
 
 static void *thread_main(void *arg)
@@ -254,6 +286,20 @@ void kafka_replay_stop(struct kafka_replay *r)
     release(r);
 }
 
+static void hold(struct kafka_replay *r)
+{
+    r->held = true;
+    (void)event_del(r->arrived);
+    r->params.on_part(r->params.arg);
+}
+
+void kafka_replay_go_on(struct kafka_replay *r)
+{
+    assert(r->held);
+    r->held = false;
+    (void)event_add(r->arrived, NULL);
+}
+
 static void on_arrived(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
@@ -268,10 +314,13 @@ static void on_arrived(evutil_socket_t fd, short what, void *arg)
     for (size_t i = 0; i < b->records.record_count; i++)
         r->params.on_record(r->params.arg, &records[i]);
     last = b->last;
+    bool ends_part = b->ends_part && r->params.on_part;
     batch_free(b);
     (void)sem_post(&r->room);
     if (last)
         finish(r);
+    else if (ends_part)
+        hold(r);
 }
 
 static int open_consumer(struct kafka_replay *r, const struct kafka_replay_params *p, struct error *err)
@@ -288,6 +337,12 @@ static int open_consumer(struct kafka_replay *r, const struct kafka_replay_param
         "earliest",
         "enable.partition.eof",
         "true",
+        "fetch.wait.max.ms", // at the end of a part, before the next one is fetched
+        "100",
+        "queued.min.messages",
+        "10000",
+        "queued.max.messages.kbytes",
+        "16384",
         NULL,
     };
     char text[256];

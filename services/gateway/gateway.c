@@ -26,6 +26,7 @@ struct gateway {
 
 #define DESCRIPTORS_KEPT    256
 #define DEFAULT_HTTP_LISTEN "127.0.0.1:8080"
+#define WRITE_BACK_RECORDS  20000
 #define SNAPSHOT_WAIT_MS    5000 // of the 20 s that a take-over has, 10 s are the dead registrant's session
 
 static const char *http_address(const struct gateway_settings *s)
@@ -60,6 +61,7 @@ static int start_bus(struct gateway *g, struct error *err)
         .sweep_interval_ms = (uint32_t)s->sweep_interval_ms,
         .session_timeout_ms = (uint32_t)s->session_timeout_ms,
         .snapshot_wait_ms = SNAPSHOT_WAIT_MS,
+        .write_back_records = WRITE_BACK_RECORDS,
     };
     return bus_start(&params, &g->shared.bus, err);
 }

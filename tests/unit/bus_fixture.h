@@ -190,6 +190,7 @@ static inline struct bus *world_new_bus(struct world *w, const char *node, struc
                                       .grace_ms = GRACE_MS,
                                       .sweep_interval_ms = 100,
                                       .snapshot_wait_ms = SNAPSHOT_WAIT_MS,
+                                      .write_back_records = 1, // a partition at a time
                                       .session_timeout_ms = SESSION_MS};
     struct bus *bus;
     struct error err;

@@ -96,6 +96,65 @@ static void what_was_lost_before_a_long_outage_is_written_back(void **state)
     forget_dump(w);
 }
 
+// A change of a registration in a place, with a report that came before it.
+static void send_change(struct world *w, const struct registration *r, const char *place, uint64_t revision,
+                        uint64_t epoch)
+{
+    struct buf change cleanup(buf_done) = BUF_INIT;
+    struct registration there cleanup(registration_done);
+    registration_copy(&there, r);
+    there.node = strcmp(place, "node-7") == 0 ? 7 : 0;
+    there.revision = revision;
+    struct status s = a_report(&there, epoch, 1, STATE_REGISTERED);
+    buf_addf(&change,
+             "{\"v\":1,\"id\":%" PRIu64 ",\"account\":\"moved\",\"revision\":%" PRIu64
+             ",\"op\":\"desired\",\"spec\":",
+             r->id, revision);
+    registration_write(&change, &there);
+    buf_add_cstr(&change, ",\"status\":");
+    status_write(&change, &s);
+    status_done(&s);
+    buf_add_char(&change, '}');
+    char topic[64];
+    (void)snprintf(topic, sizeof(topic), "changes.%s", place);
+    send_record_at(w, topic, r->id, buf_str(&change), revision);
+}
+
+// They are read one partition after the other, in whichever order.
+static void what_was_moved_comes_back_as_it_was_last(void **state)
+{
+    struct world *w = *state;
+    static const char *const ways[][2] = {{"any", "node-7"}, {"node-7", "any"}};
+    const uint64_t hour = 60 * 60 * 1000, now = clock_wall_ms();
+    for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
+        char name[16];
+        (void)snprintf(name, sizeof(name), "trunk-%zu", i);
+        struct registration r cleanup(registration_done) = a_registration("moved", name);
+        r.id = 4711 + i;
+        r.credentials[0].clear = false;
+        send_change(w, &r, ways[i][0], now - 2 * hour, 100);
+        send_change(w, &r, ways[i][1], now - hour, 200);
+    }
+    assert_true(peer_run_until(w->f->base, world_is_reported, w, SOON_MS));
+    restart_redis(w); // empty
+    assert_true(peer_run_until(w->f->base, world_is_healthy, w, LONG_MS));
+    unsigned s = shard_of("moved");
+    for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
+        char wanted[24];
+        assert_string_equal(rawf(w->f, "HGET rc:{s%u}:reg:%zu place", s, 4711 + i), ways[i][1]);
+        assert_string_equal(rawf(w->f, "HGET rc:{s%u}:reg:%zu epoch", s, 4711 + i), "200");
+        (void)snprintf(wanted, sizeof(wanted), "%" PRIu64, now - hour);
+        assert_string_equal(rawf(w->f, "HGET rc:{s%u}:reg:%zu revision", s, 4711 + i), wanted);
+        (void)snprintf(wanted, sizeof(wanted), "%" PRIu64, now - 2 * hour);
+        assert_string_equal(rawf(w->f, "HGET rc:{s%u}:reg:%zu created_at", s, 4711 + i), wanted);
+        unsigned bucket = key_bucket(4711 + i);
+        assert_string_equal(rawf(w->f, "SISMEMBER rc:{s%u}:at:%s:%u %zu", s, ways[i][0], bucket, 4711 + i),
+                            "0");
+        assert_string_equal(rawf(w->f, "SISMEMBER rc:{s%u}:at:%s:%u %zu", s, ways[i][1], bucket, 4711 + i),
+                            "1");
+    }
+}
+
 static bool world_is_held(const void *arg)
 {
     const struct world *w = arg;
@@ -188,6 +247,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         LOST(an_emptied_redis_gets_back_what_was_published_and_gives_no_id_twice),
+        LOST(what_was_moved_comes_back_as_it_was_last),
         LOST(a_redis_that_lost_nothing_keeps_what_it_has),
         LOST(what_was_lost_before_a_long_outage_is_written_back),
         LOST(a_redis_emptied_under_its_gateways_gets_everything_back_and_gives_no_id_twice),

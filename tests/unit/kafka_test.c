@@ -197,6 +197,83 @@ static bool has_replayed(const void *arg)
     return f->replay_done > 0;
 }
 
+struct parts {
+    struct fixture *f;
+    struct kafka_replay *replay;
+    int count;
+    bool held;
+};
+
+static void on_part_record(void *arg, const struct kafka_record *r)
+{
+    struct parts *p = arg;
+    assert_false(p->held);
+    note(&p->f->replayed, r);
+}
+
+static void on_part(void *arg)
+{
+    struct parts *p = arg;
+    assert_false(p->held);
+    p->held = true;
+    p->count++;
+}
+
+static void on_parts_done(void *arg, const struct error *err)
+{
+    struct parts *p = arg;
+    assert_null(err);
+    assert_false(p->held);
+    p->f->replay_done = 1;
+}
+
+static bool is_held_or_done(const void *arg)
+{
+    const struct parts *p = arg;
+    return p->held || p->f->replay_done;
+}
+
+static void a_replay_in_parts_gives_whole_partitions_and_waits_after_each(void **state)
+{
+    struct fixture *f = *state;
+    broker_start(f);
+    producer_start(f, NULL);
+    produce_numbers(f, "eight", 0, 1000);
+    const char *const topics[] = {"eight"};
+    struct parts p = {.f = f};
+    const struct kafka_replay_params params = {
+        .common = {.base = f->base, .bootstrap = f->bootstrap, .client_id = "test", .extra = FAST},
+        .topics = topics,
+        .topic_count = 1,
+        .part_records = 300,
+        .arg = &p,
+        .on_record = on_part_record,
+        .on_part = on_part,
+        .on_done = on_parts_done};
+    struct error err;
+    assert_int_equal(kafka_replay(&params, &p.replay, &err), 0);
+    bool seen[PARTITIONS] = {false};
+    size_t from = 0;
+    for (;;) {
+        until(f, is_held_or_done, &p);
+        if (f->replay_done)
+            break;
+        assert_false(peer_run_until(f->base, never, NULL, 50));
+        bool now[PARTITIONS] = {false};
+        assert_in_range(f->replayed.record_count - from, 1, 300);
+        for (; from < f->replayed.record_count; from++)
+            now[f->replayed.records[from].partition] = true;
+        for (size_t i = 0; i < PARTITIONS; i++) {
+            assert_false(seen[i] && now[i]);
+            seen[i] = seen[i] || now[i];
+        }
+        p.held = false;
+        kafka_replay_go_on(p.replay);
+    }
+    assert_int_equal(f->replayed.record_count, 1000);
+    assert_in_range(p.count, 4, PARTITIONS);
+}
+
 static struct kafka_replay *replay_begin(struct fixture *f, int64_t since_ms)
 {
     const char *const topics[] = {"eight", "one"};
@@ -292,6 +369,7 @@ int main(int argc, char **argv)
         TEST(a_silent_coordinator_costs_the_partitions),
         TEST(a_consumer_finds_a_broker_that_lost_everything),
         TEST(a_replay_reads_what_is_young_enough_and_ends),
+        TEST(a_replay_in_parts_gives_whole_partitions_and_waits_after_each),
         TEST(a_replay_without_a_broker_fails),
         TEST(a_replay_that_is_stopped_calls_nobody_any_more),
     };

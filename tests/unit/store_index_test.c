@@ -325,10 +325,10 @@ static void what_is_written_back_is_found_again(void **state)
     struct page p = page_of(f, &q);
     assert_page(&p, r.id);
 
-    set_text(&r.username, "200"); // over what Redis holds of an older revision: its report stands
+    set_text(&r.username, "200"); // over what Redis holds of an older revision, with an older report
     restore(f, &r, "desired", 3000, STATE_REGISTERED);
     assert_string_equal(under(f, "username:100"), "");
-    struct store_query moved = QUERY(TERM("username", "200"), TERM("state", "retrying"));
+    struct store_query moved = QUERY(TERM("username", "200"), TERM("state", "registered"));
     moved.live_only = true;
     p = page_of(f, &moved);
     assert_page(&p, r.id);

@@ -25,7 +25,8 @@ struct bus_params {
     size_t metrics_base; // number of the first row of bus_metrics.h in the table of `metrics`
     // The pauses of delivery, settable for tests.
     uint32_t ack_wait_ms, report_wait_ms, grace_ms, sweep_interval_ms;
-    uint32_t snapshot_wait_ms; // until it is given although reports may not be applied
+    uint32_t write_back_records; // that are read before they are written back: bounds its memory
+    uint32_t snapshot_wait_ms;   // until it is given although reports may not be applied
     uint32_t session_timeout_ms;
 };
 must_use int bus_start(const struct bus_params *p, struct bus **ret, struct error *err);

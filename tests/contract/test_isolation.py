@@ -8,7 +8,6 @@ import pytest
 import voximplant_client
 from kazoo_client import Kazoo
 from ribbon_client import CONTACT, CREDENTIALS, ENTRY, Ribbon, SERVERS, credential_path, entry_path, path, server_path
-from stack import wait_for
 from voximplant_client import Vox
 
 GATEWAY = {"ROLLCALL_FAILED_LOGINS": "0"}

@@ -9,7 +9,7 @@ import pytest
 from isolation_matrix import MEMBERS, References, query_of, requests_of, shape, verbs_of
 from openapi_connection import Connection
 from openapi_document import Document
-from test_isolation import ACCOUNTS, GATEWAY, HEX, NUMBERS, PRINCIPALS, USERS, Person, api_key, fill, kept
+from test_isolation import ACCOUNTS, GATEWAY, HEX, NUMBERS, PRINCIPALS, USERS, Person, api_key, fill, kept  # noqa: F401 - of the gateway
 
 __all__ = ["GATEWAY", "PRINCIPALS"]
 SECRETS = ("victim-display", "victim-auth", "Clear-Of-The-Victim", "victim-credentials", "victim-contacts", "victim-servers", "victim-bound-x")

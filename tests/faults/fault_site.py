@@ -170,7 +170,7 @@ class Site:
 
     def stop(self):
         """Everything, in the order in which nothing is lost; those of Rollcall's own that died of a mistake are returned."""
-        for name, process in self.processes.items():
+        for name in self.processes:
             self.thaw(name)
             self.down.add(name)
         for name in [n for role in ("registrant", "gateway", "registrar", "kafka", "redis") for n in self.names(role)]:

@@ -93,11 +93,12 @@ def bound(world, request):
 
 
 def create(world, user, seconds):
-    """A creation that reaches the registrar in so many seconds; the answer to it does not wait for Kafka."""
+    """A creation that reaches the registrar in so many seconds; the answer to it does not wait for Kafka. Gives the seconds."""
     began = time.monotonic()
     rid = world.api.create(**world.at_registrar(user))
     assert time.monotonic() - began < 2
     world.api.wait_state(rid, "registered", seconds)
+    return time.monotonic() - began
 
 
 def setting(world, topic, name):
@@ -116,8 +117,8 @@ def test_topics_are_made_with_three_replicas_of_which_two_must_hold_a_record(wor
 def test_one_broker_that_dies_is_not_noticed(world, bound):
     victim = next(b for b in world.cluster.brokers if b is not world.coordinator())
     victim.kill()
-    for i in range(6):
-        create(world, f"one{i}", ELECTION_S)
+    took = [create(world, f"one{i}", ELECTION_S) for i in range(6)]
+    print(f"one broker killed: creations were registered after {', '.join(f'{s:.1f}' for s in took)} s")
     answer = requests.get(world.gateway.url + "/readyz", timeout=5)
     assert answer.status_code == 200 and answer.json()["kafka"] == "up"
     world.start_broker(victim)
@@ -143,14 +144,18 @@ def test_with_two_dead_writes_are_taken_and_done_when_one_is_back(world, bound):
     other = next(b for b in world.cluster.brokers if b is not coordinator)
     coordinator.kill()
     other.kill()
+    began = time.monotonic()
     late = world.api.create(**world.at_registrar("minority"))
+    print(f"two brokers killed: a creation was answered in {(time.monotonic() - began) * 1000:.0f} ms")
     wait_for(lambda: requests.get(world.gateway.url + "/readyz", timeout=5).json()["kafka"] == "degraded", 60, "degraded", every=0.5)
     assert requests.get(world.gateway.url + "/readyz", timeout=5).status_code == 200
     gone = next(iter(bound))
     world.wait_sent(gone, len(world.sent(gone)) + 2, 40)  # refreshes go on
     assert not world.sent("minority")
     world.start_broker(other)
+    back = time.monotonic()
     world.api.wait_state(late, "registered", 60)
+    print(f"one of them back: it was registered {time.monotonic() - back:.1f} s after that")
     world.start_broker(coordinator)
     world.wait_owned()
 

@@ -2,13 +2,12 @@
 #include "services/gateway/dialect/fair.h"
 
 #include "common/base/hash.h"
+#include "common/base/keyed_table.h" // addresses are of the clients' choosing
 #include "common/base/mem.h"
 
 #include <assert.h>
 #include <event2/event.h>
 #include <stdlib.h>
-#define uthash_fatal(msg) abort()
-#include <uthash.h>
 
 #define QUANTUM        4 // what a turn gives a party
 #define OTHERS_US      1000000

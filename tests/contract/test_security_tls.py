@@ -9,22 +9,14 @@ import threading
 import warnings
 
 import pytest
-from conftest import World
-from stack import free_port, wait_for
-from test_tls import common_name, context, tls_env, write_pair
+from stack import wait_for
+from test_tls import common_name, context, tls_world, write_pair
 
 
 @pytest.fixture(scope="module")
 def world():
-    w = World({})
-    try:
-        w.tls_port = free_port()
-        w.env = tls_env(w, w.tls_port)
-        write_pair(w.stack.directory, "pair-0")
-        w.start()
+    with tls_world("pair-0") as w:
         yield w
-    finally:
-        w.stop()
 
 
 def client(*arguments, text=b"Q\n"):

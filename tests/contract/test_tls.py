@@ -1,4 +1,5 @@
 """The listener with TLS: the same API over it, links with its scheme, its pair swapped on SIGHUP, bad pairs refused."""
+import contextlib
 import http.client
 import signal
 import socket
@@ -23,17 +24,24 @@ def tls_env(world, port):
             "ROLLCALL_TLS_KEY_FILE": str(world.stack.directory / "key.pem")}
 
 
-@pytest.fixture(scope="module")
-def world():
+@contextlib.contextmanager
+def tls_world(name):
+    """A gateway that serves TLS, too, with a certificate of that name."""
     w = World({})
     try:
         w.tls_port = free_port()
         w.env = tls_env(w, w.tls_port)
-        write_pair(w.stack.directory, "first")
+        write_pair(w.stack.directory, name)
         w.start()
         yield w
     finally:
         w.stop()
+
+
+@pytest.fixture(scope="module")
+def world():
+    with tls_world("first") as w:
+        yield w
 
 
 def context(**limits):

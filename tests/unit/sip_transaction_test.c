@@ -60,7 +60,7 @@ static void a_datagram_is_repeated_ever_more_slowly_until_timer_f(void **state)
 {
     static const uint64_t expected_ms[] = {500, 1500, 3500, 7500, 11500, 15500, 19500, 23500, 27500, 31500};
     struct transaction *t = sent_to("192.0.2.1", TRANSPORT_UDP, 0);
-    uint64_t at_ms;
+    uint64_t at_ms = 0;
     for (size_t i = 0; i < ARRAY_LEN(expected_ms); i++) {
         assert_int_equal(next_due(t, &at_ms), TRANSACTION_REPEAT);
         assert_in_range(at_ms, expected_ms[i], expected_ms[i] + (i + 1) * TICK_US / 1000 + 1);
@@ -72,7 +72,7 @@ static void a_datagram_is_repeated_ever_more_slowly_until_timer_f(void **state)
 static void a_provisional_answer_slows_it_to_t2(void **state)
 {
     struct transaction *t = sent_to("192.0.2.1", TRANSPORT_UDP, 0);
-    uint64_t at_ms, before_ms;
+    uint64_t at_ms = 0, before_ms = 0;
     transaction_proceeds(t);
     assert_int_equal(next_due(t, &before_ms), TRANSACTION_REPEAT); // what was set already
     assert_in_range(before_ms, 500, 510);
@@ -85,7 +85,7 @@ static void a_provisional_answer_slows_it_to_t2(void **state)
 static void a_stream_repeats_nothing(void **state)
 {
     struct transaction *t = sent_to("192.0.2.1", TRANSPORT_TCP, 7);
-    uint64_t at_ms;
+    uint64_t at_ms = 0;
     assert_int_equal(next_due(t, &at_ms), TRANSACTION_GIVE_UP);
     assert_in_range(at_ms, 32000, 32010);
 }

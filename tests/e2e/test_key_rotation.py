@@ -4,57 +4,29 @@ import signal
 import threading
 
 import pytest
-import requests
 
+from key_ring import KeyRing
 from ribbon_client import CONTACT, CREDENTIALS, SERVERS, Ribbon, credential_path, entry_path, path, server_path
-from secret_scan import redis_texts
 from stack import StartError, wait_for
 
 WORLD = {"gateways": 2, "registrants": 2, "kamailio": False}
 COUNT = 60
-KEYS = {}
 
 
-def write(world, *names):
-    lines = []
-    for name in names:
-        KEYS.setdefault(name, secrets.token_hex(32))
-        world.other_secrets[f"sealing key {name}"] = KEYS[name]
-        lines.append(f"{name} {KEYS[name]}\n")
-    world.stack.key_ring_file.write_text("".join(lines))
+@pytest.fixture(scope="module")
+def ring(world):
+    return KeyRing(world)
 
 
-def ring(world, *names, of=None):
-    """Writes the ring's file and has it read again by those parts; returns once all have said so."""
-    write(world, *names)
-    parts = of or [*world.stack.gateways, *world.stack.registrants]
-    said = {part: part.log_text().count("key ring: ") for part in parts}
-    for part in parts:
-        part.signal(signal.SIGHUP)
-    wait_for(lambda: all(part.log_text().count("key ring: ") > said[part] for part in parts), 10, "the ring read again")
-
-
-def sealed_with(world, key):
-    """How many values of Redis hold something sealed with that key."""
-    return sum(f"sealed:{key}:" in text for _, text in redis_texts(world.redis))
-
-
-def left(gateway):
-    text = requests.get(gateway.url + "/metrics", timeout=5).text
-    return int(next(line for line in text.splitlines() if line.startswith("rollcall_accounts_to_seal_anew ")).split()[1])
-
-
-def sealed(world, key, gateways=None):
-    """Every secret is proved to be sealed with that key, as each gateway's operator sees it."""
-    gateways = gateways or world.stack.gateways
-    wait_for(lambda: all(left(g) == 0 and f"is sealed with {key}:" in g.log_text() for g in gateways), 60,
-             f"everything sealed with {key}", every=0.1)
+@pytest.fixture
+def old(ring):
+    """The one key of the ring, with which everything is sealed."""
+    return ring.settle()
 
 
 @pytest.fixture(scope="module")
 def users(world):
     """Bound for ten minutes: no refresh falls due while the tests run."""
-    KEYS["k1"] = world.stack.key_ring_file.read_text().split()[1]
     names = [f"rotated{i}" for i in range(COUNT)]
     ids = {name: world.api.create(**world.at_registrar(name, expire=600)) for name in names}
     for id in ids.values():
@@ -84,28 +56,29 @@ class Writer(threading.Thread):
         assert not self.failures, self.failures
 
 
-def test_a_rotation_in_order_sends_nothing_upstream(world, users, user):
+def test_a_rotation_in_order_sends_nothing_upstream(world, users, user, ring, old):
     other = world.api.create(**world.at_registrar(user, enabled=False))
     writer = Writer(world, other)
     before = {name: len(world.sent(name)) for name in users}
     told = {id: (world.redis.hget(world.keys_of(id)[0], "updated_at"), world.story(id)) for id in list(users.values())[:5]}
+    new = ring.new()
     writer.start()
-    ring(world, "k1", "k2")
-    ring(world, "k2", "k1")
-    wait_for(lambda: sealed_with(world, "k2") >= COUNT, 30, "the re-sealing")
+    ring.turn(old, new)
+    ring.turn(new, old)
+    wait_for(lambda: ring.count(new) >= COUNT, 30, "the re-sealing")
     writer.end()
-    sealed(world, "k2")
+    ring.wait_sealed(new)
     assert writer.writes > 3
     world.api.update(other, auth_password=world.registrar_password, enabled=True)
     world.api.wait_state(other, "registered")  # the last write won, whatever was sealed meanwhile
-    wait_for(lambda: sealed_with(world, "k1") == 0, 30, "no value under k1")
-    ring(world, "k2")
+    wait_for(lambda: ring.count(old) == 0, 30, f"no value under {old}")
+    ring.turn(new)
     assert {name: len(world.sent(name)) for name in users} == before, "nothing was configured, and nothing was sent"
     for id, before in told.items():
         assert (world.redis.hget(world.keys_of(id)[0], "updated_at"), world.story(id)) == before, "nobody is told of it"
 
 
-def test_after_it_bindings_are_taken_over_and_refreshed_with_the_new_key_alone(world, users):
+def test_after_it_bindings_are_taken_over_and_refreshed_with_the_new_key_alone(world, users, old):
     before = {name: len(world.sent(name)) for name in users}
     world.stack.registrants[1].stop()
     name, id = next(iter(users.items()))
@@ -113,20 +86,19 @@ def test_after_it_bindings_are_taken_over_and_refreshed_with_the_new_key_alone(w
     assert {n: len(world.sent(n)) for n in users} == before
     assert world.api.call("POST", f"/registrations/{id}/refresh").status_code < 300
     sent = world.wait_sent(name, before[name] + 1)
-    assert sent[-1].answer.status == 200, "sealed with k2, which is all there is"
+    assert sent[-1].answer.status == 200, f"sealed with {old}, which is all there is"
 
 
-def test_a_ring_that_is_no_ring_is_refused_whole(world, users):
-    file = world.stack.key_ring_file
-    good = file.read_text()
+def test_a_ring_that_is_no_ring_is_refused_whole(world, users, ring, old):
+    good = ring.file.read_text()
     parts = [world.gateway, world.registrant]
-    for text in ("", "k2 nonsense\n", f"k2 {secrets.token_hex(32)}\n"):
-        file.write_text(text)
+    for text in ("", f"{old} nonsense\n", f"{old} {secrets.token_hex(32)}\n"):
+        ring.file.write_text(text)
         counts = [part.log_text().count("key ring not read again") for part in parts]
         for part in parts:
             part.signal(signal.SIGHUP)
         wait_for(lambda: all(p.log_text().count("key ring not read again") > n for p, n in zip(parts, counts)), 10, "the refusal")
-    file.write_text(good)
+    ring.file.write_text(good)
     name, id = list(users.items())[1]
     world.api.update(id, auth_password="another-" + name)  # sealed and opened with what was held before
     assert world.api.wait_state(id, "rejected")["code"] == 401
@@ -134,44 +106,46 @@ def test_a_ring_that_is_no_ring_is_refused_whole(world, users):
     world.api.wait_state(id, "registered")
 
 
-def test_a_key_that_registrants_do_not_have_is_said_and_nothing_goes_out_without_a_password(world, users):
-    """The order was not kept: gateways seal with k3, which registrants have not read."""
+def test_a_key_that_registrants_do_not_have_is_said_and_nothing_goes_out_without_a_password(world, users, ring, old):
+    """The order was not kept: gateways seal with a key that registrants have not read."""
     name, id = list(users.items())[2]
-    ring(world, "k3", "k2", of=world.stack.gateways)
+    new = ring.new()
+    ring.turn(new, old, of=world.stack.gateways)
     seen = len(world.sent(name))
     assert world.api.call("POST", f"/registrations/{id}/refresh").status_code < 300
     status = world.api.wait_state(id, "retrying")
-    assert (status["reason"], status["initiator"], status["code"]) == ("key k3 missing", "local", None)
+    assert (status["reason"], status["initiator"], status["code"]) == (f"key {new} missing", "local", None)
     assert {r.auth_result for r in world.sent(name)[seen:]} <= {None, "ok"}, "no digest without its password"
     assert world.bound(name), "and nothing was unbound"
-    ring(world, "k3", "k2", of=world.stack.registrants)
+    ring.turn(new, old, of=world.stack.registrants)
     world.api.wait_state(id, "registered", 15)  # at once: no back-off is waited for
-    sealed(world, "k3")
+    ring.wait_sealed(new)
 
 
-def test_re_sealing_goes_on_when_its_gateway_is_killed(world, users):
+def test_re_sealing_goes_on_when_its_gateway_is_killed(world, users, ring, old):
     first, second = world.stack.gateways
     first.stop()
     second.stop()
-    ring(world, "k4", "k3", of=world.stack.registrants)
+    new = ring.new()
+    ring.turn(new, old, of=world.stack.registrants)
     second.more_env = {"ROLLCALL_FAULT_POINT": "after_redis_write"}
     try:
         second.start(ready=False)
     except StartError:
         pass  # it may be dead before it was asked
     wait_for(lambda: not second.running(), 20, "its death at the first registration")
-    under_way = sealed_with(world, "k4")
+    under_way = ring.count(new)
     assert 0 < under_way < COUNT, "killed in the middle"
     second.more_env = {}
     before = {name: len(world.sent(name)) for name in users}
     first.start()
-    sealed(world, "k4", [first])
-    wait_for(lambda: sealed_with(world, "k3") == 0, 30, "no value under k3")
+    ring.wait_sealed(new, [first])
+    wait_for(lambda: ring.count(old) == 0, 30, f"no value under {old}")
     second.start()
     assert {name: len(world.sent(name)) for name in users} == before
 
 
-def test_passwords_of_ribbons_tables_are_sealed_anew_and_their_registrations_stay(world, user):
+def test_passwords_of_ribbons_tables_are_sealed_anew_and_their_registrations_stay(world, user, ring, old):
     ribbon = Ribbon(world.gateway.port)
     assert ribbon.login(world.stack.username, world.stack.password).done
     for table, id in ((CONTACT, 3), (SERVERS, 2), (CREDENTIALS, 4)):
@@ -186,14 +160,15 @@ def test_passwords_of_ribbons_tables_are_sealed_anew_and_their_registrations_sta
     id = world.api.call("GET", f"/registrations?filter[username_eq]={user}").json()["data"][0]["id"]
     world.api.update(id, display_username="mine")
     sent = len(world.wait_sent(user, sent + 1))
-    ring(world, "k4", "k5")
-    ring(world, "k5", "k4")
-    sealed(world, "k5")
-    assert sealed_with(world, "k4") == 0
+    new = ring.new()
+    ring.turn(old, new)
+    ring.turn(new, old)
+    ring.wait_sealed(new)
+    assert ring.count(old) == 0
     before = world.redis.hget(world.keys_of(id)[0], "spec")
     ribbon.post(entry_path(3, 1), AorTtl="600")  # brings its registrations in step: none of their parts is another
     assert world.redis.hget(world.keys_of(id)[0], "spec") == before
-    ring(world, "k5")
+    ring.turn(new)
     ribbon.post(credential_path(4, 1), EncryptedPassword="another-password")  # it can be opened, and is another
     wait_for(lambda: ribbon.get(entry_path(3, 1), "?filter=runtime").item.values.get("rt_State") != "registered", 20, "the refusal")
     assert len([r for r in world.sent(user)[sent:] if r.answer.status == 200]) == 0

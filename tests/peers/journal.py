@@ -26,7 +26,7 @@ class Answer:
 @dataclasses.dataclass
 class Request:
     """One line of the journal. `answer` is None for what was dropped or not yet answered."""
-    time: float  # monotonic
+    time: float  # monotonic; of a datagram when it came, however late it was read
     wall: float
     method: str
     ruri: str
@@ -89,7 +89,8 @@ def read_request(message, way):
     expires = int(expires) if expires and expires.isdigit() else None
     credentials = [(name.startswith("proxy"), parse_credentials(value))
                    for name in ("authorization", "proxy-authorization") for value in message.all(name)]
-    return Request(time=time.monotonic(), wall=time.time(), method=message.method, ruri=message.ruri,
+    age = getattr(way, "age", 0.0)
+    return Request(time=time.monotonic() - age, wall=time.time() - age, method=message.method, ruri=message.ruri,
                    from_=message.get("from", ""), to=message.get("to", ""), aor=aor_of(Address(message.get("to", "")).uri),
                    call_id=message.get("call-id", ""), cseq=cseq, contacts=read_contacts(message, expires),
                    expires=expires, credentials=credentials, auth_result=None, source=way.source,

@@ -5,6 +5,7 @@ closed and opened again while it runs.
 import os
 import select
 import socket
+import struct
 import threading
 import time
 
@@ -12,6 +13,8 @@ from connection import Connection
 import stun
 
 TRANSPORTS = ("udp", "tcp", "tls")
+SO_TIMESTAMP = 29  # socket(7): the kernel says when a datagram came; Python has no name for it
+OLDEST_S = 60  # beyond that one of the clocks was set meanwhile
 
 
 def hostport(address):
@@ -22,13 +25,24 @@ def note_server_name(ssl_socket, name, _context):
     ssl_socket.server_name_sent = name
 
 
+def age_of(ancillary):
+    """How long a datagram waited to be read, for what is measured by its time must not depend on how busy the machine is."""
+    for level, kind, data in ancillary:
+        if level == socket.SOL_SOCKET and kind == SO_TIMESTAMP:
+            seconds, micros = struct.unpack("ll", data)
+            age = time.time() - seconds - micros / 1e6
+            return age if 0 < age < OLDEST_S else 0.0
+    return 0.0
+
+
 class Datagram:
     """Where a datagram came from and what answers it, as Connection is for streams."""
 
     transport = "udp"
 
-    def __init__(self, listener, source):
-        self.listener, self.source = listener, source
+    def __init__(self, listener, source, age=0.0):
+        """age: for how many seconds it had been there when it was read."""
+        self.listener, self.source, self.age = listener, source, age
 
     def send(self, data, segment=None, gap=0.0):
         """A datagram goes in one piece."""
@@ -112,6 +126,7 @@ class Listener:
     def _new_udp(self, port):
         udp = socket.socket(self._family, socket.SOCK_DGRAM)
         udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        udp.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMP, 1)
         try:
             udp.bind((self.host, port))
         except OSError:
@@ -180,10 +195,10 @@ class Listener:
     def _receive(self, _, udp):
         for _ in range(256):
             try:
-                data, source = udp.recvfrom(65536)
+                data, ancillary, _, source = udp.recvmsg(65536, 64)
             except OSError:
                 return
-            self._on_datagram(data, Datagram(self, source[:2]))
+            self._on_datagram(data, Datagram(self, source[:2], age_of(ancillary)))
 
     def _on_datagram(self, data, datagram):
         if stun.is_binding_request(data):

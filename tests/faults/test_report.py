@@ -22,7 +22,7 @@ def test_cases_and_scenarios_that_it_names_are_there():
     known = {path.stem for path in (ROOT / "tests/scenario").rglob("*.scn")}
     for path in (p for folder in ("unit", "contract", "e2e", "faults") for p in (ROOT / "tests" / folder).iterdir() if p.suffix in (".py", ".c")):
         known.update(re.findall(r"^(?:def test_|static void )(\w+)\(", path.read_text(encoding="utf-8"), re.M))
-    named = re.findall(r"`([a-z_]\w{11,})(…?)`", TEXT)
+    named = re.findall(r"`((?!rollcall_)[a-z_]\w{11,})(…?)`", TEXT)
     assert len(named) > 15
     assert [name for name, cut in named if name not in known and not (cut and any(k.startswith(name) for k in known))] == []
 

@@ -93,6 +93,14 @@ def wait_for(condition, seconds, what, every=0.02):
         time.sleep(every)
 
 
+def comes_true(condition, seconds, every=0.02):
+    """Whether condition() becomes true within that time, on whatever machine: for what is not to happen."""
+    end = time.monotonic() + seconds
+    while not (true := condition()) and time.monotonic() < end:
+        time.sleep(every)
+    return bool(true)
+
+
 def can_connect(port, host="127.0.0.1"):
     try:
         with socket.create_connection((host, port), timeout=0.5):

@@ -49,7 +49,7 @@ def test_refreshes_go_on_while_kafka_is_away_and_nothing_is_forgotten_or_sent_tw
     for n in names:
         good = [r for r in world.sent(n) if r.answer and r.answer.status == 200]
         gaps = [b.time - a.time for a, b in zip(good, good[1:])]
-        assert all(7.1 <= g < 16 for g in gaps), f"{n} was refreshed at {gaps}"
+        assert all(0.4 * 16 < g < 16 for g in gaps), f"{n} was refreshed at {gaps}"  # due after half of it
 
 
 def parked(world):
@@ -72,18 +72,18 @@ def fence(world):
 
 def test_a_registrant_put_out_of_its_group_keeps_its_bindings_and_joins_again(world, user):
     wait_for(lambda: is_member(world), 30, "the registrant to be a member")
-    rid = world.bind(user, 10, expire=10)
+    rid = world.bind(user, 20, expire=20)
     pid, count = world.registrant.pid, len(world.sent(user))
     assert fence(world)
     wait_for(lambda: parked(world) > 0, 5, "its partitions to be parked")
     late = world.api.create(**world.at_registrar(f"{user}late"))
-    world.wait_sent(user, count + 1, 10)
+    world.wait_sent(user, count + 1, 15)
     world.api.wait_state(late, "registered", 30)
     wait_for(lambda: is_member(world), 10, "the registrant to be a member again")
     world.api.update(rid, contact=f"sip:{user}-moved@127.0.0.1:5090")
     wait_for(lambda: world.bound(user) == [f"sip:{user}-moved@127.0.0.1:5090"], 10, "the changed contact alone")
     good = [r for r in world.sent(user) if r.answer and r.answer.status == 200]
-    assert all(b.time - a.time < 10 for a, b in zip(good, good[1:])), "the binding lapsed"
+    assert all(b.time - a.time < 20 for a, b in zip(good, good[1:])), "the binding lapsed"
     assert len({r.call_id for r in good}) == 1
     assert world.registrant.running() and world.registrant.pid == pid
 

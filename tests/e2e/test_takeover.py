@@ -5,25 +5,35 @@ from world import removes
 WORLD = {"kamailio": False}
 
 
+def gaps(world, user):
+    """Between one REGISTER that was answered well and the next, in parts of what is granted."""
+    good = [r.time for r in world.sent(user) if r.answer and r.answer.status == 200]
+    return [(b - a) / world.grants[user] for a, b in zip(good, good[1:])]
+
+
 def never_lapsed(world, user):
     """Every REGISTER after the first came before the binding that it renewed had run out."""
-    good = [r for r in world.sent(user) if r.answer and r.answer.status == 200]
-    return all(b.time - a.time < world.grants[user] for a, b in zip(good, good[1:]))
+    return all(gap < 1 for gap in gaps(world, user))
+
+
+def never_early(world, user):
+    """None came before it was due, after half of what was granted."""
+    return all(gap > 0.4 for gap in gaps(world, user))
 
 
 def test_a_killed_registrant_goes_on_where_it_was(world, user):
-    rid = world.bind(user, 30, expire=60)
+    rid = world.bind(user, 40, expire=60)
     late = f"{user}late"
     world.bind(late, 600, expire=600)
     before, before_late = world.sent(user), world.sent(late)
     world.registrant.kill()
     world.registrant.start()
-    after = world.wait_sent(user, len(before) + 1, 25)
+    after = world.wait_sent(user, len(before) + 1, 30)
     assert len(world.sent(late)) == len(before_late), "a binding that was not due was sent again"
     refresh = after[len(before)]
     assert refresh.call_id == before[-1].call_id
     assert refresh.cseq > before[-1].cseq
-    assert refresh.time - before[-1].time >= 13, "the refresh was not due yet"
+    assert never_early(world, user), "the refresh was not due yet"
     world.api.wait_state(rid, "registered")
     assert never_lapsed(world, user)
 
@@ -65,7 +75,6 @@ def test_two_registrants_share_and_one_that_stops_hands_over(world):
                  "the first one to keep some")
         wait_for(lambda: {world.api.status(i)["node"] for i in ids.values()} == {"registrant-1", "registrant-2"}, 60,
                  "refreshes by both registrants", every=0.5)
-        marks = {u: len(world.sent(u)) for u in users}
         assert second.stop() == 0
         wait_for(lambda: {world.api.status(i)["node"] for i in ids.values()} == {"registrant-1"}, 90,
                  "refreshes of all by the one that is left", every=0.5)
@@ -75,7 +84,6 @@ def test_two_registrants_share_and_one_that_stops_hands_over(world):
     for u in users:
         assert not any(removes(r) for r in world.sent(u)), "something was unregistered"
         assert never_lapsed(world, u), f"{u} lapsed"
-        # A refresh each 27 to 30 s: two at most since the stop, one more if it was due at that moment.
-        assert len(world.sent(u)) - marks[u] <= 4, "a hand-over made REGISTERs that were not due"
+        assert never_early(world, u), "a hand-over made REGISTERs that were not due"
         assert len({r.call_id for r in world.sent(u)}) == 1
     assert all(world.api.status(i)["state"] == "registered" for i in ids.values())

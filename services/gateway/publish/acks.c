@@ -2,6 +2,7 @@
 #include "services/gateway/publish/acks.h"
 
 #include "common/base/mem.h"
+#include "common/event/timer.h"
 #include "common/log/log.h"
 #include "services/gateway/store/keys.h"
 
@@ -10,6 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+// With appendfsync always each write is a sync of the disk, for which Redis keeps everybody waiting: so what
+// nobody waits for is collected. Far below the time after which the sweep would look.
+#define COLLECT_MS  20
 #define BATCH       100
 #define PAIR        2
 #define DIGIT_BYTES 24
@@ -73,7 +77,7 @@ void acks_add(struct acks *a, const struct store_change *c)
     if (++s->count == BATCH)
         flush_shard(a, shard);
     if (!a->armed)
-        event_active(a->turn, EV_TIMEOUT, 1);
+        timer_in_ms(a->turn, COLLECT_MS);
     a->armed = true;
 }
 

@@ -19,6 +19,7 @@
 #define OWNED_MS      3000
 #define RENEW_US      1000000
 #define POLL_MS       200
+#define COLLECT_MS    20 // see acks.c: events of so long are read, and deleted, at once
 #define LOOK_AGAIN_US 10000000
 #define READ_COUNT    64 // also the most that are under way of a shard
 #define RETENTION_MS  (7ll * 24 * 3600 * 1000)
@@ -38,7 +39,8 @@ struct shard_outbox {
     bool owned, asking;
     uint64_t asked_us;
     bool reading;
-    bool more;    // nudged, or the last reading was full
+    bool more;    // nudged
+    bool full;    // the last reading was: there is more at once
     bool failed;  // one of the events under way: the rest waits for the next turn
     int64_t left; // in the stream, as Redis said last
     size_t count, under_way;
@@ -47,7 +49,7 @@ struct shard_outbox {
 
 struct outbox {
     struct hub *hub;
-    struct event *turn;
+    struct event *turn, *collected;
     char topic[128];
     bool ready, ensuring;
     uint64_t ensured_us;
@@ -110,6 +112,12 @@ static void delete_done(struct shard_outbox *s)
         redis_command(s->outbox->hub->redis, on_deleted, NULL, argc, argv);
 }
 
+static void collect(struct outbox *o)
+{
+    if (!event_pending(o->collected, EV_TIMEOUT, NULL))
+        timer_in_ms(o->collected, COLLECT_MS);
+}
+
 static void finish_reading(struct shard_outbox *s)
 {
     delete_done(s);
@@ -118,8 +126,10 @@ static void finish_reading(struct shard_outbox *s)
     s->count = 0;
     bool failed = s->failed;
     s->failed = false;
-    if (s->more && !failed)
+    if (s->full && !failed)
         drive(s);
+    else if (s->more && !failed)
+        collect(s->outbox);
 }
 
 static void on_delivered(struct delivery *d, const struct error *err)
@@ -195,7 +205,7 @@ static void on_read(void *arg, const struct redis_value *v, const struct error *
             s->events[s->count++] =
                 (struct outbox_event){.delivery = {.done = on_delivered}, .owner = s, .entry = entry};
     }
-    s->more = s->more || s->count == READ_COUNT;
+    s->full = s->count == READ_COUNT;
     pump(s);
 }
 
@@ -263,10 +273,19 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
         drive(&o->shards[i]);
 }
 
+static void on_collected(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    struct outbox *o = arg;
+    for (size_t i = 0; i < STORE_SHARDS; i++)
+        if (o->shards[i].more)
+            drive(&o->shards[i]);
+}
+
 void outbox_nudge(struct outbox *o, unsigned shard)
 {
     o->shards[shard].more = true;
-    drive(&o->shards[shard]);
+    collect(o);
 }
 
 void outbox_release(struct outbox *o)
@@ -295,6 +314,7 @@ struct outbox *outbox_new(struct hub *h)
     }
     o->turn = event_new(h->base, -1, EV_PERSIST, on_turn, o);
     timer_in_ms(o->turn, POLL_MS);
+    o->collected = event_new(h->base, -1, 0, on_collected, o);
     return o;
 }
 
@@ -304,5 +324,6 @@ void outbox_free(struct outbox *o)
         for (size_t n = 0; n < o->shards[i].count; n++)
             outbox_entry_free(o->shards[i].events[n].entry);
     event_free(o->turn);
+    event_free(o->collected);
     free(o);
 }

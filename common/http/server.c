@@ -12,7 +12,7 @@
 
 #define ACCEPT_AGAIN_MS 500
 // In a turn of the loop. A handshake of TLS is a millisecond's work.
-#define ACCEPT_AT_ONCE     16
+#define ACCEPT_AT_ONCE     4
 #define ACCEPT_TLS_AT_ONCE 2
 #define CROWD_US           300 // of a turn, for those that are not preferred
 

@@ -171,6 +171,8 @@ static int start(struct gateway *g, struct error *err)
                                      .metrics = gateway_metrics_new(),
                                      .gate = &g->gate,
                                      .throttle = throttle_new(&limits),
+                                     .accounts = company_new(),
+                                     .addresses = company_new(),
                                      .tls = tls,
                                      .http_buffered = &g->http_buffered,
                                      .http_unsent = &g->http_unsent,
@@ -193,6 +195,8 @@ static void stop(struct gateway *g)
     if (g->shared.principals)
         principals_box_free(g->shared.principals);
     throttle_free(g->shared.throttle);
+    company_free(g->shared.accounts);
+    company_free(g->shared.addresses);
     http_tls_free(g->shared.tls);
     metrics_free(g->shared.metrics);
     key_ring_box_free(g->keys);

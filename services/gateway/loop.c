@@ -19,6 +19,7 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -83,6 +84,7 @@ static int open_store(struct loop *l, struct error *err)
         .wait_timeout_ms = (uint32_t)s->redis_wait_timeout_ms,
         .keys = l->shared->keys,
         .gate = l->shared->gate,
+        .fair = l->fair,
         .source = s->node,
         .arg = l,
         .on_written = written,
@@ -239,6 +241,8 @@ static void on_wait(void *arg, enum fair_lane lane, int change)
 {
     const struct loop *l = arg;
     struct metrics *m = l->shared->metrics;
+    if (lane == FAIR_SLICES || lane == FAIR_LINES)
+        return; // of requests that were begun
     if (!change)
         metrics_add(m, GATEWAY_HTTP_LIMITED, (size_t)GATEWAY_LIMITED_REQUESTS + lane, 1);
     else
@@ -248,14 +252,35 @@ static void on_wait(void *arg, enum fair_lane lane, int change)
 }
 
 // Shares are small: what an account has under way is what the next one's request waits behind, here and in
-// Redis.
+// Redis. Rests are longer the more loops there are, which share Redis: however many, on the average an
+// account of which something waits has less than two reads or one write under way while others ask.
 static void open_fair(struct loop *l)
 {
+    struct company *accounts = l->shared->accounts;
+    unsigned rest = 50 * (unsigned)l->shared->settings->http_threads;
     const struct fair_params params = {
         .base = l->base,
-        .limits = {[FAIR_REQUESTS] = {.share = 4, .alone = 64, .all = 128, .queue = 1024},
-                   [FAIR_LOGINS] = {.share = 4, .alone = 8, .all = 16, .queue = 256},
-                   [FAIR_BULK] = {.share = 4, .alone = 8, .all = 64, .queue = 64}},
+        .limits = {[FAIR_REQUESTS] = {.share = 2,
+                                      .alone = 64,
+                                      .all = 128,
+                                      .queue = 1024,
+                                      .rest_percent = rest,
+                                      .company = accounts},
+                   [FAIR_LOGINS] =
+                       {.share = 4, .alone = 8, .all = 16, .queue = 256, .company = l->shared->addresses},
+                   [FAIR_BULK] = {.share = 4, .alone = 8, .all = 64, .queue = 64, .company = accounts},
+                   [FAIR_LINES] = {.share = 4,
+                                   .alone = 512,
+                                   .all = 1024,
+                                   .queue = UINT_MAX,
+                                   .rest_percent = rest,
+                                   .company = accounts},
+                   [FAIR_SLICES] = {.share = 1,
+                                    .alone = 2,
+                                    .all = 4,
+                                    .queue = UINT_MAX,
+                                    .rest_percent = rest,
+                                    .company = accounts}},
         .now_us = clock_monotonic_us,
         .arg = l,
         .on_wait = on_wait,
@@ -266,7 +291,6 @@ static void open_fair(struct loop *l)
 static void open_dialects(struct loop *l, bool leads)
 {
     const struct gateway_settings *s = l->shared->settings;
-    open_fair(l);
     l->passwords = password_client_new(l->shared->passwords, l->base);
     l->dialect = (struct dialect_shared){
         .store = l->store,
@@ -406,8 +430,10 @@ int loop_start(const struct loop_shared *shared, const struct loop_sockets *take
     l->wake = event_new(l->base, l->wake_fd, EV_READ, begin_drain, l);
     l->drain_check = event_new(l->base, -1, 0, check_drained, l);
     (void)event_add(l->wake, NULL);
+    open_fair(l);
     int rc = open_store(l, err);
     if (rc) {
+        fair_free(l->fair);
         event_free(l->drain_check);
         event_free(l->wake);
         base_end(l->base);

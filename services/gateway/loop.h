@@ -8,6 +8,7 @@
 #include "services/gateway/auth/password_worker.h"
 #include "services/gateway/auth/principals.h"
 #include "services/gateway/auth/throttle.h"
+#include "services/gateway/fair/company.h"
 #include "services/gateway/publish/bus.h"
 #include "services/gateway/settings.h"
 
@@ -23,10 +24,11 @@ struct loop_shared {
     struct bus *bus;
     struct store_gate *gate;
     struct throttle *throttle;
-    struct http_tls *tls;         // NULL: no listener with TLS
-    atomic_size_t *http_buffered; // bytes of request bodies that all loops hold
-    atomic_size_t *http_unsent;   // bytes of answers that clients have not taken
-    size_t http_connections;      // of one loop at one listener
+    struct company *accounts, *addresses; // who asked of late: fair turns
+    struct http_tls *tls;                 // NULL: no listener with TLS
+    atomic_size_t *http_buffered;         // bytes of request bodies that all loops hold
+    atomic_size_t *http_unsent;           // bytes of answers that clients have not taken
+    size_t http_connections;              // of one loop at one listener
 };
 
 // A loop's own sockets of the ports that all loops serve; -1: not that one.

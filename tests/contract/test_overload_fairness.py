@@ -9,7 +9,7 @@ import urllib.request
 import pytest
 from stack import wait_for
 
-SHARE, ALONE = 4, 64  # of one thread: services/gateway/loop.c
+SHARE, ALONE = 2, 64  # of one thread: services/gateway/loop.c
 GATEWAY = {"ROLLCALL_HTTP_THREADS": "1"}
 PATH = "/api/rest/admin/registrations"
 

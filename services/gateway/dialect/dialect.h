@@ -8,7 +8,7 @@
 #include "services/gateway/auth/password_worker.h"
 #include "services/gateway/auth/principals.h"
 #include "services/gateway/auth/throttle.h"
-#include "services/gateway/dialect/fair.h"
+#include "services/gateway/fair/fair.h"
 #include "services/gateway/store/store.h"
 
 #include <sys/queue.h>

@@ -5,9 +5,7 @@
 
 #include <errno.h>
 
-#define SLICE 25 // what others ask for in between waits behind so many
-
-static void ask_slice(struct fetch *f);
+static void next_slice(struct fetch *f);
 
 static void take_record(struct fetch *f, const struct redis_value *v)
 {
@@ -48,29 +46,41 @@ static void on_record(void *arg, const struct redis_value *v, const struct error
         take_record(f, v);
     if (--f->pending)
         return;
+    fair_give_back(&f->slice);
     if (f->err.code)
         f->done(f);
     else
-        ask_slice(f);
+        next_slice(f);
 }
 
-static void ask_slice(struct fetch *f)
+static void ask_slice(struct fair_ticket *t)
 {
-    size_t left = f->count - f->next;
-    if (!left) {
+    struct fetch *f = container_of(t, struct fetch, slice);
+    if (f->s->closing) {
+        (void)error_set(&f->err, -ENOTCONN, "the store is closing");
+        fair_give_back(t);
         f->done(f);
         return;
     }
-    f->pending = left < SLICE ? left : SLICE;
+    size_t left = f->count - f->next, most = store_slice_records(t);
+    f->pending = left < most ? left : most;
     size_t from = f->next;
     f->next += f->pending;
     for (size_t i = from; i < f->next; i++)
         record_fetch(f->s->reads.redis, f->account, f->ids[i], f->with_status, on_record, f);
 }
 
+static void next_slice(struct fetch *f)
+{
+    if (f->next == f->count)
+        f->done(f);
+    else
+        store_slice_begin(f->s, &f->slice, f->account, ask_slice);
+}
+
 void fetch_begin(struct fetch *f)
 {
     f->err = (struct error){0};
     f->next = f->pending = f->damaged_count = 0;
-    ask_slice(f);
+    next_slice(f);
 }

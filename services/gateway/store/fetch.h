@@ -1,4 +1,4 @@
-// Reads the records of many ids, so many at once that neither Redis nor the loop is held up.
+// Reads the records of many ids, slice by slice, so that neither Redis nor the loop is held up.
 #ifndef ROLLCALL_GATEWAY_STORE_FETCH_H
 #define ROLLCALL_GATEWAY_STORE_FETCH_H
 
@@ -16,6 +16,7 @@ struct fetch {
     void (*take)(struct fetch *f, struct store_record *take_record);
     void (*done)(struct fetch *f); // once; err says how. From within fetch_begin where there are no ids
 
+    struct fair_ticket slice;
     struct error err;
     size_t next, pending, damaged_count;
 };

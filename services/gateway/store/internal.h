@@ -4,6 +4,7 @@
 #define ROLLCALL_GATEWAY_STORE_INTERNAL_H
 
 #include "common/redis/redis.h"
+#include "services/gateway/fair/fair.h"
 #include "services/gateway/store/store.h"
 
 #include <sys/queue.h>
@@ -23,7 +24,6 @@ struct store_link {
 struct store_later {
     STAILQ_ENTRY(store_later) link;
     void (*run)(struct store_later *l);
-    uint32_t who; // of a slice: whose
 };
 STAILQ_HEAD(store_laters, store_later);
 
@@ -50,9 +50,8 @@ struct store {
     struct store_laters later;
     struct store_writes held, committing; // see commit.c
     size_t unanswered;                    // of those committing
-    struct store_laters slices;           // of walks, waiting for their turn
-    unsigned slices_begun;
-    uint32_t slice_who;                   // whose was begun last
+    struct company *own_company;          // where it was given no fair turns
+    struct fair *own_fair, *fair;
     uint64_t damaged[STORE_DAMAGED_KEPT]; // ids that were told of last
     size_t damaged_next;
     bool closing;
@@ -63,12 +62,14 @@ void store_damaged(struct store *s, uint64_t id, const struct error *why);
 
 void store_run_later(struct store *s, struct store_later *l, void (*run)(struct store_later *l));
 
-// Slices of walks take turns, a few of them under way at once: however many walk, whoever does not waits
-// behind those few only, and accounts take turns. `run` is called now or in its turn, also when the store
-// closes; store_slice_end follows it.
-void store_slice_begin(struct store *s, struct store_later *l, struct str account,
-                       void (*run)(struct store_later *l));
-void store_slice_end(struct store *s);
+// What reads many records does it slice by slice, each in a turn of its own (FAIR_SLICES): however many walk,
+// whoever does not waits behind a few slices only. `run` is called now or in its turn, also when the store
+// closes; fair_give_back follows it.
+void store_slice_begin(struct store *s, struct fair_ticket *t, struct str account,
+                       void (*run)(struct fair_ticket *t));
+// How many records are read in this turn: fewer while others ask, who wait behind all of them.
+size_t store_slice_records(const struct fair_ticket *t);
+#define STORE_SLICE_RECORDS 25 // at most
 
 // 0, or why nothing may be written over this connection now: -ENOTCONN, -EBUSY.
 must_use int store_writable(const struct store *s, struct error *err);

@@ -14,6 +14,7 @@
 struct page_call {
     struct store *s;
     struct store_later later;
+    struct fair_ticket slice;
     store_page_fn *fn;
     void *arg;
     struct scan scan;
@@ -172,15 +173,15 @@ static void ask_ranks(struct page_call *c)
 
 static void on_slice(struct scan *x);
 
-static void begin_slice(struct store_later *l)
+static void begin_slice(struct fair_ticket *t)
 {
-    struct page_call *c = container_of(l, struct page_call, later);
+    struct page_call *c = container_of(t, struct page_call, slice);
     if (!c->s->closing) {
         scan_next(&c->scan, on_slice);
         return;
     }
     (void)error_set(&c->err, -ENOTCONN, "the store is closing");
-    store_slice_end(c->s);
+    fair_give_back(t);
     answer(c);
 }
 
@@ -188,7 +189,7 @@ static void walk_on(struct page_call *c)
 {
     bool full = c->total_given && c->id_count >= c->limit && !c->top;
     if (!full && !c->scan.end) {
-        store_slice_begin(c->s, &c->later, str_of(c->scan.account), begin_slice);
+        store_slice_begin(c->s, &c->slice, str_of(c->scan.account), begin_slice);
         return;
     }
     if (c->seen > c->total)
@@ -225,7 +226,6 @@ static void judge(struct fetch *f, struct store_record *take_record)
 
 static void end_slice(struct page_call *c)
 {
-    store_slice_end(c->s);
     if (c->err.code)
         answer(c);
     else
@@ -243,6 +243,7 @@ static void on_slice(struct scan *x)
 {
     struct page_call *c = container_of(x, struct page_call, scan);
     c->err = x->err;
+    fair_give_back(&c->slice);
     if (!c->err.code && (c->keep || c->top)) {
         read_records(c, x->ids, x->count, c->keep_reads_status, judge, slice_judged);
         return;

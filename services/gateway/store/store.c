@@ -1,18 +1,20 @@
 // The store's life: connections, the gate, answers on the next turn. Knows no key and no script's answer.
 #include "services/gateway/store/store.h"
 
-#include "common/base/hash.h"
+#include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/log/log.h"
+#include "services/gateway/fair/company.h"
 #include "services/gateway/store/internal.h"
 #include "services/gateway/store/scripts.h"
 
 #include <errno.h>
 #include <event2/event.h>
+#include <limits.h>
 #include <stdlib.h>
 
-#define COMMAND_TIMEOUT_MS 5000
-#define SLICES_AT_ONCE     2
+#define COMMAND_TIMEOUT_MS    5000
+#define RECORDS_BESIDE_OTHERS 6
 
 uint64_t store_replication_hash(struct str replication_id)
 {
@@ -85,34 +87,29 @@ void store_run_later(struct store *s, struct store_later *l, void (*run)(struct 
         event_active(s->turn, 0, 0);
 }
 
-void store_slice_begin(struct store *s, struct store_later *l, struct str account,
-                       void (*run)(struct store_later *l))
+static void open_fair(struct store *s)
 {
-    l->who = hash_murmur2(account);
-    if (s->slices_begun < SLICES_AT_ONCE) {
-        s->slices_begun++;
-        s->slice_who = l->who;
-        run(l);
+    s->fair = s->params.fair;
+    if (s->fair)
         return;
-    }
-    l->run = run;
-    STAILQ_INSERT_TAIL(&s->slices, l, link);
+    s->own_company = company_new();
+    struct fair_params params = {.base = s->params.base, .now_us = clock_monotonic_us};
+    params.limits[FAIR_SLICES] =
+        (struct fair_limits){.share = 1, .alone = 2, .all = 2, .queue = UINT_MAX, .company = s->own_company};
+    s->fair = s->own_fair = fair_new(&params);
 }
 
-// Another account's where one waits.
-void store_slice_end(struct store *s)
+void store_slice_begin(struct store *s, struct fair_ticket *t, struct str account,
+                       void (*run)(struct fair_ticket *t))
 {
-    struct store_later *next = STAILQ_FIRST(&s->slices);
-    while (next && next->who == s->slice_who)
-        next = STAILQ_NEXT(next, link);
-    next = next ? next : STAILQ_FIRST(&s->slices);
-    if (!next) {
-        s->slices_begun--;
-        return;
-    }
-    STAILQ_REMOVE(&s->slices, next, store_later, link);
-    s->slice_who = next->who;
-    store_run_later(s, next, next->run);
+    if (fair_ask(s->fair, t, FAIR_SLICES, account, 1, run) == FAIR_FULL)
+        run(t); // it is closed, and so will the store be
+}
+
+size_t store_slice_records(const struct fair_ticket *t)
+{
+    bool alone = t->state == FAIR_RUNS && fair_is_alone(t);
+    return alone ? STORE_SLICE_RECORDS : RECORDS_BESIDE_OTHERS;
 }
 
 int store_new(const struct store_params *p, struct store **ret, struct error *err)
@@ -121,7 +118,6 @@ int store_new(const struct store_params *p, struct store **ret, struct error *er
     s->params = *p;
     s->source = mem_dup_cstr(p->source);
     STAILQ_INIT(&s->later);
-    STAILQ_INIT(&s->slices);
     STAILQ_INIT(&s->held);
     STAILQ_INIT(&s->committing);
     redis_script_init(&s->write, "write", script_write());
@@ -134,6 +130,7 @@ int store_new(const struct store_params *p, struct store **ret, struct error *er
     redis_script_init(&s->job_claim, "job_claim", script_job_claim());
     redis_script_init(&s->job_save, "job_save", script_job_save());
     s->turn = event_new(p->base, -1, 0, run_turn, s);
+    open_fair(s);
 
     int rc = link_open(&s->reads, p, COMMAND_TIMEOUT_MS, err);
     if (!rc && p->wait_replicas)
@@ -151,11 +148,15 @@ void store_free(struct store *s)
     if (!s)
         return;
     s->closing = true;
+    if (s->own_fair)
+        fair_close(s->own_fair);
     link_close(&s->waits);
     link_close(&s->reads);
     store_commit_close(s);
     while (!STAILQ_EMPTY(&s->later)) // also what these answers ask for in turn
         run_turn(-1, 0, s);
+    fair_free(s->own_fair);
+    company_free(s->own_company);
     event_free(s->turn);
     free(s->source);
     free(s);

@@ -8,6 +8,7 @@
 #include "common/registration/seal.h"
 
 struct event_base;
+struct fair;
 struct store;
 
 #define STORE_SHARDS 16
@@ -46,6 +47,7 @@ struct store_params {
     uint32_t wait_timeout_ms;
     struct key_ring_box *keys; // outlives it
     struct store_gate *gate;
+    struct fair *fair;  // where slices of walks take their turn; outlives it. NULL: one of its own
     const char *source; // ce_source of the events it writes
     void *arg;
     void (*on_written)(

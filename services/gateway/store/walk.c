@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define SLICE 50 // ids; what the reader makes of them is one turn of the loop
+#define SLICE_TURNS 2 // of Redis, to read a slice
 
 enum walk_state {
     WALK_WAITING, // for store_walk_next
@@ -19,9 +19,11 @@ enum walk_state {
 struct store_walk {
     struct store *s;
     struct store_later later;
+    struct fair_ticket slice;
     store_page_fn *fn;
     void *arg;
     struct scan scan;
+    size_t most; // ids of a slice
     struct fetch fetch;
     bool (*keep)(const void *arg, const struct store_record *record);
     const void *keep_arg;
@@ -73,23 +75,26 @@ static void tell_later(struct store_later *l)
 
 static void on_slice(struct scan *x);
 
-static void begin_slice(struct store_later *l)
+// What its reader makes of a slice is one turn of the loop.
+static void begin_slice(struct fair_ticket *t)
 {
-    struct store_walk *w = container_of(l, struct store_walk, later);
+    struct store_walk *w = container_of(t, struct store_walk, slice);
     if (w->s->closing)
         (void)error_set(&w->err, -ENOTCONN, "the store is closing");
     if (!w->err.code && !w->dropped) {
+        size_t most = SLICE_TURNS * store_slice_records(t);
+        w->scan.slice = w->most < most ? w->most : most;
         scan_next(&w->scan, on_slice);
         return;
     }
-    store_slice_end(w->s);
+    fair_give_back(t);
     tell(w);
 }
 
 static void next_slice(struct store_walk *w)
 {
     w->state = WALK_READING;
-    store_slice_begin(w->s, &w->later, str_of(w->scan.account), begin_slice);
+    store_slice_begin(w->s, &w->slice, str_of(w->scan.account), begin_slice);
 }
 
 // Nothing of a slice was kept: the reader waits for the next one that has something.
@@ -121,7 +126,6 @@ static void slice_read(struct fetch *f)
 {
     struct store_walk *w = container_of(f, struct store_walk, fetch);
     w->err = f->err;
-    store_slice_end(w->s);
     if (w->err.code || w->record_count) {
         tell(w);
         return;
@@ -134,8 +138,8 @@ static void on_slice(struct scan *x)
 {
     struct store_walk *w = container_of(x, struct store_walk, scan);
     w->err = x->err;
+    fair_give_back(&w->slice);
     if (w->err.code || w->dropped) {
-        store_slice_end(w->s);
         tell(w);
         return;
     }
@@ -178,7 +182,7 @@ struct store_walk *store_walk_begin(struct store *s, const struct store_query *q
     w->keep_arg = q->keep_arg;
     w->state = WALK_READING;
     scan_init(&w->scan, s, q, false);
-    w->scan.slice = w->scan.slice < SLICE ? w->scan.slice : SLICE;
+    w->most = w->scan.slice;
     if (s->closing)
         tell_closing(w);
     else

@@ -67,12 +67,26 @@ static void finish(struct import *im)
 
 // ---- lines under way
 
+static void on_turn(struct fair_ticket *t)
+{
+    import_line_begin(container_of(t, struct line, turn));
+}
+
+// Of the lines of the window few are worked on at once while others ask.
+static void work_on(struct line *l)
+{
+    struct call *c = l->import->call;
+    if (fair_ask(c->yeti->params.shared->fair, &l->turn, FAIR_LINES, call_account(c), FAIR_WRITE, on_turn) ==
+        FAIR_FULL)
+        import_line_begin(l); // the gateway stops, and so will the store
+}
+
 static void begin_line(struct line *l)
 {
     struct import *im = l->import;
     if (l->name)
         HASH_ADD_KEYPTR(hh, im->by_name, l->name, (unsigned)strlen(l->name), l);
-    import_line_begin(l);
+    work_on(l);
 }
 
 // The next of the same name takes its place.
@@ -81,6 +95,7 @@ static void end_line(struct line *l)
     struct import *im = l->import;
     struct line *next = TAILQ_FIRST(&l->followers);
     im->under_way--;
+    fair_give_back(&l->turn);
     if (l->name)
         HASH_DELETE(hh, im->by_name, l);
     if (next) {
@@ -147,7 +162,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     im->holds = true; // a line that ends at once must not end the import under this loop
     while ((l = TAILQ_FIRST(&again))) {
         TAILQ_REMOVE(&again, l, link);
-        import_line_begin(l);
+        work_on(l);
     }
     im->holds = false;
     pump(im);
@@ -159,6 +174,7 @@ void import_line_wait(struct line *l, const char *why)
     uint64_t now_us = clock_monotonic_us();
     if (!im->trouble_us)
         im->trouble_us = now_us;
+    fair_give_back(&l->turn);
     TAILQ_INSERT_TAIL(&im->waiting, l, link);
     if (im->gone || im->stopped_why || now_us - im->trouble_us > im->call->yeti->params.import_patience_us) {
         give_up(im, why);

@@ -22,6 +22,7 @@ struct import;
 // others follow it.
 struct line {
     struct import *import;
+    struct fair_ticket turn; // while it is worked on
     uint64_t number;
     struct json *root;
     struct body body; // borrows from root

@@ -1,22 +1,26 @@
 // See fair.h. Deficit round robin over the parties of a lane that have something waiting.
-#include "services/gateway/dialect/fair.h"
+#include "services/gateway/fair/fair.h"
 
 #include "common/base/hash.h"
 #include "common/base/keyed_table.h" // addresses are of the clients' choosing
 #include "common/base/mem.h"
+#include "services/gateway/fair/company.h"
 
 #include <assert.h>
 #include <event2/event.h>
 #include <stdlib.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
 
-#define QUANTUM        4 // what a turn gives a party
-#define OTHERS_US      1000000
-#define STARTS_AT_ONCE 16 // in one turn of the loop
+#define QUANTUM        4     // what a turn gives a party
+#define STARTS_AT_ONCE 16    // in one turn of the loop
+#define TOOK_MOST_US   10000 // what took longer waited most of that time, as for a Redis that is away
 
 // What a party has in one lane.
 struct standing {
     struct fair_party *party;
     unsigned under_way, waiting, deficit;
+    uint64_t rest_until_us;
     TAILQ_HEAD(, fair_ticket) tickets;
     TAILQ_ENTRY(standing) in_ring; // while something waits
 };
@@ -25,32 +29,32 @@ struct standing {
 struct fair_party {
     char *name; // any bytes: of an IPv6 client the network
     uint32_t hash;
-    size_t ticket_count;
+    size_t ticket_count, waiting; // in all lanes
     struct standing lanes[FAIR_LANES];
     UT_hash_handle hh;
 };
 
 struct lane {
     unsigned under_way;
+    bool is_full; // somebody waits for nothing but room
     TAILQ_HEAD(, standing) ring;
-};
-
-// Who asked, and when last. A collision of hashes makes two parties one here, which does little harm.
-struct asked {
-    uint32_t who;
-    uint64_t at_us; // 0: nobody did
 };
 
 struct fair {
     struct fair_params params;
     struct fair_party *parties;
     struct lane lanes[FAIR_LANES];
-    struct asked last, other; // two different parties: who asked last, and who did before that one
     struct event *turn;
+    // When the first party that rests may go on. libevent's own timers go by the millisecond, in which a
+    // hundred requests are served.
+    int timer_fd;
+    struct event *timer;
+    uint64_t timer_us; // when it fires; 0: it is not set
     bool closed;
 };
 
 static void on_turn(evutil_socket_t fd, short what, void *arg);
+static void on_timer(evutil_socket_t fd, short what, void *arg);
 
 struct fair *fair_new(const struct fair_params *p)
 {
@@ -59,7 +63,9 @@ struct fair *fair_new(const struct fair_params *p)
     for (int i = 0; i < FAIR_LANES; i++)
         TAILQ_INIT(&f->lanes[i].ring);
     f->turn = event_new(p->base, -1, 0, on_turn, f);
-    if (!f->turn)
+    f->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    f->timer = event_new(p->base, f->timer_fd, EV_READ | EV_PERSIST, on_timer, f);
+    if (!f->turn || f->timer_fd < 0 || !f->timer || event_add(f->timer, NULL))
         abort();
     return f;
 }
@@ -70,6 +76,8 @@ void fair_free(struct fair *f)
         return;
     assert(!f->parties);
     event_free(f->turn);
+    event_free(f->timer);
+    (void)close(f->timer_fd);
     free(f);
 }
 
@@ -101,36 +109,54 @@ static void let_go(struct fair *f, struct fair_party *p)
     free(p);
 }
 
-static void note(struct fair *f, uint32_t who, uint64_t now_us)
-{
-    if (f->last.who != who)
-        f->other = f->last;
-    f->last = (struct asked){.who = who, .at_us = now_us};
-}
-
-static bool is_alone(const struct fair *f, uint32_t who, uint64_t now_us)
-{
-    const struct asked *someone = f->last.who == who ? &f->other : &f->last;
-    return !someone->at_us || now_us - someone->at_us >= OTHERS_US;
-}
-
 // ---- turns
 
-static bool has_room(const struct fair *f, const struct fair_ticket *t, bool alone)
+static bool fits(unsigned under_way, unsigned cost, unsigned most)
+{
+    return !under_way || under_way + cost <= most;
+}
+
+static void wake_at(struct fair *f, uint64_t at_us, uint64_t now_us)
+{
+    if (f->timer_us && f->timer_us <= at_us)
+        return;
+    uint64_t wait_us = at_us - now_us;
+    const struct itimerspec wait = {
+        .it_value = {.tv_sec = (time_t)(wait_us / 1000000), .tv_nsec = (long)(wait_us % 1000000) * 1000}};
+    f->timer_us = at_us;
+    (void)timerfd_settime(f->timer_fd, 0, &wait, NULL);
+}
+
+// Where it may not, what it waits for will lead to on_turn.
+static bool may_begin(struct fair *f, const struct fair_ticket *t, uint64_t now_us)
 {
     const struct fair_limits *limits = &f->params.limits[t->lane];
     const struct standing *own = &t->party->lanes[t->lane];
-    unsigned most = alone ? limits->alone : limits->share;
-    bool fits = !own->under_way || own->under_way + t->cost <= most;
-    return fits && (!f->lanes[t->lane].under_way || f->lanes[t->lane].under_way + t->cost <= limits->all);
+    bool alone = company_is_alone(limits->company, t->party->hash, now_us);
+    if (!fits(own->under_way, t->cost, alone ? limits->alone : limits->share))
+        return false;
+    if (!alone && t->party->waiting && own->rest_until_us > now_us) {
+        wake_at(f, own->rest_until_us, now_us);
+        return false;
+    }
+    bool room = fits(f->lanes[t->lane].under_way, t->cost, limits->all);
+    f->lanes[t->lane].is_full = f->lanes[t->lane].is_full || !room;
+    return room;
 }
 
 static void begin(struct fair_ticket *t)
 {
     t->state = FAIR_RUNS;
+    t->begun_us = t->fair->params.now_us();
     t->party->lanes[t->lane].under_way += t->cost;
     t->fair->lanes[t->lane].under_way += t->cost;
     t->run(t);
+}
+
+static void tell(const struct fair *f, enum fair_lane lane, int change)
+{
+    if (f->params.on_wait)
+        f->params.on_wait(f->params.arg, lane, change);
 }
 
 static void leave_queue(struct fair_ticket *t)
@@ -138,11 +164,12 @@ static void leave_queue(struct fair_ticket *t)
     struct fair *f = t->fair;
     struct standing *own = &t->party->lanes[t->lane];
     TAILQ_REMOVE(&own->tickets, t, link);
+    t->party->waiting--;
     if (!--own->waiting) {
         TAILQ_REMOVE(&f->lanes[t->lane].ring, own, in_ring);
         own->deficit = 0;
     }
-    f->params.on_wait(f->params.arg, t->lane, -1);
+    tell(f, t->lane, -1);
 }
 
 void fair_close(struct fair *f)
@@ -163,21 +190,28 @@ bool fair_is_closed(const struct fair_ticket *t)
     return t->fair->closed;
 }
 
-// The next ticket whose turn it is and for which there is room; NULL: none.
+bool fair_is_alone(const struct fair_ticket *t)
+{
+    const struct fair_params *p = &t->fair->params;
+    return company_is_alone(p->limits[t->lane].company, t->party->hash, p->now_us());
+}
+
+// The next ticket whose turn it is and that may begin; NULL: none.
 static struct fair_ticket *next_of(struct fair *f, enum fair_lane lane, uint64_t now_us)
 {
     const struct standing *first = NULL;
     struct standing *s;
+    f->lanes[lane].is_full = false;
     while ((s = TAILQ_FIRST(&f->lanes[lane].ring)) && s != first) {
         struct fair_ticket *t = TAILQ_FIRST(&s->tickets);
-        bool room = has_room(f, t, is_alone(f, s->party->hash, now_us));
-        if (room && s->deficit >= t->cost) {
+        bool may = may_begin(f, t, now_us);
+        if (may && s->deficit >= t->cost) {
             s->deficit -= t->cost;
             return t;
         }
         TAILQ_REMOVE(&f->lanes[lane].ring, s, in_ring);
         TAILQ_INSERT_TAIL(&f->lanes[lane].ring, s, in_ring);
-        if (room) {
+        if (may) {
             s->deficit += QUANTUM;
             first = NULL; // its turn comes again
         } else if (!first) {
@@ -212,34 +246,57 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
         event_active(f->turn, EV_TIMEOUT, 0);
 }
 
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+    struct fair *f = arg;
+    uint64_t count;
+    (void)!read(fd, &count, sizeof count);
+    f->timer_us = 0;
+    on_turn(fd, what, f);
+}
+
 enum fair_answer fair_ask(struct fair *f, struct fair_ticket *t, enum fair_lane lane, struct str who,
                           unsigned cost, void (*run)(struct fair_ticket *t))
 {
     uint64_t now_us = f->params.now_us();
     uint32_t hash = hash_murmur2(who);
-    note(f, hash, now_us);
+    company_note(f->params.limits[lane].company, hash, now_us);
     struct fair_party *p = party_of(f, who, hash);
     struct standing *own = &p->lanes[lane];
     *t = (struct fair_ticket){.fair = f, .party = p, .lane = lane, .cost = cost, .run = run};
     bool full = own->waiting >= f->params.limits[lane].queue;
-    bool begins = !own->waiting && has_room(f, t, is_alone(f, hash, now_us));
     if (full || f->closed) {
-        f->params.on_wait(f->params.arg, lane, 0);
+        tell(f, lane, 0);
         *t = (struct fair_ticket){.state = FAIR_NONE};
         let_go(f, p);
         return FAIR_FULL;
     }
     p->ticket_count++;
-    if (begins) {
+    // Room that was given back just now is for who waits for it.
+    bool others = f->lanes[lane].is_full && !TAILQ_EMPTY(&f->lanes[lane].ring);
+    if (!own->waiting && !others && may_begin(f, t, now_us)) {
         begin(t);
         return FAIR_BEGUN;
     }
     t->state = FAIR_WAITS;
+    p->waiting++;
     TAILQ_INSERT_TAIL(&own->tickets, t, link);
     if (!own->waiting++)
         TAILQ_INSERT_TAIL(&f->lanes[lane].ring, own, in_ring);
-    f->params.on_wait(f->params.arg, lane, 1);
+    tell(f, lane, 1);
     return FAIR_QUEUED;
+}
+
+// Also where nothing waits now: what its client asks for meanwhile will.
+static void rest(struct fair_ticket *t)
+{
+    struct fair *f = t->fair;
+    uint64_t now_us = f->params.now_us(), took_us = now_us - t->begun_us;
+    took_us = took_us < TOOK_MOST_US ? took_us : TOOK_MOST_US;
+    unsigned cost = t->cost < FAIR_LIST ? t->cost : 0;
+    uint64_t until_us = now_us + took_us * cost * f->params.limits[t->lane].rest_percent / 100;
+    struct standing *own = &t->party->lanes[t->lane];
+    own->rest_until_us = until_us > own->rest_until_us ? until_us : own->rest_until_us;
 }
 
 void fair_give_back(struct fair_ticket *t)
@@ -251,6 +308,7 @@ void fair_give_back(struct fair_ticket *t)
     if (t->state == FAIR_WAITS) {
         leave_queue(t);
     } else {
+        rest(t);
         p->lanes[t->lane].under_way -= t->cost;
         f->lanes[t->lane].under_way -= t->cost;
         if (!TAILQ_EMPTY(&f->lanes[t->lane].ring) && !f->closed)

@@ -8,7 +8,7 @@
     tests/bench/bench.py million [--count N]            import, pages, filters and export of an account of N registrations
     tests/bench/bench.py takeover [--how …] [--count N] kill -9 of a registrant: until all is owned again, REGISTERs not due, lapses
     tests/bench/bench.py rolling [--count N]            three registrants restarted one after the other
-    tests/bench/bench.py flood [--only NAME …]          what floods on one account do to another's latency
+    tests/bench/bench.py flood [--only NAME …] [--count ROUNDS] [--without-control]   what floods on one account do to another's latency
     tests/bench/bench.py crowd                          what idle connections and readers who do not read cost in memory
 
 Everything runs on loopback and stops by itself. Figures go to standard output as one JSON object a measurement; timings on a
@@ -286,15 +286,17 @@ def run_million(count):
 
 # ---- flood
 
-def run_flood(only):
-    world = bench_world("embedded", registrants=0)
-    add_user(world.stack)
-    world.start()
+def run_flood(only, count, control):
+    worlds = [bench_world("embedded", registrants=0) for _ in range(1 + control)]
     try:
-        flood(world, post_all, body, report, only=only)
+        for world in worlds:
+            add_user(world.stack)
+            world.start()
+        flood(worlds[0], worlds[1] if control else None, post_all, body, report, only, count)
     finally:
-        world.stop()
-        shutil.rmtree(world.stack.directory, ignore_errors=True)
+        for world in worlds:
+            world.stop()
+            shutil.rmtree(world.stack.directory, ignore_errors=True)
 
 
 # ---- crowd
@@ -336,11 +338,12 @@ def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("bench", choices=["register_storm", "dead_registrar", "http_load", "put_to_wire", "million", "flood",
                                          "crowd", "takeover", "rolling"])
-    p.add_argument("--count", type=int, nargs="+", help="registrations, or PUTs")
+    p.add_argument("--count", type=int, nargs="+", help="registrations, PUTs or rounds")
     p.add_argument("--kafka", choices=["embedded", "apache"], default="embedded")
     p.add_argument("--threads", type=int, default=1, help="SIP threads of the registrant in register_storm")
     p.add_argument("--expires", type=int, default=120, help="lifetime that the registrar of register_storm grants, in s")
     p.add_argument("--only", nargs="+", help="of the floods")
+    p.add_argument("--without-control", action="store_true", help="flood: not also at a gateway of its own")
     p.add_argument("--how", choices=["sharing", "starting", "again"], default="starting",
                    help="who takes over: those that shared with it, another that is started, the same started again")
     p.add_argument("--registrants", type=int, help="registrants in takeover (1, sharing: 2) or rolling (3)")
@@ -356,7 +359,7 @@ def main():
     elif options.bench == "million":
         run_million((options.count or [1000000])[0])
     elif options.bench == "flood":
-        run_flood(options.only)
+        run_flood(options.only, (options.count or [5])[0], not options.without_control)
     elif options.bench == "crowd":
         run_crowd()
     elif options.bench == "takeover":

@@ -1,12 +1,17 @@
 """What a flood on one account does to another's latency. Used by bench.py.
 
 The victim asks one request after the other over one connection; the flood comes over hundreds of connections from a generator
-that is niced, so that what is measured is the gateway's and Redis's queues and not the generator's share of the processors.
-Each flood is measured against calm seconds just before it, in the same run.
+that is niced. Calm and flooded seconds alternate, and each flooded round is set against the calm ones before and after it; what
+is told is the median of these ratios, so that what else the machine does falls out.
+
+Generator, gateway and Redis share the machine with the victim. What of a ratio is the machine's and not a queue's shows the
+control: the same flood against a gateway and a Redis of its own, with which the victim shares nothing but the processors and the
+disk. There the flood is alone with its gateway, which does not hold it back for anybody.
 """
 import json
 import pathlib
 import re
+import statistics
 import subprocess
 import time
 
@@ -50,6 +55,12 @@ def put(ids):
             '\'","attributes":{"display-username":"d\' .. n .. \'"}}}\')')
 
 
+def importing(lines):
+    line = """('{"type":"registrations","attributes":{"name":"bench-%d","display-username":"d%d"}}\\n'):format(i, n)"""
+    return (f'(function() local t = {{}} for i = 1, {lines} do t[i] = {line} end return wrk.format("POST", "{REGISTRATIONS}/import", '
+            '{Authorization = wrk.headers.Authorization, ["Content-Type"] = "application/x-ndjson"}, table.concat(t)) end)()')
+
+
 def floods(stack, ids):
     token = token_of(stack, 2)
     login = f'wrk.format("POST", "/api/rest/admin/auth", nil, \'{{"auth":{{"username":"user\' .. n .. \'","password":"x"}}}}\')'
@@ -58,6 +69,7 @@ def floods(stack, ids):
             "PUT": lua(token, [put(ids)]),
             "lists of 1000": lua(token, [get(f'"{REGISTRATIONS}?page%5Bsize%5D=1000"')]),
             "walks": lua(token, [walk.replace("[", "%5B").replace("]", "%5D")]),
+            "imports": lua(token, [importing(100)]),
             "exports": lua(token, [get(f'"{REGISTRATIONS}/export"')]),
             "bad tokens": lua("x." + token, [get(one_of(ids))]),
             "logins": lua("", [login]),
@@ -65,6 +77,8 @@ def floods(stack, ids):
 
 
 class Generator:
+    """wrk over so many connections for so many seconds."""
+
     def __init__(self, url, script, directory, name, connections, seconds, nice):
         path = pathlib.Path(directory) / f"{name}.lua"
         path.write_text(script)
@@ -78,26 +92,56 @@ class Generator:
         return latency, round(float(re.search(r"Requests/sec:\s+([\d.]+)", text).group(1)))
 
 
-def victim(world, ids, seconds):
-    """Latencies in ms of reads and of writes."""
-    token, found = token_of(world.stack, 1), {}
-    for name, request in (("get", get(one_of(ids))), ("put", put(ids))):
-        found[name] = Generator(world.gateway.url, lua(token, [request]), world.stack.directory, f"victim-{name}", 1, seconds,
-                                0).result()[0]
-    return found
+class Victim:
+    def __init__(self, world, ids):
+        token = token_of(world.stack, 1)
+        self.world, self.scripts = world, {"get": lua(token, [get(one_of(ids))]), "put": lua(token, [put(ids)])}
+
+    def asks(self, seconds):
+        """Latencies in ms, of reads and of writes."""
+        return {name: Generator(self.world.gateway.url, script, self.world.stack.directory, f"victim-{name}", 1, seconds, 0).result()[0]
+                for name, script in self.scripts.items()}
 
 
-def flood(world, post_all, body, report, seconds=2, only=None):
+def rounds(victim, begin_flood, count, seconds):
+    """Calm, flood, calm, …, calm: the calm rounds, the flooded ones, and what the flood was answered in a second."""
+    calm, under, rates = [victim.asks(seconds)], [], []
+    for _ in range(count):
+        storm = begin_flood(2 * seconds + 1)
+        time.sleep(0.5)  # until all its connections ask
+        under.append(victim.asks(seconds))
+        rates.append(storm.result()[1])
+        calm.append(victim.asks(seconds))
+    return calm, under, rates
+
+
+def compare(calm, under, kind, p):
+    ratios = [under[i][kind][p] / ((calm[i][kind][p] + calm[i + 1][kind][p]) / 2) for i in range(len(under))]
+    return {"calm_ms": round(statistics.median(c[kind][p] for c in calm), 3),
+            "flood_ms": round(statistics.median(u[kind][p] for u in under), 3),
+            "ratio": round(statistics.median(ratios), 2), "ratios": [round(r, 2) for r in sorted(ratios)]}
+
+
+def prepare(world, post_all, body):
+    """Registrations of the victim and of the flood."""
     ids = post_all(world.api, world.gateway.url, [body(i, 9) for i in range(100)])
-    other = type("Flooder", (), {"token": token_of(world.stack, 2)})
-    theirs = post_all(other, world.gateway.url, [body(i, 9) for i in range(5000)])[:500]
-    for name, script in floods(world.stack, theirs).items():
-        if only and name not in only:
-            continue
-        calm = victim(world, ids, seconds)
-        storm = Generator(world.gateway.url, script, world.stack.directory, "flood", CONNECTIONS, 2 * seconds + 1, 19)
-        time.sleep(0.5)
-        under = victim(world, ids, seconds)
-        report(bench="flood", flood=name, connections=CONNECTIONS, flood_per_s=storm.result()[1],
-               **{f"{k}_{p}": {"calm_ms": calm[k][q], "flood_ms": under[k][q], "ratio": round(under[k][q] / calm[k][q], 2)}
-                  for k in ("get", "put") for p, q in (("p50", "50"), ("p99", "99"))})
+    flooder = type("Flooder", (), {"token": token_of(world.stack, 2)})
+    return ids, post_all(flooder, world.gateway.url, [body(i, 9) for i in range(5000)])[:500]
+
+
+def flood(world, elsewhere, post_all, body, report, only=None, count=5, seconds=1):
+    """elsewhere: another world, for the control; None: without."""
+    ids, theirs = prepare(world, post_all, body)
+    victim = Victim(world, ids)
+    targets = [("gateway", world, floods(world.stack, theirs))]
+    if elsewhere:
+        targets.append(("elsewhere", elsewhere, floods(elsewhere.stack, prepare(elsewhere, post_all, body)[1])))
+    for name in targets[0][2]:
+        for target, at, scripts in targets if not only or name in only else []:
+            def begin_flood(lasts, at=at, script=scripts[name]):
+                return Generator(at.gateway.url, script, at.stack.directory, "flood", CONNECTIONS, lasts, 19)
+
+            calm, under, rates = rounds(victim, begin_flood, count, seconds)
+            report(bench="flood", flood=name, of=target, connections=CONNECTIONS, rounds=count,
+                   flood_per_s=round(statistics.median(rates)),
+                   **{f"{k}_{p}": compare(calm, under, k, q) for k in ("get", "put") for p, q in (("p50", "50"), ("p99", "99"))})

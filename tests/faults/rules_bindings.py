@@ -1,7 +1,8 @@
 """Rules about what the registrars saw: no binding lapsed, removed or made against what was wanted, nobody asked too often, and
 no former owner above the new one."""
 from checker import rule
-from timeline import key_of
+from history import REFUSED
+from timeline import key_of, user_of
 
 TAKE_OVER_S = 20
 SLACK_S = 5  # a machine of two cores runs all of this
@@ -127,7 +128,8 @@ def removed_though_wanted(evidence):
         for register in registers if line else ():
             for uri in register.removes:
                 key = key_of(uri)
-                if any(key_of(b["uri"]) == key and b["until"] > register.t for b in register.bound):
+                if key in map(key_of, register.binds) or \
+                        any(key_of(b["uri"]) == key and b["until"] > register.t for b in register.bound):
                     continue
                 since = not_wished_until(line, registrar, key, register.t)
                 if since < register.t and register.t > evidence.excuses.chain(OWNER, since, 2 * ACTED_ON_S):
@@ -234,17 +236,25 @@ def asked_for_before_due(evidence):
                 f"{first.source} and {second.source}", second.t
 
 
+def is_at_two_places(evidence, register):
+    """Whether its former place may not have heard yet that it was moved to another."""
+    line = evidence.timelines.get(user_of(register.aor))
+    moves = [o for o in line.operations if o.kind == "move" and o.outcome != REFUSED and o.sent_at <= register.t] if line else []
+    return any(s.desired and s.desired["pop"] != o.desired["pop"] and register.t <= evidence.excuses.chain(OWNER, o.ended_at, SLACK_S)
+               for o in moves for s in line.possible(o.sent_at, o.sent_at) if s.operation is not o)
+
+
 @rule
 def cseq_not_rising(evidence):
     """Whoever sends with a Call-ID is above everybody who sent with it before (RFC 3261 8.1.1.5). Not where packets come out of
-    order, and not from one that cannot know of its successor: cut off from its group."""
+    order, and not from one that cannot know of its successor: cut off from its group, or at a place that was moved from."""
     last = {}
     for register in evidence.history.registers:
         at = register.registrar, register.call_id
         before = last.get(at)
         if before and register.cseq <= before.cseq and register.source != before.source:
             apart = [("zombie", evidence.sender(before)), ("zombie", evidence.sender(register))]
-            if not evidence.excuses.of(["path", *apart], before.t - TAKE_OVER_S, register.t):
+            if not evidence.excuses.of(["path", *apart], before.t - TAKE_OVER_S, register.t) and not is_at_two_places(evidence, register):
                 yield register.aor, f"CSeq {register.cseq} from {register.source} at {register.registrar} after {before.cseq} " \
                     f"from {before.source}", register.t
         if before is None or register.cseq > before.cseq:

@@ -12,6 +12,7 @@ UNTOLD = ("registering", "unregistered")  # states without an event of their own
 
 
 TOLD_S = 10  # an event is in its topic by then, where nothing holds it up
+DESTROYED_S = 5  # so long after they were told to delete a topic brokers may still take records of it
 PROVED_S = 20
 HOLD_UP = ("kafka", "redis", "gateway")  # what may keep an event in its outbox
 
@@ -20,7 +21,7 @@ def may_be_lost(evidence, begin, end):
     """Whether an event of a write or a transition between these may be lost, or delivered under another id: what was in an outbox, or
     in a topic, that was destroyed since."""
     told = evidence.excuses.chain(HOLD_UP, end, TOLD_S)
-    destroyed = [w for w in evidence.excuses.of(["past_events"], begin, evidence.final.at)]
+    destroyed = evidence.excuses.of(["past_events"], begin - DESTROYED_S, evidence.final.at)
     return bool(destroyed or evidence.excuses.of(["events", "writes"], begin - TOLD_S, told))
 
 

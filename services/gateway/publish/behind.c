@@ -33,11 +33,15 @@ static int64_t *end_of(struct behind *b, int32_t number)
     return &b->ends[number];
 }
 
-bool behind_is_applied(struct behind *b, int32_t number, int64_t end, int64_t next)
+int64_t behind_left(struct behind *b, int32_t number, int64_t end, int64_t next)
 {
     int64_t *first = end_of(b, number);
     // An end that falls is that of a topic which was deleted and made anew.
     if (*first < 0 || (end >= 0 && end < *first))
         *first = end;
-    return *first == 0 || (*first > 0 && next >= *first);
+    if (*first == 0)
+        return 0;
+    if (*first < 0 || next < 0)
+        return -1;
+    return next < *first ? *first - next : 0;
 }

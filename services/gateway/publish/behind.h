@@ -20,8 +20,8 @@ void behind_done(struct behind *b);
 // counts are the same only one does, since registrants and gateways take the same hash.
 bool behind_concerns(const struct behind *b, int32_t number, int32_t count);
 
-// Takes in how far a partition is: where it ends, and up to where it is applied; -1: not known. True: all
-// that was in it when its end was first told is applied, or is in it no more.
-bool behind_is_applied(struct behind *b, int32_t number, int64_t end, int64_t next);
+// Takes in how far a partition is: where it ends, and up to where it is applied; -1: not known. Gives how
+// many records that were in it when its end was first told are not applied; -1: not known.
+int64_t behind_left(struct behind *b, int32_t number, int64_t end, int64_t next);
 
 #endif

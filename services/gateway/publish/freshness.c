@@ -10,6 +10,7 @@
 #include "services/gateway/publish/reports.h"
 
 #include <event2/event.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,16 +23,25 @@ struct freshness {
     bool asking;
 };
 
+static void tell_unknown(struct freshness *f, const struct freshness_wait *w, double waited_s)
+{
+    hub_count(f->hub, BUS_SNAPSHOTS_STALE, 0, 1);
+    if (w->left < 0)
+        log_limited(LOG_WARNING, "publish", 0,
+                    "a snapshot is given as it is: in %.1f s Kafka did not say how far %s is applied",
+                    waited_s, w->topic);
+    else
+        log_limited(LOG_WARNING, "publish", 0,
+                    "a snapshot is given as it is: after %.1f s %" PRId64 " reports of %s are not applied",
+                    waited_s, w->left, w->topic);
+}
+
 static void end(struct freshness *f, struct freshness_wait *w, enum freshness_end how)
 {
     uint64_t waited_us = clock_monotonic_us() - w->since_us;
     TAILQ_REMOVE(&f->waits, w, link);
-    if (how == FRESHNESS_UNKNOWN) {
-        hub_count(f->hub, BUS_SNAPSHOTS_STALE, 0, 1);
-        log_limited(LOG_WARNING, "publish", 0, "a snapshot is given without waiting on: %s %s for %u s",
-                    w->told ? "not all is applied of" : "Kafka has not told the state of", w->topic,
-                    (unsigned)(waited_us / 1000000));
-    }
+    if (how == FRESHNESS_UNKNOWN)
+        tell_unknown(f, w, (double)waited_us / 1e6);
     if (how == FRESHNESS_REACHED || how == FRESHNESS_UNKNOWN)
         hub_observe(f->hub, BUS_SNAPSHOT_WAIT, waited_us);
     free(w->topic);
@@ -43,15 +53,15 @@ static void end(struct freshness *f, struct freshness_wait *w, enum freshness_en
 
 static bool is_fresh(struct freshness *f, struct freshness_wait *w, const struct kafka_progress *p)
 {
-    bool fresh = p->count >= 0;
-    w->told = w->told || fresh;
+    w->left = p->count >= 0 ? 0 : -1;
     for (int32_t n = 0; n < p->count; n++) {
         if (!behind_concerns(&w->behind, n, p->count))
             continue;
         int64_t next = p->partitions[n].next, ours = reports_applied(f->hub->reports, p->topic, n);
-        fresh = behind_is_applied(&w->behind, n, p->partitions[n].end, next > ours ? next : ours) && fresh;
+        int64_t left = behind_left(&w->behind, n, p->partitions[n].end, next > ours ? next : ours);
+        w->left = left < 0 || w->left < 0 ? -1 : w->left + left;
     }
-    return fresh;
+    return w->left == 0;
 }
 
 static const struct kafka_progress *find(const struct kafka_progress *all, size_t count, const char *topic)
@@ -130,7 +140,8 @@ void freshness_await(struct freshness *f, struct freshness_wait *w, const char *
     buf_addf(&topic, "%s.status.%s", f->hub->params.topic_prefix, place);
     w->topic = buf_steal(&topic);
     w->since_us = clock_monotonic_us();
-    w->asked = w->told = false;
+    w->asked = false;
+    w->left = -1;
     behind_init(&w->behind, partition, partitions);
     TAILQ_INSERT_TAIL(&f->waits, w, link);
     if (!f->asking)

@@ -28,8 +28,8 @@ struct freshness_wait {
     char *topic;
     struct behind behind;
     uint64_t since_us;
-    bool asked; // it is in the question that is under way
-    bool told;  // Kafka has answered it once
+    bool asked;   // it is in the question that is under way
+    int64_t left; // reports that were not applied by the last answer; negative: it did not say
 };
 
 struct freshness *freshness_new(struct hub *h);

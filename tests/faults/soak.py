@@ -5,6 +5,8 @@ gives the same schedule on the same kind of site.
 By hand, in a network and a mount namespace of its own where that may be had:
 
     unshare --net --mount tests/faults/soak.py --seed 7 --minutes 10
+
+With --list it tells which faults that seed has, where all of them can be done, and runs nothing.
 """
 import argparse
 import json
@@ -15,6 +17,7 @@ import re
 import sys
 import tempfile
 import time
+import types
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "deploy/local"), str(ROOT / "tests/peers"), str(pathlib.Path(__file__).resolve().parent)]
@@ -102,6 +105,18 @@ def soak(directory, build, seed, seconds, users=300, rate=24, quiet_s=12, kinds=
         site.stop()
 
 
+def planned(seed, seconds, kafka="apache", brokers=1):
+    """{kind: how often} of a soak where all can be done that its Kafka knows."""
+    wired = kafka == "apache"
+    site = types.SimpleNamespace(wire=wired, disk=wired, clocks=True, kafka_kind=kafka, broker_count=brokers,
+                                 names=lambda role: [f"{role}-1", f"{role}-2"])
+    found = {}
+    for _, step in schedule(injections.usable(site), seed, seconds):
+        for kind, _, _ in step:
+            found[kind.__name__] = found.get(kind.__name__, 0) + 1
+    return found
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=1)
@@ -112,7 +127,11 @@ def main():
     parser.add_argument("--brokers", type=int, default=1)
     parser.add_argument("--kinds", nargs="*", help="only these faults")
     parser.add_argument("--build", default=os.environ.get("ROLLCALL_TEST_BUILD", str(ROOT / "build/tests")))
+    parser.add_argument("--list", action="store_true", help="tells which faults there would be, and ends")
     options = parser.parse_args()
+    if options.list:
+        print(json.dumps(planned(options.seed, options.minutes * 60, options.kafka, options.brokers)))
+        return 0
     directory = pathlib.Path(tempfile.mkdtemp(prefix="rollcall-soak-"))
     print(f"everything is written to {directory}", flush=True)
     wired = options.kafka == "apache" and wire.in_own_network() and not wire.unavailable(options.build)

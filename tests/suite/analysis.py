@@ -72,13 +72,14 @@ def jobs(build):
     digests = Digests(build)
     made_of = dependencies(build)
     version = subprocess.run(["clang-tidy", "--version"], capture_output=True, check=True).stdout
+    rules = b"".join((ROOT / path).read_bytes() for path in (".clang-tidy", "tests/.clang-tidy"))
     seen = set()
     for entry in json.loads((build / "compile_commands.json").read_text()):
         source = os.path.relpath(os.path.realpath(os.path.join(entry["directory"], entry["file"])), ROOT)
         if source.startswith("build/") or source in seen:
             continue
         seen.add(source)
-        key = hashlib.sha256(version + (ROOT / ".clang-tidy").read_bytes() + re.sub(r"\S*\.o(\.d)?", "", entry["command"]).encode())
+        key = hashlib.sha256(version + rules + re.sub(r"\S*\.o(\.d)?", "", entry["command"]).encode())
         for path in sorted(made_of.get(entry["output"], [source])):
             key.update(digests.of(path))
         yield source, key.hexdigest()

@@ -5,6 +5,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 // cmocka needs the four above
@@ -53,7 +54,7 @@ static void sums_of_different_registrars_teach_nothing(void **state)
 {
     (void)state;
     struct registrar_view sum = {0}, one = {.registrars = 1, .bound = 3, .granted_s = 60, .open_for_ms = 5};
-    strcpy(one.name, "udp:a:0");
+    (void)snprintf(one.name, sizeof(one.name), "udp:a:0");
     registrar_view_merge(&sum, &one);
     registrar_view_merge(&sum, &one);
     assert_int_equal(sum.registrars, 2);

@@ -149,7 +149,7 @@ static void a_required_setting_must_be_there(void **state)
 // A file with that content; its path stands behind "ROLLCALL_TOKEN_FILE=" in `entry`.
 static void token_file(char entry[static 64], const void *content, size_t count)
 {
-    (void)strcpy(entry, "ROLLCALL_TOKEN_FILE=/tmp/rollcall-XXXXXX");
+    (void)snprintf(entry, 64, "ROLLCALL_TOKEN_FILE=/tmp/rollcall-XXXXXX");
     int fd = mkstemp(strchr(entry, '=') + 1);
     assert_true(fd >= 0);
     assert_int_equal(write(fd, content, count), count);

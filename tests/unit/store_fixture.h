@@ -363,8 +363,11 @@ static inline void assert_lacks(const char *text, const char *part)
 // By the clock of Redis.
 static inline uint64_t now_ms(struct fixture *f)
 {
-    unsigned long long seconds, micros;
-    assert_int_equal(sscanf(raw(f, "TIME"), "%llu %llu", &seconds, &micros), 2);
+    struct str micros_text = str_of(raw(f, "TIME")), seconds_text = STR_NONE;
+    uint64_t seconds = 0, micros = 0;
+    assert_true(str_split(&micros_text, ' ', &seconds_text));
+    assert_int_equal(str_to_u64(seconds_text, &seconds), 0);
+    assert_int_equal(str_to_u64(micros_text, &micros), 0);
     return seconds * 1000 + micros / 1000;
 }
 

@@ -13,6 +13,7 @@
 #include <openssl/rsa.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 // cmocka needs those above
@@ -340,7 +341,7 @@ static void a_session_token_gives_back_what_it_was_made_of(void **state)
         TOKEN_SIGNATURE);
     struct session_token by_key = session;
     by_key.user = 0;
-    strcpy(by_key.key, "k1");
+    (void)snprintf(by_key.key, sizeof(by_key.key), "k1");
     by_key.method = "cb_api_auth";
     buf_clear(&token);
     session_token_issue(&token, SECRET, &by_key);

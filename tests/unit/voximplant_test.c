@@ -8,6 +8,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 // cmocka needs those above
@@ -291,7 +292,7 @@ static void names_are_unique_and_hold_whole_characters(void **state)
     r.domain = mem_dup_cstr("h.example");
     vox_model_name(&r);
     assert_true(strlen(r.name) < sizeof(first));
-    (void)strcpy(first, r.name);
+    (void)snprintf(first, sizeof(first), "%s", r.name);
     assert_int_equal((unsigned char)strchr(first, '@')[-1], 0xa9);
     vox_model_name(&r);
     assert_string_not_equal(first, r.name);

@@ -5,6 +5,7 @@ import re
 
 import checker
 import injections
+import soak
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs/FAULTS.md").read_text(encoding="utf-8")
@@ -32,6 +33,14 @@ def test_what_it_counts_is_as_many():
     wanted = {"rules": (rf"Each of its {len(checker.rules())}\s+rules",), "kinds of faults": (rf"{len(injections.KINDS)} kinds of faults",),
               "targets": (rf"\| {len(fuzz_targets)} targets",)}
     assert [what for what, (pattern,) in wanted.items() if not re.search(pattern, TEXT)] == []
+
+
+def test_each_soak_has_as_many_faults_as_its_seed():
+    told = re.findall(r"(?m)^\| (\d+), ([\d.]+) minutes(, three brokers)?(, embedded broker)?[^|]*\| (\d+) \|", TEXT)
+    assert told
+    for seed, minutes, three, embedded, count in told:
+        plan = soak.planned(int(seed), float(minutes) * 60, "embedded" if embedded else "apache", 3 if three else 1)
+        assert sum(plan.values()) == int(count), seed
 
 
 def test_each_row_of_the_threat_model_has_its_own():

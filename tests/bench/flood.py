@@ -77,11 +77,12 @@ def floods(stack, ids):
 
 
 class Generator:
-    """wrk over so many connections for so many seconds."""
+    """wrk over so many connections for so many seconds. Once there is a result, `refused`: answers in a second that were errors."""
 
     def __init__(self, url, script, directory, name, connections, seconds, nice):
         path = pathlib.Path(directory) / f"{name}.lua"
         path.write_text(script)
+        self.seconds, self.refused = seconds, 0
         self.process = subprocess.Popen(
             ["nice", "-n", str(nice), "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s", "--latency", "-s",
              str(path), url], stdout=subprocess.PIPE, text=True)
@@ -89,7 +90,10 @@ class Generator:
     def result(self):
         text = self.process.communicate(timeout=120)[0]
         latency = {p: round(float(v) * UNIT[u], 3) for p, v, u in LATENCY.findall(text)}
-        return latency, round(float(re.search(r"Requests/sec:\s+([\d.]+)", text).group(1)))
+        rate = float(re.search(r"Requests/sec:\s+([\d.]+)", text).group(1))
+        refused = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
+        self.refused = round(int(refused.group(1)) / self.seconds) if refused else 0
+        return latency, round(rate)
 
 
 class Victim:
@@ -104,13 +108,13 @@ class Victim:
 
 
 def rounds(victim, begin_flood, count, seconds):
-    """Calm, flood, calm, …, calm: the calm rounds, the flooded ones, and what the flood was answered in a second."""
+    """Calm, flood, calm, …, calm: the calm rounds, the flooded ones, and what the flood was answered in a second, and refused."""
     calm, under, rates = [victim.asks(seconds)], [], []
     for _ in range(count):
         storm = begin_flood(2 * seconds + 1)
         time.sleep(0.5)  # until all its connections ask
         under.append(victim.asks(seconds))
-        rates.append(storm.result()[1])
+        rates.append((storm.result()[1], storm.refused))
         calm.append(victim.asks(seconds))
     return calm, under, rates
 
@@ -143,5 +147,5 @@ def flood(world, elsewhere, post_all, body, report, only=None, count=5, seconds=
 
             calm, under, rates = rounds(victim, begin_flood, count, seconds)
             report(bench="flood", flood=name, of=target, connections=CONNECTIONS, rounds=count,
-                   flood_per_s=round(statistics.median(rates)),
+                   flood_per_s=round(statistics.median(r[0] for r in rates)), refused_per_s=round(statistics.median(r[1] for r in rates)),
                    **{f"{k}_{p}": compare(calm, under, k, q) for k in ("get", "put") for p, q in (("p50", "50"), ("p99", "99"))})

@@ -100,7 +100,7 @@ class World:
                  gateway_env=None, cluster=None):
         """cluster: instead of one Redis, a cluster of so many masters and as many replicas of each as (masters, replicas) says."""
         self.stack = stack
-        self.cluster = Cluster(stack.directory, *cluster) if cluster else None
+        self.cluster = Cluster(stack.directory, *cluster, settings={"cluster-node-timeout": 3000}) if cluster else None
         self.kafka_kind = kafka
         self.registrant_count, self.gateway_count = registrants, gateways
         self.with_kamailio = kamailio
@@ -273,8 +273,8 @@ class World:
     def grave_of(self, registration_id):
         return any(self.redis.zscore(key, registration_id) is not None for key in self.redis.scan_iter("rc:*:gone"))
 
-    def records(self, topic, key=None):
-        """All records of a topic as (key, headers, value), read from its beginning to its present end."""
+    def messages(self, topic, key=None):
+        """All of a topic, or of a key of it, read from its beginning to its present end."""
         consumer = confluent_kafka.Consumer({"bootstrap.servers": self.stack.kafka.bootstrap, "group.id": uuid.uuid4().hex,
                                              "enable.auto.commit": False, "fetch.wait.max.ms": 10,
                                              "auto.offset.reset": "earliest", "enable.partition.eof": True})
@@ -292,11 +292,19 @@ class World:
                     open_parts.discard(message.partition())
                     continue
                 if key is None or message.key() == str(key).encode():
-                    headers = {k: v.decode() for k, v in message.headers() or []}
-                    found.append((message.key().decode(), headers, json.loads(message.value())))
+                    found.append(message)
             return found
         finally:
             consumer.close()
+
+    def records(self, topic, key=None):
+        """The same as (key, headers, value)."""
+        return [(m.key().decode(), {k: v.decode() for k, v in m.headers() or []}, json.loads(m.value()))
+                for m in self.messages(topic, key)]
+
+    def published_at(self, topic, key):
+        """When (time.time) the last record of that key was made."""
+        return self.messages(topic, key)[-1].timestamp()[1] / 1000
 
     def story(self, registration_id):
         """What the events of a registration are called, in order."""

@@ -249,7 +249,7 @@ class Cluster:
 
     def account_slot(self, account):
         """Where that account's registrations are."""
-        for server in self.masters:
+        for server in self.servers:
             if server.running():
                 for key in server.client().scan_iter(f"rc:*:acct:{account}:ids"):
                     return self.slot_of(key.split(":")[1])

@@ -223,7 +223,7 @@ static bool read_fate(struct fate *fate, char **words)
         if (value)
             *value++ = '\0';
         size_t i = 0;
-        while (i < ARRAY_LEN(members) && strcmp(members[i].name, word))
+        while (i < ARRAY_LEN(members) && strcmp(members[i].name, word) != 0)
             i++;
         if (i == ARRAY_LEN(members))
             return false;

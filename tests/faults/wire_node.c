@@ -24,7 +24,8 @@ int node_is_on_the_machine(void)
     for (struct if_nameindex *i = all; i && i->if_index && !found; i++) {
         struct ifreq request = {0};
         snprintf(request.ifr_name, sizeof request.ifr_name, "%s", i->if_name);
-        found = strcmp(i->if_name, "lo") && !ioctl(fd, SIOCGIFFLAGS, &request) && request.ifr_flags & IFF_UP;
+        found =
+            strcmp(i->if_name, "lo") != 0 && !ioctl(fd, SIOCGIFFLAGS, &request) && request.ifr_flags & IFF_UP;
     }
     if (all)
         if_freenameindex(all);

@@ -253,7 +253,7 @@ static void step_clock(struct world *w, const struct words *words)
     if (words->count != 3)
         world_fail(w, "clock <time> ahead|behind");
     int64_t off_ms = (int64_t)(words_time_us(w, words->items[1]) / 1000);
-    w->clock_off_ms = strcmp(words->items[2], "ahead") ? -off_ms : off_ms;
+    w->clock_off_ms = strcmp(words->items[2], "ahead") != 0 ? -off_ms : off_ms;
     world_tell_time(w);
 }
 

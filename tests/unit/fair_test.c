@@ -195,7 +195,7 @@ static void a_full_queue_refuses(void **state)
 // Until what rests has woken, by a clock that only a test moves: `now_us` is past its rest.
 static void wait_for_begun(struct fixture *f, const char *names)
 {
-    for (int i = 0; i < 1000 && strcmp(f->begun, names); i++)
+    for (int i = 0; i < 1000 && strcmp(f->begun, names) != 0; i++)
         (void)event_base_loop(f->base, EVLOOP_ONCE);
     assert_string_equal(f->begun, names);
 }

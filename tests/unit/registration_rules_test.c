@@ -239,7 +239,7 @@ static void the_rules_name_the_field_they_refuse(void **state)
         c->change(&r, c->text);
         int rc = registration_check(&r, &field, &err);
         if (rc != (c->field ? -EINVAL : 0) ||
-            (c->field && (!field || strcmp(field, c->field) || !err.text[0])))
+            (c->field && (!field || strcmp(field, c->field) != 0 || !err.text[0])))
             fail_msg("case %zu \"%s\": rc %d, field %s, \"%s\"", i, c->text ? c->text : "", rc,
                      field ? field : "-", err.text);
         registration_done(&r);

@@ -65,7 +65,7 @@ static void begin(struct run *r, struct fixture *f)
 static void end(struct run *r)
 {
     assert_true(peer_run_until(r->f->base, is_over, r, SOON_MS));
-    for (uint64_t until = clock_monotonic_us() + SOON_MS * 1000; strcmp(waiting_jobs(r->f), "0");)
+    for (uint64_t until = clock_monotonic_us() + SOON_MS * 1000; strcmp(waiting_jobs(r->f), "0") != 0;)
         assert_true(clock_monotonic_us() < until);
     store_free(r->f->store);
     reindex_free(r->reindex);

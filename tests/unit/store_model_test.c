@@ -437,7 +437,7 @@ static void report(struct model *m)
                                     .bound_until_ms =
                                         one_in(m, 2) ? 0 : 1800000000000 + rng_below(&m->rng, 100000000)};
     const char *verdict = bus_report(m->f, &told);
-    if (strncmp(verdict, "ok", 2) && strncmp(verdict, "moving", 6))
+    if (strncmp(verdict, "ok", 2) != 0 && strncmp(verdict, "moving", 6) != 0)
         return;
     k->state = told.state;
     k->live_until_ms = told.bound_until_ms;

@@ -86,11 +86,12 @@ static void a_form_without_fields_is_no_error(void **state)
 static void what_would_have_to_be_guessed_is_refused(void **state)
 {
     static const char whole[] = "--b\r\n" DISPOSITION "\"a\"\r\n\r\n1\r\n--b--\r\n";
-    static const char *const types[] = {
-        "multipart/form-data", "multipart/form-data; boundary=", "multipart/mixed; boundary=b",
-        "multipart/form-data; boundary=\"b",
+    static const char too_long[] =
         "multipart/form-data; "
-        "boundary=bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"};
+        "boundary=bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
+    static const char *const types[] = {"multipart/form-data",
+                                        "multipart/form-data; boundary=", "multipart/mixed; boundary=b",
+                                        "multipart/form-data; boundary=\"b", too_long};
     static const char *const bodies[] = {
         "--c\r\n",
         "--b\r\n" DISPOSITION "\"a\"\r\n\r\n1\r\n",

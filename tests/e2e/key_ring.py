@@ -59,5 +59,5 @@ class KeyRing:
 
 def left(gateway):
     """Accounts without that proof."""
-    text = requests.get(gateway.url + "/metrics", timeout=5).text
+    text = requests.get(gateway.url + "/metrics", timeout=30).text
     return int(next(line for line in text.splitlines() if line.startswith("rollcall_accounts_to_seal_anew ")).split()[1])

@@ -13,7 +13,7 @@ WORLD = {"kamailio": False, "gateways": 2,
          "gateway_env": {"ROLLCALL_KAFKA_SESSION_TIMEOUT": "30000"},  # who stands still for some seconds keeps what it has
          "registrant_env": {"ROLLCALL_KAFKA_SESSION_TIMEOUT": "4000"}}
 USERS = 12
-HELD_S = 2  # of the 5 s for which a gateway waits
+HELD_S = 1  # of the 5 s for which a gateway waits
 
 
 def reports(world, gateway):

@@ -92,7 +92,7 @@ class Secured:
             words = [f"--operation={o}" for o in operations]
             done = subprocess.run(self.kafka._java("kafka.admin.AclCommand", f"--bootstrap-server=127.0.0.1:{self.mutual}",
                                                    f"--command-config={client}", "--add", f"--allow-principal=User:{user}", *resource,
-                                                   *words), capture_output=True, text=True, timeout=60, check=False)
+                                                   *words), capture_output=True, text=True, timeout=240, check=False)
             assert done.returncode == 0, done.stdout + done.stderr
 
     def start(self):

@@ -24,7 +24,7 @@ def admin(world):
 
 
 def partitions(admin, topic):
-    found = admin.list_topics(timeout=10).topics.get(topic)
+    found = admin.list_topics(timeout=60).topics.get(topic)
     return len(found.partitions) if found and not found.error else 0
 
 

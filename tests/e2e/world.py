@@ -26,7 +26,7 @@ class Api:
         self.url = url + "/api/rest/admin"
         self.session = requests.Session()
         answer = self.session.post(self.url + "/auth", json={"auth": {"username": username, "password": password}},
-                                   timeout=10)
+                                   timeout=30)
         assert answer.status_code == 201, answer.text
         self.token = answer.json()["jwt"]
 
@@ -35,7 +35,7 @@ class Api:
         if body is not None:
             headers.setdefault("Content-Type", MEDIA_TYPE)
             body = body if isinstance(body, bytes) else json.dumps(body)
-        return self.session.request(method, self.url + path, data=body, headers=headers, timeout=options.pop("timeout", 10),
+        return self.session.request(method, self.url + path, data=body, headers=headers, timeout=options.pop("timeout", 30),
                                     **options)
 
     def create(self, relationships=None, **attributes):
@@ -279,13 +279,13 @@ class World:
                                              "enable.auto.commit": False, "fetch.wait.max.ms": 10,
                                              "auto.offset.reset": "earliest", "enable.partition.eof": True})
         try:
-            metadata = consumer.list_topics(topic, timeout=10)
+            metadata = consumer.list_topics(topic, timeout=60)
             parts = [confluent_kafka.TopicPartition(topic, p, confluent_kafka.OFFSET_BEGINNING)
                      for p in metadata.topics[topic].partitions]
             consumer.assign(parts)
             open_parts, found = {p.partition for p in parts}, []
             while open_parts:
-                message = consumer.poll(10)
+                message = consumer.poll(60)
                 assert message is not None, f"no answer from {topic}"
                 if message.error():
                     assert message.error().code() == confluent_kafka.KafkaError._PARTITION_EOF, message.error()
@@ -311,7 +311,7 @@ class World:
         return [h["ce_type"].rpartition(".")[2] for _, h, _ in self.records("rollcall.events", registration_id)]
 
     def metric(self, part, name, **labels):
-        text = requests.get(part.url + "/metrics", timeout=5).text
+        text = requests.get(part.url + "/metrics", timeout=30).text
         want = name + ("{" + ",".join(f'{k}="{v}"' for k, v in labels.items()) + "}" if labels else "")
         for line in text.splitlines():
             if line.rpartition(" ")[0] == want:

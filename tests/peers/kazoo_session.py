@@ -11,14 +11,14 @@ class KazooSession:
         pair = f"{stack.username}:{stack.password}".encode()
         path, data = ("/api_auth", {"api_key": stack.api_key}) if by_api_key else ("/user_auth", {
             "credentials": hashlib.md5(pair).hexdigest(), "account_realm": f"{stack.account}.localhost"})
-        answer = requests.put(f"{url}/v2{path}", json={"data": data}, timeout=10)
+        answer = requests.put(f"{url}/v2{path}", json={"data": data}, timeout=30)
         assert answer.status_code == 201, answer.text
         self.headers = {"X-Auth-Token": answer.json()["auth_token"]}
         self.path = f"/v2/accounts/{answer.json()['data']['account_id']}/registrations"
         self.url = url
 
     def call(self, method, rest=""):
-        answer = requests.request(method, self.url + self.path + rest, headers=self.headers, timeout=10)
+        answer = requests.request(method, self.url + self.path + rest, headers=self.headers, timeout=30)
         assert answer.status_code == 200, answer.text
         assert answer.json()["status"] == "success"
         return answer.json()["data"]

@@ -66,13 +66,13 @@ def kafka_records(bootstrap, settings=None):
     consumer = confluent_kafka.Consumer({"bootstrap.servers": bootstrap, **(settings or {}), "group.id": uuid.uuid4().hex, "fetch.wait.max.ms": 10,
                                          "enable.auto.commit": False, "enable.partition.eof": True})
     try:
-        topics = consumer.list_topics(timeout=10).topics
+        topics = consumer.list_topics(timeout=60).topics
         parts = [confluent_kafka.TopicPartition(name, p, confluent_kafka.OFFSET_BEGINNING)
                  for name, topic in topics.items() if not name.startswith("__") for p in topic.partitions]
         open_parts = {(p.topic, p.partition) for p in parts}
         consumer.assign(parts)
         while open_parts:
-            message = consumer.poll(10)
+            message = consumer.poll(60)
             assert message is not None, "Kafka does not answer"
             if message.error():
                 open_parts.discard((message.topic(), message.partition()))

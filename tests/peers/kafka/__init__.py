@@ -99,7 +99,7 @@ class Kafka(Process):
         self.logging.write_text(LOGGING)
         done = subprocess.run(self._java("kafka.tools.StorageTool", "format", f"--cluster-id={self.cluster_id}", "-c",
                                          str(self.settings), *self.format_arguments),
-                              capture_output=True, text=True, timeout=60, check=False)
+                              capture_output=True, text=True, timeout=240, check=False)
         if done.returncode:
             raise StartError(f"Kafka's storage could not be formatted: {done.stdout}{done.stderr}")
         self.formatted = True

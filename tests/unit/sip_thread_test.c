@@ -166,7 +166,7 @@ static void stopping_closes_every_shard_first(void **state)
     for (uint32_t shard = 5; shard < 8; shard++)
         fixture_post(f, sip_command_new(SIP_SHARD_LOAD, shard));
     fixture_post(f, sip_command_new(SIP_STOP, 0));
-    enum sip_notice_kind kinds[8];
+    enum sip_notice_kind kinds[8] = {0};
     size_t count = 0;
     while (count == 0 || (kinds[count - 1] != SIP_STOPPED && count < 8)) {
         struct pollfd fd = {.fd = sip_thread_fd(f->thread), .events = POLLIN};

@@ -1,6 +1,6 @@
 // What one poll of the status topics gave: the newest report of each registration, place and owner, and the
-// offsets to commit once all of them are applied. What a former owner says beside its successor is not dropped
-// for that one's word: it may show what is still bound. Pure.
+// offsets to commit once all of them are applied. What a former owner says beside its successor is not
+// dropped for that one's word: it may show what is still bound. Pure.
 #ifndef ROLLCALL_GATEWAY_PUBLISH_BATCH_H
 #define ROLLCALL_GATEWAY_PUBLISH_BATCH_H
 

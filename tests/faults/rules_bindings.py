@@ -213,7 +213,8 @@ def may_ask_again(evidence, first, second):
     return bool(settled > first.t + SLACK_S or of(held_up, first.t - TAKE_OVER_S, first.t + NOTICED_S)
                 or of([("clock", one)], first.t, first.t + NOTICED_S) or of([("clock", other)], first.t, second.t)
                 or of([("registrar", first.registrar)], first.t - LATE_ANSWER_S, second.t)
-                or of(["path", "registrants", ("zombie", one), ("zombie", other)], first.t - SLACK_S, second.t))
+                or of([("zombie", one), ("zombie", other)], first.t - TAKE_OVER_S, second.t)  # until it has heard of the other
+                or of(["path", "registrants"], first.t - SLACK_S, second.t))
 
 
 @rule
@@ -240,7 +241,7 @@ def is_at_two_places(evidence, register):
     """Whether its former place may not have heard yet that it was moved to another."""
     line = evidence.timelines.get(user_of(register.aor))
     moves = [o for o in line.operations if o.kind == "move" and o.outcome != REFUSED and o.sent_at <= register.t] if line else []
-    return any(s.desired and s.desired["pop"] != o.desired["pop"] and register.t <= evidence.excuses.chain(OWNER, o.ended_at, SLACK_S)
+    return any(s.desired and s.desired["pop"] != o.desired["pop"] and register.t <= evidence.excuses.chain(OWNER, o.ended_at, ACTED_ON_S)
                for o in moves for s in line.possible(o.sent_at, o.sent_at) if s.operation is not o)
 
 

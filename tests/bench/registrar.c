@@ -238,7 +238,7 @@ static int open_port(unsigned port)
 
 static unsigned port_of(int fd)
 {
-    struct sockaddr_in at;
+    struct sockaddr_in at = {0};
     socklen_t n = sizeof(at);
     return getsockname(fd, (struct sockaddr *)&at, &n) == 0 ? ntohs(at.sin_port) : 0;
 }

@@ -213,7 +213,7 @@ static bool by_contact(const void *arg, const struct store_record *record)
 
 static char *by_username(const struct registration *r, bool *ret_is_number)
 {
-    (void)ret_is_number;
+    *ret_is_number = false;
     return mem_dup_cstr(r->username);
 }
 

@@ -47,8 +47,9 @@ static const char *const accounts[] = {"acme", "other"};
 #define LONG_TEXT "0123456789012345678901234567890123456789012345678901234567890123456789"
 
 static const char *const names[] = {"", "", "a", "b", "c", "na\xc3\xafve \"x\"", "d\n:e"};
-static const char *const users[] = {"100", "101",     "ALICE",       "#0f",     "tab\tuser",
-                                    "a:b", LONG_TEXT, LONG_TEXT "x", "\xc3\xbc"};
+static const char longer_text[] = LONG_TEXT "x";
+static const char *const users[] = {"100", "101",     "ALICE",     "#0f",     "tab\tuser",
+                                    "a:b", LONG_TEXT, longer_text, "\xc3\xbc"};
 static const char *const domains[] = {"one", "ONE", "two:5070", "[2001:DB8::1]"};
 static const char *const labels[] = {NULL, "{\"index\":{\"t\":\"1\",\"u\":\"x\\ny\"}}",
                                      "{\"index\":{\"t\":\"2\",\"n\":7,\"a b\":\"c\"}}",

@@ -138,7 +138,8 @@ int64_t kafka_consumer_end(struct kafka_consumer *c, const char *topic, int32_t 
 int32_t kafka_consumer_partitions(struct kafka_consumer *c,
                                   const char *topic); // count in the topic, 0 unknown
 
-// ---- how far the consumer's group has come, whoever of it reads which partition
+// ---- how far a group has come, whoever of it reads which partition. Asked over connections of its own: on
+// one that also fetches, a question waits until the broker has something to give (500 ms). Joins no group.
 
 struct kafka_position {
     int64_t end; // the offset that the next record will have; -1: not known now (its leader is away)
@@ -153,11 +154,17 @@ struct kafka_progress {
 };
 // Borrowed during the callback; in the order of the question.
 typedef void kafka_progress_fn(void *arg, const struct kafka_progress *topics, size_t count);
-// Asks the brokers about all partitions of these topics, without waiting; of a consumer that reads from the
-// beginning what has no committed offset. fn runs once, on the loop: within some seconds where a broker
-// hangs, and from within kafka_consumer_free (-ECANCELED) if that comes first.
-void kafka_consumer_progress(struct kafka_consumer *c, const char *const *topics, size_t count,
-                             kafka_progress_fn *fn, void *arg);
+
+struct kafka_group;
+must_use int kafka_group_new(const struct kafka_params *p, const char *group, struct kafka_group **ret,
+                             struct error *err);
+// About all partitions of these topics, without waiting; of a group that reads from the beginning what it has
+// committed nothing of. fn runs once, on the loop: within some seconds where a broker hangs, and from within
+// kafka_group_free (-ECANCELED) if that comes first.
+void kafka_group_ask(struct kafka_group *g, const char *const *topics, size_t count, kafka_progress_fn *fn,
+                     void *arg);
+void kafka_group_free(
+    struct kafka_group *g); // waits for what is being asked, a second or two; NULL is allowed
 
 // ---- reading a topic's last minutes once, outside any group (write-back after a Redis fail-over).
 // on_record for each record with a timestamp >= since_ms, up to the end as it was at the start; then on_done.

@@ -6,12 +6,16 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { ASK_MS = 1000 };
+enum { ASK_MS = 1000, END_WAIT_MS = 1000 };
+
+struct kafka_group {
+    rd_kafka_t *rk;
+    struct kafka_worker *worker;
+};
 
 struct asked_topic {
     struct kafka_progress told; // owns what its strings and partitions point to
     char *name;
-    rd_kafka_topic_t *handle;
     struct kafka_position *positions;
     bool *led; // by partition: somebody can tell where it ends
 };
@@ -49,7 +53,11 @@ static int32_t take_metadata(struct asked_topic *t, const struct rd_kafka_metada
 static int32_t ask_topic(rd_kafka_t *rk, struct asked_topic *t)
 {
     const struct rd_kafka_metadata *md = NULL;
-    rd_kafka_resp_err_t e = rd_kafka_metadata(rk, 0, t->handle, &md, ASK_MS);
+    rd_kafka_topic_t *handle = rd_kafka_topic_new(rk, t->name, NULL);
+    if (!handle)
+        return -EINVAL;
+    rd_kafka_resp_err_t e = rd_kafka_metadata(rk, 0, handle, &md, ASK_MS);
+    rd_kafka_topic_destroy(handle);
     if (e)
         return kafka_code(e);
     int32_t count = take_metadata(t, md);
@@ -177,25 +185,49 @@ static void done(struct kafka_job *job, bool run_was_called)
     free(a);
 }
 
-void kafka_consumer_progress(struct kafka_consumer *c, const char *const *topics, size_t count,
-                             kafka_progress_fn *fn, void *arg)
+void kafka_group_ask(struct kafka_group *g, const char *const *topics, size_t count, kafka_progress_fn *fn,
+                     void *arg)
 {
     struct asking *a = mem_alloc(sizeof(*a));
     *a = (struct asking){.job = {.run = run, .done = done},
-                         .rk = c->client.rk,
+                         .rk = g->rk,
                          .fn = fn,
                          .arg = arg,
                          .count = count,
                          .topics = mem_array(count, sizeof(*a->topics))};
     for (size_t i = 0; i < count; i++) {
-        struct asked_topic *t = &a->topics[i];
-        t->name = mem_dup_cstr(topics[i]);
-        t->told.topic = t->name;
-        if (c->client.worker)
-            t->handle = kafka_topic_get(&c->client, topics[i])->handle;
+        a->topics[i].name = mem_dup_cstr(topics[i]);
+        a->topics[i].told.topic = a->topics[i].name;
     }
-    if (c->client.worker)
-        kafka_worker_post(c->client.worker, &a->job);
-    else
-        done(&a->job, false); // it is being freed
+    kafka_worker_post(g->worker, &a->job);
+}
+
+int kafka_group_new(const struct kafka_params *p, const char *group, struct kafka_group **ret,
+                    struct error *err)
+{
+    const char *const own[] = {"group.id", group, "enable.auto.commit", "false", NULL};
+    char text[256];
+    rd_kafka_conf_t *conf;
+    int rc = kafka_conf_new(p, own, &conf, err);
+    if (rc < 0)
+        return rc;
+    rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof(text));
+    if (!rk) {
+        rd_kafka_conf_destroy(conf);
+        return error_set(err, -EINVAL, "Kafka client: %s", text);
+    }
+    struct kafka_group *g = mem_alloc(sizeof(*g));
+    g->rk = rk;
+    g->worker = kafka_worker_new(p->base);
+    *ret = g;
+    return 0;
+}
+
+void kafka_group_free(struct kafka_group *g)
+{
+    if (!g)
+        return;
+    kafka_worker_free(g->worker);
+    kafka_handle_end(g->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE, END_WAIT_MS);
+    free(g);
 }

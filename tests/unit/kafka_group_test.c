@@ -196,11 +196,20 @@ static bool has_answer(const void *arg)
     return ((const struct told *)arg)->answers > 0;
 }
 
-static void ask_progress(struct fixture *f, struct kafka_consumer *c, struct told *ret)
+static struct kafka_group *group_of(struct fixture *f)
+{
+    struct kafka_group *g = NULL;
+    struct error err;
+    const struct kafka_params params = {.base = f->base, .bootstrap = f->bootstrap, .client_id = "asker"};
+    assert_int_equal(kafka_group_new(&params, f->group, &g, &err), 0);
+    return g;
+}
+
+static void ask_progress(struct fixture *f, struct kafka_group *g, struct told *ret)
 {
     static const char *const topics[] = {"one", "eight", "never-made"};
     *ret = (struct told){0};
-    kafka_consumer_progress(c, topics, ARRAY_LEN(topics), on_progress, ret);
+    kafka_group_ask(g, topics, ARRAY_LEN(topics), on_progress, ret);
     assert_int_equal(ret->answers, 0);
     until(f, has_answer, ret);
 }
@@ -213,9 +222,10 @@ static void it_is_told_how_far_the_group_has_come(void **state)
     produce_numbers(f, "one", 0, 100);
     member_start(f, 0, "one", true);
     struct member *m = &f->members[0];
+    struct kafka_group *g = group_of(f);
     struct told t;
-    do // it has not joined, and has to find the coordinator first
-        ask_progress(f, m->c, &t);
+    do // it has to find the coordinator first
+        ask_progress(f, g, &t);
     while (t.one.next < 0 && !owned(m));
     assert_int_equal(t.counts[0], 1);
     assert_int_equal(t.counts[1], PARTITIONS);
@@ -225,7 +235,7 @@ static void it_is_told_how_far_the_group_has_come(void **state)
     kafka_consumer_commit(m->c, "one", 0, 60);
     until(f, has_commit, m);
     produce_numbers(f, "eight", 0, 50); // which this member does not read
-    ask_progress(f, m->c, &t);
+    ask_progress(f, g, &t);
     assert_int_equal(t.one.end, 100);
     assert_int_equal(t.one.next, 60);
     int64_t sum = 0;
@@ -234,27 +244,23 @@ static void it_is_told_how_far_the_group_has_come(void **state)
         assert_int_equal(t.eight[i].next, 0);
     }
     assert_int_equal(sum, 50);
+    kafka_group_free(g);
+    assert_int_equal(owned(m), 1); // who asks is no member
 }
 
 static void without_a_broker_it_is_told_that_nobody_knows(void **state)
 {
     struct fixture *f = *state;
-    broker_start(f);
-    member_start(f, 0, "one", true);
-    struct member *m = &f->members[0];
-    until(f, owns_one, m);
-    peer_freeze(f->broker);
+    struct kafka_group *g = group_of(f);
     struct told t;
-    ask_progress(f, m->c, &t);
+    ask_progress(f, g, &t);
     for (size_t i = 0; i < ARRAY_LEN(t.counts); i++)
         assert_true(t.counts[i] < 0);
     t.answers = 0;
     static const char *const topics[] = {"one", "eight", "one"};
-    kafka_consumer_progress(m->c, topics, ARRAY_LEN(topics), on_progress, &t);
-    kafka_consumer_free(m->c, 0);
-    m->c = NULL;
+    kafka_group_ask(g, topics, ARRAY_LEN(topics), on_progress, &t);
+    kafka_group_free(g);
     assert_int_equal(t.answers, 1);
-    (void)kill(f->broker, SIGCONT);
 }
 
 // Every client has threads of its own.

@@ -18,6 +18,7 @@
 
 struct freshness {
     struct hub *hub;
+    struct kafka_group *group;
     TAILQ_HEAD(, freshness_wait) waits;
     struct event *turn;
     bool asking;
@@ -108,8 +109,7 @@ static void ask(struct freshness *f)
         w->asked = true;
     }
     f->asking = true;
-    if (!reports_progress(f->hub->reports, topics, count, on_progress, f))
-        f->asking = false;
+    kafka_group_ask(f->group, topics, count, on_progress, f);
     free(topics);
 }
 
@@ -150,15 +150,24 @@ void freshness_await(struct freshness *f, struct freshness_wait *w, const char *
 
 // ---- life
 
-struct freshness *freshness_new(struct hub *h)
+int freshness_new(struct hub *h, struct freshness **ret, struct error *err)
 {
+    char name[REPORTS_GROUP_BYTES];
+    struct kafka_group *group;
+    const struct kafka_params params = hub_kafka_params(h);
+    reports_group(h, name);
+    int rc = kafka_group_new(&params, name, &group, err);
+    if (rc)
+        return rc;
     struct freshness *f = mem_alloc(sizeof(*f));
     f->hub = h;
+    f->group = group;
     TAILQ_INIT(&f->waits);
     f->turn = event_new(h->base, -1, 0, on_turn, f);
     if (!f->turn)
         abort();
-    return f;
+    *ret = f;
+    return 0;
 }
 
 void freshness_stop(struct freshness *f)
@@ -171,7 +180,10 @@ void freshness_stop(struct freshness *f)
 
 void freshness_free(struct freshness *f)
 {
+    if (!f)
+        return;
     freshness_stop(f);
+    kafka_group_free(f->group);
     event_free(f->turn);
     free(f);
 }

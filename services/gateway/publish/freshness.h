@@ -32,9 +32,9 @@ struct freshness_wait {
     int64_t left; // reports that were not applied by the last answer; negative: it did not say
 };
 
-struct freshness *freshness_new(struct hub *h);
+must_use int freshness_new(struct hub *h, struct freshness **ret, struct error *err);
 void freshness_stop(struct freshness *f); // whoever waits is told so, from within, and nothing waits any more
-void freshness_free(struct freshness *f); // stopped, and after the reader of the status topics
+void freshness_free(struct freshness *f); // waits for what Kafka is being asked, a second or two
 
 void freshness_await(struct freshness *f, struct freshness_wait *w, const char *place, uint32_t partition,
                      uint32_t partitions);

@@ -242,11 +242,16 @@ static void on_fatal(void *arg, const struct error *why)
     reports_follow(r);
 }
 
+void reports_group(const struct hub *h, char ret[REPORTS_GROUP_BYTES])
+{
+    (void)snprintf(ret, REPORTS_GROUP_BYTES, "%s-gateway", h->params.topic_prefix);
+}
+
 static int start_consumer(struct reports *r, const char *const *topics, size_t count)
 {
     struct hub *h = r->hub;
-    char group[128];
-    (void)snprintf(group, sizeof(group), "%s-gateway", h->params.topic_prefix);
+    char group[REPORTS_GROUP_BYTES];
+    reports_group(h, group);
     const struct kafka_consumer_params params = {.common = hub_kafka_params(h),
                                                  .group = group,
                                                  .topics = topics,
@@ -309,15 +314,6 @@ uint64_t reports_lag_us(const struct reports *r)
     if (oldest)
         return oldest->oldest_ms < now_ms ? (now_ms - oldest->oldest_ms) * 1000 : 0;
     return now_us - r->lag_at_us < LAG_IS_TOLD_US ? r->lag_us : 0;
-}
-
-bool reports_progress(struct reports *r, const char *const *topics, size_t count, kafka_progress_fn *fn,
-                      void *arg)
-{
-    if (!r->consumer || r->broken)
-        return false;
-    kafka_consumer_progress(r->consumer, topics, count, fn, arg);
-    return true;
 }
 
 int64_t reports_applied(const struct reports *r, const char *topic, int32_t partition)

@@ -4,8 +4,9 @@
 #ifndef ROLLCALL_GATEWAY_PUBLISH_REPORTS_H
 #define ROLLCALL_GATEWAY_PUBLISH_REPORTS_H
 
-#include "common/kafka/kafka.h"
 #include "services/gateway/publish/hub.h"
+
+#define REPORTS_GROUP_BYTES 128
 
 struct reports *reports_new(struct hub *h);
 void reports_free(struct reports *r);                       // after the connection to Redis
@@ -19,10 +20,8 @@ void reports_hold(struct reports *r);         // Redis went away, or the bus sto
 // because Kafka was away, or its group took our partitions away or has only just given us some.
 uint64_t reports_lag_us(const struct reports *r);
 
-// How far all gateways together have come in these status topics, as kafka_consumer_progress: what they have
-// committed is applied. False: there is no reader to ask yet, and fn never runs.
-must_use bool reports_progress(struct reports *r, const char *const *topics, size_t count,
-                               kafka_progress_fn *fn, void *arg);
+// The group of all gateways: what it has committed of a status topic is applied.
+void reports_group(const struct hub *h, char ret[REPORTS_GROUP_BYTES]);
 // Up to where this gateway has applied a partition that is its own, which may be further than is committed
 // yet; -1: not known.
 int64_t reports_applied(const struct reports *r, const char *topic, int32_t partition);

@@ -439,12 +439,14 @@ int snapshots_new(struct hub *h, struct snapshots **ret, struct error *err)
         .base = h->base, .listen_fd = fd, .limits = HTTP_LIMITS_DEFAULT, .arg = s, .on_request = on_request};
     s->server = http_server_new(&params);
     rc = open_redis(s, err);
+    if (!rc)
+        rc = freshness_new(h, &s->freshness, err);
     if (rc) {
+        redis_free(s->redis);
         http_server_free(s->server);
         free(s);
         return rc;
     }
-    s->freshness = freshness_new(h);
     *ret = s;
     return 0;
 }

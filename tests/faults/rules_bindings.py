@@ -12,6 +12,7 @@ GROUP = ("registrant", "registrants", "zombie", "kafka")  # what makes the group
 NOTICED_S = 3  # a REGISTER so shortly before a fault may not have been reported
 RETRIED_S = 20  # a registrar that answers again is asked by then, and as much later as it was silent
 LATE_ANSWER_S = 40  # a REGISTER so long before may have got no answer (64 · T1)
+ASKED_S = 2  # a REGISTER may take so long to its registrar, and a lifetime counts from its sending
 
 
 def is_local(register_uri):
@@ -229,7 +230,7 @@ def asked_for_before_due(evidence):
             if uri not in first.binds or is_local(uri):
                 continue
             lifetime = min(c["expires"] for c in first.contacts)
-            if second.t - first.t >= earliest(lifetime) - 1 or second.t > first.t + lifetime:
+            if second.t - first.t >= earliest(lifetime) - ASKED_S or second.t > first.t + lifetime:
                 continue
             if line.touched(first.t - 2 * ACTED_ON_S, second.t) or may_ask_again(evidence, first, second):
                 continue
@@ -254,7 +255,8 @@ def cseq_not_rising(evidence):
         at = register.registrar, register.call_id
         before = last.get(at)
         if before and register.cseq <= before.cseq and register.source != before.source:
-            apart = [("zombie", evidence.sender(before)), ("zombie", evidence.sender(register))]
+            apart = [(what, evidence.sender(register)) for what in ("zombie", "registrant")]  # it wakes, and has not heard yet
+            apart.append(("zombie", evidence.sender(before)))
             if not evidence.excuses.of(["path", *apart], before.t - TAKE_OVER_S, register.t) and not is_at_two_places(evidence, register):
                 yield register.aor, f"CSeq {register.cseq} from {register.source} at {register.registrar} after {before.cseq} " \
                     f"from {before.source}", register.t

@@ -14,6 +14,7 @@ import checker
 import history as past
 from api_client import Connection, listing
 from faults import fault_of
+from outside import Outside
 from writer import Writer
 
 REST_S = 150  # bindings of 150 s lapse within, and what a dead registrar could not be told
@@ -45,6 +46,7 @@ class Run:
             body = {"data": {"type": "pops", "id": pop, "attributes": {"name": f"pop {pop}"}}}
             answer = line.call("POST", "/pops", body)
             assert answer.status == 201, answer.text
+        self.outside = Outside(self.site.kafka_bootstrap.split(","), self.recorder).start()
         self.writer.populate()
         self._rest(60)
         self.writer.go()
@@ -73,6 +75,7 @@ class Run:
             final = self._quiet(healed, quiet_s)
             if self._is_quiet(final) or time.monotonic() > healed + rest_s:
                 break
+        self.outside.stop()
         final.deaths = self._deaths()
         self.recorder.final(final)
         self.rested = rested - healed

@@ -394,6 +394,7 @@ TOUCHED = [
     ("asked_for_before_due", early_once, (249, 250, "clock", "registrant-2"), (200, 240, "clock", "registrant-2")),
     ("asked_for_before_due", early_once, (215, 230, "zombie", "registrant-1"), (215, 230, "zombie", "registrant-3")),
     ("cseq_not_rising", below, (990, 999, "zombie", "registrant-2"), (990, 999, "zombie", "registrant-3")),
+    ("cseq_not_rising", below, (980, 995, "registrant", "registrant-2"), (980, 995, "registrant", "registrant-1")),
     ("cseq_not_rising", below, (990, 999, "path", "all"), (990, 999, "kafka", "all")),
     ("cseq_not_rising", beside_its_former_place, (949, 979, "kafka", "all"), (949, 969, "kafka", "all")),
     ("stale_read", stale, (380, 399, "writes", "all"), (380, 401, "redis", "redis-1")),

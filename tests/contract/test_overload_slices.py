@@ -14,7 +14,7 @@ from test_overload_fairness import PATH, Connection, metrics, taken
 GATEWAY = {"ROLLCALL_HTTP_THREADS": "1"}
 RECORDS = 6  # of one account read at once: services/gateway/store/store.c
 LINES = 2  # of imports, one command at a time: services/gateway/loop.c
-JOB = 16  # registrations that a job reads at once, as the one that looks for what is to be sealed anew: services/gateway/jobs
+JOB = 2  # registrations that a job reads at once, as the one that looks for what is to be sealed anew: services/gateway/loop.c
 LOOKS = 12
 
 

@@ -21,7 +21,8 @@ struct fair_party;
 // Requests end within a few answers of Redis. Bulk goes on for as long as its client sends or reads, so it
 // has a lane of its own: else a few slow exports would keep their own account from everything else. Logins
 // wait for the thread that hashes, and their party is the client's address: nobody is known yet. Slices are
-// what lists, walks and exports consist of: some records read at once; lines are those of imports.
+// what lists, walks and exports consist of: some records read at once; lines are those of imports, and
+// registrations of jobs.
 enum fair_lane { FAIR_REQUESTS, FAIR_BULK, FAIR_LOGINS, FAIR_SLICES, FAIR_LINES, FAIR_LANES };
 
 struct fair_limits {

@@ -4,21 +4,32 @@
 #ifndef ROLLCALL_GATEWAY_JOBS_JOB_IDS_H
 #define ROLLCALL_GATEWAY_JOBS_JOB_IDS_H
 
+#include "services/gateway/fair/fair.h"
 #include "services/gateway/jobs/jobs.h"
 
-enum { JOB_IDS_MAX = 200 }; // between two looks at the job's cursor
+enum { JOB_IDS_MAX = 200 };    // between two looks at the job's cursor
+enum { JOB_IDS_AT_ONCE = 16 }; // fewer while others than the account ask, who wait behind these
 
 struct job_ids {
+    struct store *store;
+    struct str account; // borrowed
+    // Begins with one, which is under way until job_ids_settled; never ends the slice itself.
+    void (*begin)(struct job_ids *s, uint64_t id);
+    void (*over)(struct job_ids *s); // the slice is at its end, and nothing is under way
+
     uint64_t ids[JOB_IDS_MAX];
     size_t count, next, pending;
+    struct job_turn {
+        struct job_ids *owner;
+        struct fair_ticket ticket;
+    } turns[JOB_IDS_AT_ONCE];
     struct error err; // the first that ends the slice; code 0: none
 };
 
-// Takes what store_ids gave; an error ends the slice.
+// Takes what store_ids gave and begins; an error ends the slice.
 void job_ids_given(struct job_ids *s, int rc, const uint64_t *ids, size_t count, const struct error *err);
-// The next one to be begun, which is under way until `pending` is lowered. False: there is none, or none for
-// now; with nothing pending that is the slice's end.
-bool job_ids_next(struct job_ids *s, uint64_t *ret_id);
+// One that was begun is done with: the next ones are begun. *s may be gone afterwards.
+void job_ids_settled(struct job_ids *s);
 // What became of one: a Redis that is away ends the slice, which is waited for; any other error is that
 // registration's own and does not hold up the others. rc 0: nothing.
 void job_ids_note(struct job_ids *s, int rc, const struct error *err);

@@ -140,19 +140,17 @@ struct pass {
     struct job_ids ids;
 };
 
-static void pass_end(struct pass *p)
+static void pass_end(struct job_ids *ids)
 {
+    struct pass *p = container_of(ids, struct pass, ids);
     job_ids_end(&p->ids, p->step);
     free(p);
 }
 
-static void read_more(struct pass *p);
-
 static void settle(struct pass *p, int rc, const struct error *err)
 {
     job_ids_note(&p->ids, rc, err);
-    p->ids.pending--;
-    read_more(p);
+    job_ids_settled(&p->ids);
 }
 
 static void on_indexed(void *arg, int rc, const struct error *err)
@@ -169,20 +167,16 @@ static void on_record(void *arg, int rc, const struct store_record *record, cons
         store_index(p->store, record, on_indexed, p);
 }
 
-static void read_more(struct pass *p)
+static void begin(struct job_ids *ids, uint64_t id)
 {
-    uint64_t id;
-    while (job_ids_next(&p->ids, &id))
-        store_get(p->store, p->step->account, id, on_record, p);
-    if (!p->ids.pending)
-        pass_end(p);
+    struct pass *p = container_of(ids, struct pass, ids);
+    store_get(p->store, p->step->account, id, on_record, p);
 }
 
 static void on_ids(void *arg, int rc, const uint64_t *ids, size_t count, const struct error *err)
 {
     struct pass *p = arg;
     job_ids_given(&p->ids, rc, ids, count, err);
-    read_more(p);
 }
 
 static void reindex_step(void *arg, struct job_step *step)
@@ -191,6 +185,10 @@ static void reindex_step(void *arg, struct job_step *step)
     uint64_t after = 0;
     p->step = step;
     p->store = arg;
+    p->ids.store = p->store;
+    p->ids.account = step->account;
+    p->ids.begin = begin;
+    p->ids.over = pass_end;
     if (str_to_u64(step->cursor, &after))
         after = 0; // from the beginning
     store_ids(p->store, step->account, after, SLICE, on_ids, p);

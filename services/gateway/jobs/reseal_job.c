@@ -93,8 +93,9 @@ static void on_last_look(void *arg, int rc, const struct store_account_object *o
     store_account_change(p->job->p.store, p->step->account, version, &change, 1, NULL, on_proved, p);
 }
 
-static void pass_end(struct pass *p)
+static void pass_end(struct job_ids *ids)
 {
+    struct pass *p = container_of(ids, struct pass, ids);
     bool held = p->held < SLICE;
     if (p->ids.err.code) {
         fail(p, &p->ids.err);
@@ -108,8 +109,6 @@ static void pass_end(struct pass *p)
         end_at(p, PHASE_PART, 0);
     }
 }
-
-static void go_on(struct pass *p);
 
 static void hold(struct pass *p, size_t at, const char *why)
 {
@@ -128,8 +127,7 @@ static void settle(struct one *one)
 {
     struct pass *p = one->pass;
     free(one);
-    p->ids.pending--;
-    go_on(p);
+    job_ids_settled(&p->ids);
 }
 
 static void on_sealed(void *arg, int rc, const struct error *err)
@@ -164,23 +162,18 @@ static void on_record(void *arg, int rc, const struct store_record *record, cons
     settle(one);
 }
 
-static void go_on(struct pass *p)
+static void look_at(struct job_ids *ids, uint64_t id)
 {
-    uint64_t id;
-    while (job_ids_next(&p->ids, &id)) {
-        struct one *one = mem_alloc(sizeof *one);
-        *one = (struct one){.pass = p, .at = p->ids.next - 1};
-        store_get(p->job->p.store, p->step->account, id, on_record, one);
-    }
-    if (!p->ids.pending)
-        pass_end(p);
+    struct pass *p = container_of(ids, struct pass, ids);
+    struct one *one = mem_alloc(sizeof *one);
+    *one = (struct one){.pass = p, .at = ids->next - 1};
+    store_get(p->job->p.store, p->step->account, id, on_record, one);
 }
 
 static void on_ids(void *arg, int rc, const uint64_t *ids, size_t count, const struct error *err)
 {
     struct pass *p = arg;
     job_ids_given(&p->ids, rc, ids, count, err);
-    go_on(p);
 }
 
 // ---- the other phases
@@ -225,6 +218,10 @@ static void run(struct pass *p)
         return;
     case PHASE_FIRST:
     case PHASE_SECOND:
+        p->ids.store = p->job->p.store;
+        p->ids.account = p->step->account;
+        p->ids.begin = look_at;
+        p->ids.over = pass_end;
         store_ids(p->job->p.store, p->step->account, p->after, SLICE, on_ids, p);
         return;
     }

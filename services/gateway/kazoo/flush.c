@@ -45,14 +45,13 @@ struct slice {
     struct job_ids ids;
 };
 
-static void slice_end(struct slice *s)
+static void slice_end(struct job_ids *ids)
 {
+    struct slice *s = container_of(ids, struct slice, ids);
     json_free(s->args);
     job_ids_end(&s->ids, s->step);
     free(s);
 }
-
-static void flush_more(struct slice *s);
 
 static void on_flushed(void *arg, int rc, const struct store_record *record, const struct error *err)
 {
@@ -61,28 +60,23 @@ static void on_flushed(void *arg, int rc, const struct store_record *record, con
     // Only a Redis that is away makes the slice come again, which flushes all of it anew. One that was
     // deleted meanwhile has nothing to flush, and one that cannot be read afterwards is flushed all the same.
     job_ids_note(&s->ids, rc, err);
-    s->ids.pending--;
-    flush_more(s);
+    job_ids_settled(&s->ids);
 }
 
-static void flush_more(struct slice *s)
+static void flush(struct job_ids *ids, uint64_t id)
 {
+    struct slice *s = container_of(ids, struct slice, ids);
     const struct store_write_context context = {
         .traceparent = json_str(json_get(s->args, "traceparent")),
         .actor = json_str(json_get(s->args, "actor")),
     };
-    uint64_t id;
-    while (job_ids_next(&s->ids, &id))
-        store_command(s->shared->store, s->step->account, id, STORE_FLUSH, &context, on_flushed, s);
-    if (!s->ids.pending)
-        slice_end(s);
+    store_command(s->shared->store, s->step->account, id, STORE_FLUSH, &context, on_flushed, s);
 }
 
 static void on_ids(void *arg, int rc, const uint64_t *ids, size_t count, const struct error *err)
 {
     struct slice *s = arg;
     job_ids_given(&s->ids, rc, ids, count, err);
-    flush_more(s);
 }
 
 static void flush_step(void *arg, struct job_step *step)
@@ -92,6 +86,10 @@ static void flush_step(void *arg, struct job_step *step)
     uint64_t after = 0;
     s->step = step;
     s->shared = shared;
+    s->ids.store = shared->store;
+    s->ids.account = step->account;
+    s->ids.begin = flush;
+    s->ids.over = slice_end;
     if (json_parse(step->args, NULL, &s->args, NULL))
         s->args = NULL; // then it is flushed in nobody's name
     if (str_to_u64(step->cursor, &after))

@@ -96,6 +96,8 @@ static void open_fair(struct store *s)
     struct fair_params params = {.base = s->params.base, .now_us = clock_monotonic_us};
     params.limits[FAIR_SLICES] =
         (struct fair_limits){.share = 1, .alone = 2, .all = 2, .queue = UINT_MAX, .company = s->own_company};
+    params.limits[FAIR_LINES] = (struct fair_limits){
+        .share = 2, .alone = 64, .all = 128, .queue = UINT_MAX, .company = s->own_company};
     s->fair = s->own_fair = fair_new(&params);
 }
 
@@ -104,6 +106,13 @@ void store_slice_begin(struct store *s, struct fair_ticket *t, struct str accoun
 {
     if (fair_ask(s->fair, t, FAIR_SLICES, account, 1, run) == FAIR_FULL)
         run(t); // it is closed, and so will the store be
+}
+
+void store_turn(struct store *s, struct fair_ticket *t, struct str account,
+                void (*run)(struct fair_ticket *t))
+{
+    if (fair_ask(s->fair, t, FAIR_LINES, account, FAIR_WRITE, run) == FAIR_FULL)
+        run(t); // as above
 }
 
 size_t store_slice_records(const struct fair_ticket *t)

@@ -60,6 +60,12 @@ must_use int store_new(const struct store_params *p, struct store **ret, struct 
 void store_free(struct store *s);
 bool store_is_up(const struct store *s);
 
+// Where many registrations are worked on one by one, each has a turn of its account's (FAIR_LINES): `run` is
+// called now or in its turn, also when the store closes; fair_give_back follows it.
+struct fair_ticket;
+void store_turn(struct store *s, struct fair_ticket *t, struct str account,
+                void (*run)(struct fair_ticket *t));
+
 // Answers. Codes: -ENOENT no such registration in that account (or deleted), -EEXIST the name is taken,
 // -ESTALE another write came between (read again), -EALREADY an idempotency key was used for another request,
 // -ENOTCONN Redis is away or refuses for now (a write under way may have been applied), -EBUSY writes wait

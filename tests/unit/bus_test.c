@@ -435,6 +435,7 @@ static void what_an_owner_sent_after_its_successor_had_begun_is_told_to_that(voi
     report_state(w, &r, began, 1, STATE_REGISTERED);
     expect_field(w, &r, "seq", "1");
     report_of_former(w, &r, before, "sip:old@192.0.2.9", began - 1); // whoever took over knew of it
+    expect_metric(w, BUS_REPORTS, 3, stale + 1);                     // two in one batch would be one
     report_of_former(w, &r, before, wanted, began + 1);              // as it should be
     expect_metric(w, BUS_REPORTS, 3, stale + 2);
     report_of_former(w, &r, before, "sip:old@192.0.2.9", began + 1);

@@ -159,6 +159,8 @@ int main(int argc, char **argv)
 {
     static struct peer p;
     uint64_t count = argc > 1 ? strtoull(argv[1], NULL, 10) : 10000;
+    if (!count)
+        return 1;
     static const struct engine_ops ops = {
         .send = on_send, .report = on_report, .closed = on_closed, .local_hostport = on_local};
     struct key_ring *ring = NULL;

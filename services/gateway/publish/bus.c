@@ -36,6 +36,7 @@
 #define REDIS_TIMEOUT_MS 5000
 #define STOP_TURN_MS     5
 #define LEAVE_GROUP_MS   1000
+#define LATE_US          5000000
 
 struct bus {
     struct hub hub;
@@ -111,15 +112,18 @@ static void on_redis_down(void *arg, const struct error *why)
     reports_hold(h->reports);
 }
 
+// One partition may take nothing while the others do: it is no longer late once nothing has waited for long.
 static void on_delivery(void *arg, uint64_t token, const struct error *err)
 {
     struct hub *h = arg;
     struct delivery *d = (struct delivery *)(uintptr_t)token;
     if (!err)
         hub_kafka_health(h, true);
-    if (!err || err->code == -ETIMEDOUT)
-        hub_kafka_late(h, err != NULL);
     d->done(d, err);
+    if (err && err->code == -ETIMEDOUT)
+        hub_kafka_late(h, true);
+    else if (!err && publisher_oldest_age_us(h->publisher) < LATE_US)
+        hub_kafka_late(h, false);
 }
 
 static void on_kafka_health(void *arg, bool up)

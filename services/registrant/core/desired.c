@@ -183,6 +183,10 @@ static void bury(struct engine *e, struct shard *s, struct entry *r, const struc
             report_mark(e, r);
         return;
     }
+    if (r && r->note) {
+        entry_forget(e, r);
+        r = NULL;
+    }
     if (r) {
         mark_flight_obsolete(e, r);
         r->moved = false;
@@ -207,17 +211,16 @@ static void bury(struct engine *e, struct shard *s, struct entry *r, const struc
 
 // What was sent and nobody has heard of is told before it is forgotten: it may have come after a removal that
 // its new place proved, and only who hears of it can have it removed again.
-static void leave_off(struct engine *e, struct entry *r, struct moment now)
+static void leave_word(struct engine *e, struct entry *r, const struct desired *d, struct moment now)
 {
     struct flight *f = flight_of(e, r);
-    bool unheard = r->dirty || f;
     if (f)
         flight_abandon(e, f, now);
     entry_stop_waiting(e, r);
     wheel_clear(&e->wheel, &r->timer);
     r->moved = true;
-    if (unheard)
-        report_mark(e, r);
+    entry_extra(e, r)->moved_revision = d->revision;
+    report_mark(e, r);
 }
 
 // Gateways publish each for itself: a change of before the move may come after it, and is not to be done.
@@ -227,24 +230,17 @@ static void move_away(struct engine *e, struct shard *s, struct entry *r, const 
 {
     if (r && d->revision < r->revision)
         return;
-    if (r && s->state == SHARD_OPEN) {
-        if (!r->moved)
-            leave_off(e, r, now);
-        if (r->dirty) {
-            entry_extra(e, r)->moved_revision = d->revision;
-        } else {
-            r->revision = d->revision;
-            wheel_set(&e->wheel, &r->timer, us_of(ms_of(now) + MOVED_KEPT_MS));
-        }
+    if (r && s->state == SHARD_OPEN && (r->dirty || r->flight)) {
+        leave_word(e, r, d, now);
         return;
     }
     if (r)
         entry_forget(e, r);
-    if (s->state != SHARD_LOADING)
+    if (s->state != SHARD_OPEN && s->state != SHARD_LOADING)
         return;
-    r = entry_new(e, s, d->id, STR_NONE);
-    r->revision = d->revision;
-    r->moved = true;
+    r = entry_new_note(e, s, d->id, d->revision);
+    if (s->state == SHARD_OPEN)
+        wheel_set(&e->wheel, &r->timer, us_of(ms_of(now) + MOVED_KEPT_MS));
 }
 
 // Older than a snapshot that does not hold it. What is held here all the same is still removed.
@@ -253,6 +249,11 @@ static bool is_over(struct entry *r, const struct desired *d)
     if (r && !d->replayed)
         r->unlisted = false;
     return d->replayed && (!r || (r->unlisted && d->op == DESIRED_KEEP));
+}
+
+static uint64_t moved_by(const struct entry *r)
+{
+    return r->note ? r->revision : r->extra->moved_revision;
 }
 
 static void take_in(struct engine *e, struct shard *s, const struct desired *d, struct moment now)
@@ -271,9 +272,9 @@ static void take_in(struct engine *e, struct shard *s, const struct desired *d, 
     }
     if (!d->reg || is_over(r, d))
         return;
-    if (r && r->moved && r->extra && d->revision <= r->extra->moved_revision)
+    if (r && r->moved && d->revision <= moved_by(r))
         return;
-    if (r && s->state == SHARD_OPEN && r->moved && !r->dirty && d->revision > r->revision) {
+    if (r && r->moved && !r->dirty) {
         entry_forget(e, r); // it is back: what is bound was told by its other place
         r = NULL;
     }

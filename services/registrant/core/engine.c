@@ -181,7 +181,7 @@ void engine_report_failed(struct engine *e, uint64_t id, struct moment now)
 {
     for (size_t i = 0; i < e->shard_count; i++) {
         struct entry *r = e->shards[i] ? shard_entry(e->shards[i], id) : NULL;
-        if (!r)
+        if (!r || r->note)
             continue;
         if (r->proved_reported) { // not forgotten before it is heard
             r->proved_reported = false;

@@ -155,7 +155,7 @@ static void drain(struct engine *e, struct shard *s, struct moment now)
         r->handover = !f && !s->dropped;
         if (f)
             flight_abandon(e, f, now);
-        if (r->dirty || (!s->dropped && (f || is_due_soon(r, now))))
+        if (r->dirty || (!s->dropped && !r->moved && (f || is_due_soon(r, now))))
             report_mark(e, r);
     }
     shard_forget(e, s, is_untouched); // without a word

@@ -90,6 +90,15 @@ struct entry *entry_new(struct engine *e, struct shard *s, uint64_t id, struct s
     return r;
 }
 
+struct entry *entry_new_note(struct engine *e, struct shard *s, uint64_t id, uint64_t revision)
+{
+    struct entry *r = entry_new(e, s, id, STR_NONE);
+    r->revision = revision;
+    r->moved = r->note = true;
+    e->stats.states[r->state]--;
+    return r;
+}
+
 static void free_extra(struct engine *e, struct entry *r)
 {
     if (!r->extra)
@@ -108,6 +117,8 @@ void entry_forget(struct engine *e, struct entry *r)
     struct flight *f = flight_of(e, r);
     if (f)
         flight_end(e, f, PACER_DROPPED, -1, (struct moment){0});
+    if (!r->note)
+        e->stats.states[r->state]--;
     entry_set_want(e, r, NULL);
     entry_set_bound(e, r, NULL, STR_NONE);
     wheel_clear(&e->wheel, &r->timer);
@@ -120,7 +131,6 @@ void entry_forget(struct engine *e, struct entry *r)
     nonces_free(e->home.texts, &r->nonces);
     free(r->shown);
     free_extra(e, r);
-    e->stats.states[r->state]--;
     free(r);
 }
 

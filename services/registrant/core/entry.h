@@ -87,9 +87,9 @@ struct entry {
     bool removing : 1, enabled : 1, rejected : 1, given_up : 1, retry_fixed : 1, by_local : 1, twin : 1;
     bool removal_sent : 1, was_bound : 1, ever_sent : 1, cseq_low : 1;
     bool adopted : 1; // continues from a report
-    // Not ours any more: only a note, while its partition is loaded, until its last news are told, and a
-    // while after.
+    // Not ours any more: a note of that, or kept until its last news are told and have arrived.
     bool moved : 1;
+    bool note : 1;     // only a revision is known of it
     bool unlisted : 1; // it was parked, and no snapshot has held it since
     bool revision_unsaid : 1;
     bool doubted : 1; // a failure came after the last acceptance: only the next one says that it is bound
@@ -217,6 +217,8 @@ void observe_registrar(const struct entry *r, const struct spec *want);
 
 struct entry *entry_new(struct engine *e, struct shard *s, uint64_t id, struct str account);
 void entry_forget(struct engine *e, struct entry *r); // with its flight, if any; says nothing
+// That it moved away, by that revision; counts as no registration.
+struct entry *entry_new_note(struct engine *e, struct shard *s, uint64_t id, uint64_t revision);
 struct extra *entry_extra(struct engine *e, struct entry *r);
 void entry_stop_waiting(struct engine *e, struct entry *r);
 void entry_set_want(struct engine *e, struct entry *r, struct spec *take);

@@ -276,8 +276,6 @@ static void report_one(struct engine *e, struct shard *shard, struct entry *r, s
         entry_forget(e, r);
         shard_check(e, shard, now);
     } else if (r->moved) {
-        if (r->extra && r->extra->moved_revision)
-            r->revision = r->extra->moved_revision;
         wheel_set(&e->wheel, &r->timer, us_of(ms_of(now) + MOVED_KEPT_MS));
     } else if (r->proof) {
         r->proved_reported = true;

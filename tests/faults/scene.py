@@ -2,12 +2,16 @@
 case says and is recorded as the writer's are, so that the checker judges it, too; and looks at what registrars and Kafka hold.
 """
 import dataclasses
+import shutil
+import tempfile
 import time
 
 import confluent_kafka
 
 from api_client import Connection
+from fault_site import Site
 from history import ACKED, REFUSED, UNKNOWN, Operation, read_journal
+from run import Run
 from stack import wait_for
 from timeline import key_of, user_of
 from writer import Wanted
@@ -151,3 +155,21 @@ class Scene:
             return found
         finally:
             consumer.close()
+
+
+def played(request, build, **options):
+    """Body of a fixture that is one scene for all cases of its file: a site, and a writer at work. What it left is kept if a test
+    failed; a process that crashed fails the last one."""
+    directory = tempfile.mkdtemp(prefix=f"rollcall-{request.module.__name__}-")
+    site = Site(directory, build, registrars=2, redis_replica=True, **options)
+    try:
+        run = Run(site.start(), users=40, rate=4, threads=2)
+        run.begin()
+        yield Scene(site, run)
+    finally:
+        crashes = site.stop()
+        if request.session.testsfailed:
+            print(f"\nlogs and journals: {directory}")
+        else:
+            shutil.rmtree(directory, ignore_errors=True)
+    assert not crashes, "\n".join(crashes)

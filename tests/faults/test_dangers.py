@@ -3,18 +3,14 @@ danger would do; what else it did is seen at the end by the checker, which judge
 """
 import concurrent.futures
 import random
-import shutil
-import tempfile
 import time
 
 import pytest
 
 import checker
 import injections
-from fault_site import Site
 from history import ACKED
-from run import Run
-from scene import ANYBODY, Scene
+from scene import ANYBODY, played
 from stack import wait_for
 
 SESSION_S = injections.LEASE_S
@@ -27,20 +23,7 @@ REGISTRANT_ENV = {"ROLLCALL_PLACES": "any,pop-1", "ROLLCALL_SIP_TRANSACTION_TIME
 
 @pytest.fixture(scope="module")
 def scene(request, build, site_options):
-    directory = tempfile.mkdtemp(prefix="rollcall-dangers-")
-    site = Site(directory, build, registrars=2, redis_replica=True, clocks=True, gateway_env=GATEWAY_ENV,
-                registrant_env=REGISTRANT_ENV, **site_options)
-    try:
-        run = Run(site.start(), users=40, rate=4, threads=2)
-        run.begin()
-        yield Scene(site, run)
-    finally:
-        crashes = site.stop()
-        if request.session.testsfailed:
-            print(f"\nlogs and journals: {directory}")
-        else:
-            shutil.rmtree(directory, ignore_errors=True)
-    assert not crashes, "\n".join(crashes)
+    yield from played(request, build, clocks=True, gateway_env=GATEWAY_ENV, registrant_env=REGISTRANT_ENV, **site_options)
 
 
 @pytest.fixture

@@ -1,8 +1,6 @@
 """Between any two that talk to each other the network is cut, and then bad: packets are lost, late, and overtaken. Everybody else goes on
 meanwhile, and nothing is broken afterwards. (Between all of them at once: test_soak.py; between one and many: test_dangers.py.)
 """
-import shutil
-import tempfile
 import time
 
 import pytest
@@ -10,10 +8,8 @@ import pytest
 import checker
 import injections
 from conftest import LONG
-from fault_site import Site
 from injections import ALL
-from run import Run
-from scene import Scene
+from scene import played
 from stack import wait_for
 
 LEAST_S = 2.5
@@ -47,20 +43,7 @@ def scene(request, build, own_network, site_options):
     del own_network
     if not site_options["wire"]:
         pytest.skip("without a real Kafka there is no wire")
-    directory = tempfile.mkdtemp(prefix="rollcall-pairs-")
-    site = Site(directory, build, registrars=2, redis_replica=True, brokers=3 if LONG else 1,
-                registrant_env={"ROLLCALL_PLACES": "any,pop-1"}, **site_options)
-    try:
-        run = Run(site.start(), users=40, rate=4, threads=2)
-        run.begin()
-        yield Scene(site, run)
-    finally:
-        crashes = site.stop()
-        if request.session.testsfailed:
-            print(f"\nlogs and journals: {directory}")
-        else:
-            shutil.rmtree(directory, ignore_errors=True)
-    assert not crashes, "\n".join(crashes)
+    yield from played(request, build, brokers=3 if LONG else 1, registrant_env={"ROLLCALL_PLACES": "any,pop-1"}, **site_options)
 
 
 def disturbed(scene):

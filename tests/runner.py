@@ -26,7 +26,7 @@ BUILD = ROOT / "build/tests"
 BUILD_SANITIZED = ROOT / "build/sanitized"
 BUILD_TSAN = ROOT / "build/tsan"
 # End-to-end tests mostly wait: for refreshes, sessions and time-outs. Each file has a world of its own.
-E2E_LANES = 2
+E2E_LANES = 3
 CONTRACT_LANES = 2
 CONFORMANCE_LANES = 3  # its files mostly wait
 # What is waited for may take so much longer than on an idle machine (deploy/local/stack.py): other work runs beside the suite.

@@ -267,6 +267,12 @@ static void set_audit_failed(struct engine *e, struct entry *r, const struct fai
     set_cause(e, r, &told);
 }
 
+static bool was_commanded_since(const struct flight *f)
+{
+    const struct extra *x = f->entry->extra;
+    return x && (x->refresh_wanted > f->refresh_wanted || x->flush_wanted > f->flush_wanted);
+}
+
 void flight_fail(struct engine *e, struct flight *f, const struct failure *why, struct moment now)
 {
     struct entry *r = f->entry;
@@ -297,6 +303,8 @@ void flight_fail(struct engine *e, struct flight *f, const struct failure *why, 
     bool leaving = r->removing || !r->enabled;
     if (!leaving && r->max_attempts && r->attempts >= r->max_attempts)
         r->given_up = true;
+    if (was_commanded_since(f)) // while it was under way: what a command does to a wait, it does to this one
+        entry_reset(r);
     flight_end(e, f, result_of(a), asked, now);
     report_mark(e, r);
     entry_update(e, r, now);

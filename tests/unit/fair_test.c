@@ -141,6 +141,16 @@ static void a_party_has_its_share_while_another_asks(void **state)
     assert_string_equal(f->begun, "baaaaaa");
 }
 
+static void who_waits_has_asked_however_long_ago(void **state)
+{
+    struct fixture *f = *state;
+    ask_times(f, 'a', 1);
+    ask_times(f, 'b', SHARE + 2);
+    now_us += 3000000; // Redis stands still
+    ask_times(f, 'a', SHARE + 2);
+    assert_string_equal(f->begun, "abbbbaaa");
+}
+
 static void another_begins_at_once_beside_a_flood(void **state)
 {
     struct fixture *f = *state;
@@ -357,6 +367,7 @@ int main(void)
         TEST(whoever_is_alone_has_more_under_way),
         TEST(a_name_may_be_any_bytes),
         TEST(a_party_has_its_share_while_another_asks),
+        TEST(who_waits_has_asked_however_long_ago),
         TEST(another_begins_at_once_beside_a_flood),
         TEST(those_that_wait_begin_in_turn),
         TEST(who_asks_for_much_begins_less_often),

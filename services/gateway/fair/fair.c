@@ -116,6 +116,19 @@ static bool fits(unsigned under_way, unsigned cost, unsigned most)
     return !under_way || under_way + cost <= most;
 }
 
+// Another of whom something waits has asked, however long ago: Redis may stand still for longer than a
+// second.
+static bool is_alone(const struct fair *f, const struct fair_ticket *t, uint64_t now_us)
+{
+    const struct company *company = f->params.limits[t->lane].company;
+    for (int i = 0; i < FAIR_LANES; i++) {
+        const struct standing *s = TAILQ_FIRST(&f->lanes[i].ring);
+        if (s && f->params.limits[i].company == company && (s->party != t->party || TAILQ_NEXT(s, in_ring)))
+            return false;
+    }
+    return company_is_alone(f->params.limits[t->lane].company, t->party->hash, now_us);
+}
+
 static void wake_at(struct fair *f, uint64_t at_us, uint64_t now_us)
 {
     if (f->timer_us && f->timer_us <= at_us)
@@ -132,7 +145,7 @@ static bool may_begin(struct fair *f, const struct fair_ticket *t, uint64_t now_
 {
     const struct fair_limits *limits = &f->params.limits[t->lane];
     const struct standing *own = &t->party->lanes[t->lane];
-    bool alone = company_is_alone(limits->company, t->party->hash, now_us);
+    bool alone = is_alone(f, t, now_us);
     if (!fits(own->under_way, t->cost, alone ? limits->alone : limits->share))
         return false;
     if (!alone && t->party->waiting && own->rest_until_us > now_us) {
@@ -192,8 +205,7 @@ bool fair_is_closed(const struct fair_ticket *t)
 
 bool fair_is_alone(const struct fair_ticket *t)
 {
-    const struct fair_params *p = &t->fair->params;
-    return company_is_alone(p->limits[t->lane].company, t->party->hash, p->now_us());
+    return is_alone(t->fair, t, t->fair->params.now_us());
 }
 
 // The next ticket whose turn it is and that may begin; NULL: none.

@@ -9,6 +9,7 @@ SLACK_S = 5  # a machine of two cores runs all of this
 ACTED_ON_S = 20  # a change has reached the registrar by then, where nothing holds it up
 OWNER = ("registrant", "registrants", "zombie", "gateway", "redis", "kafka")  # what may hold a take-over or a change up
 GROUP = ("registrant", "registrants", "zombie", "kafka")  # what makes the group give registrations to others
+GATHERED_S = 6  # a session: so long after one has come the group may still hand on what another refreshes
 NOTICED_S = 3  # a REGISTER so shortly before a fault may not have been reported
 RETRIED_S = 20  # a registrar that answers again is asked by then, and as much later as it was silent
 LATE_ANSWER_S = 40  # a REGISTER so long before may have got no answer (64 · T1)
@@ -207,7 +208,8 @@ def bound_after_proof(evidence):
 
 def may_ask_again(evidence, first, second):
     """Whether the first one may not have been answered, or not reported: by a fault of its registrar or its sender, or because reports
-    were held up; or its times were told by a wrong clock, or read by one."""
+    were held up; or its times were told by a wrong clock, or read by one; or the group was coming together, after one of it had gone or
+    come: whoever had lost it refreshed without a word until it heard who the next owner was."""
     of, one, other = evidence.excuses.of, evidence.sender(first), evidence.sender(second)
     held_up = ["kafka", "redis", "gateway", "registrants", ("registrant", one)]
     settled = evidence.excuses.chain(held_up, first.t - ACTED_ON_S, ACTED_ON_S)
@@ -215,6 +217,7 @@ def may_ask_again(evidence, first, second):
                 or of([("clock", one)], first.t, first.t + NOTICED_S) or of([("clock", other)], first.t, second.t)
                 or of([("registrar", first.registrar)], first.t - LATE_ANSWER_S, second.t)
                 or of([("zombie", one), ("zombie", other)], first.t - TAKE_OVER_S, second.t)  # until it has heard of the other
+                or (one != other and of(["registrant"], first.t - GATHERED_S, second.t))
                 or of(["path", "registrants"], first.t - SLACK_S, second.t))
 
 

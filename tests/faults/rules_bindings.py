@@ -252,7 +252,8 @@ def is_at_two_places(evidence, register):
 @rule
 def cseq_not_rising(evidence):
     """Whoever sends with a Call-ID is above everybody who sent with it before (RFC 3261 8.1.1.5). Not where packets come out of
-    order, and not from one that cannot know of its successor: cut off from its group, or at a place that was moved from."""
+    order, and not from one that cannot know of its successor: cut off from its group, or at a place that was moved from; nor where all
+    registrants came at once, of which two may have taken over within one second from the same word."""
     last = {}
     for register in evidence.history.registers:
         at = register.registrar, register.call_id
@@ -260,7 +261,7 @@ def cseq_not_rising(evidence):
         if before and register.cseq <= before.cseq and register.source != before.source:
             apart = [(what, evidence.sender(register)) for what in ("zombie", "registrant")]  # it wakes, and has not heard yet
             apart.append(("zombie", evidence.sender(before)))
-            if not evidence.excuses.of(["path", *apart], before.t - TAKE_OVER_S, register.t) and not is_at_two_places(evidence, register):
+            if not evidence.excuses.of(["path", "registrants", *apart], before.t - TAKE_OVER_S, register.t) and not is_at_two_places(evidence, register):
                 yield register.aor, f"CSeq {register.cseq} from {register.source} at {register.registrar} after {before.cseq} " \
                     f"from {before.source}", register.t
         if before is None or register.cseq > before.cseq:

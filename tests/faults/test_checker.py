@@ -397,6 +397,7 @@ TOUCHED = [
     ("cseq_not_rising", below, (990, 999, "zombie", "registrant-2"), (990, 999, "zombie", "registrant-3")),
     ("cseq_not_rising", below, (980, 995, "registrant", "registrant-2"), (980, 995, "registrant", "registrant-1")),
     ("cseq_not_rising", below, (990, 999, "path", "all"), (990, 999, "kafka", "all")),
+    ("cseq_not_rising", below, (980, 995, "registrants", "all"), (880, 900, "registrants", "all")),
     ("cseq_not_rising", beside_its_former_place, (949, 979, "kafka", "all"), (949, 969, "kafka", "all")),
     ("stale_read", stale, (380, 399, "writes", "all"), (380, 401, "redis", "redis-1")),
     ("failed_without_a_fault", failed, (680, 690, "gateway", "gateway-1"), (600, 660, "gateway", "gateway-1")),

@@ -120,13 +120,13 @@ static bool fits(unsigned under_way, unsigned cost, unsigned most)
 // second.
 static bool is_alone(const struct fair *f, const struct fair_ticket *t, uint64_t now_us)
 {
-    const struct company *company = f->params.limits[t->lane].company;
+    struct company *company = f->params.limits[t->lane].company;
     for (int i = 0; i < FAIR_LANES; i++) {
         const struct standing *s = TAILQ_FIRST(&f->lanes[i].ring);
         if (s && f->params.limits[i].company == company && (s->party != t->party || TAILQ_NEXT(s, in_ring)))
             return false;
     }
-    return company_is_alone(f->params.limits[t->lane].company, t->party->hash, now_us);
+    return company_is_alone(company, t->party->hash, now_us);
 }
 
 static void wake_at(struct fair *f, uint64_t at_us, uint64_t now_us)

@@ -27,7 +27,7 @@ enum fair_lane { FAIR_REQUESTS, FAIR_BULK, FAIR_LOGINS, FAIR_SLICES, FAIR_LINES,
 
 struct fair_limits {
     unsigned share; // most that one party has under way while others ask
-    unsigned alone; // while none other asked within a second (company.h)
+    unsigned alone; // while none other waits here, or asked within a second (company.h)
     unsigned all;   // of all parties
     unsigned queue; // tickets of one party that wait
     // How long a party rests of which something waits while others ask: so many percent of what the ticket
@@ -71,7 +71,7 @@ enum fair_answer {
 must_use enum fair_answer fair_ask(struct fair *f, struct fair_ticket *t, enum fair_lane lane, struct str who,
                                    unsigned cost, void (*run)(struct fair_ticket *t));
 bool fair_is_closed(const struct fair_ticket *t);
-bool fair_is_alone(const struct fair_ticket *t); // of one that runs: no other party asked within a second
+bool fair_is_alone(const struct fair_ticket *t); // of one that runs: as fair_limits.alone
 void fair_give_back(struct fair_ticket *t);      // whatever its state
 
 #endif

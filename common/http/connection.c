@@ -180,6 +180,11 @@ static bool finish(struct conn *c)
     receive_reset(c);
     if (c->server->stopping && !evbuffer_get_length(input_of(c)))
         return conn_linger(c);
+    if (c->rests) {
+        (void)bufferevent_disable(c->bev, EV_READ);
+        deadline_set(c, WAIT_REST);
+        return false;
+    }
     deadline_set(c, WAIT_REQUEST);
     return true;
 }
@@ -224,6 +229,7 @@ static bool step(struct conn *c)
     }
     switch (c->state) {
     case CONN_IDLE:
+        return c->waiting != WAIT_REST && receive_head(c);
     case CONN_HEAD:
         return receive_head(c);
     case CONN_BODY:
@@ -275,6 +281,15 @@ static void on_read(struct bufferevent *bev, void *arg)
         TAILQ_INSERT_TAIL(&s->crowd, c, of_crowd);
         server_serve_crowd(s);
     }
+}
+
+void conn_wake(struct conn *c)
+{
+    c->rests = false;
+    deadline_set(c, WAIT_REQUEST);
+    (void)bufferevent_enable(c->bev, EV_READ);
+    if (evbuffer_get_length(input_of(c)))
+        on_read(c->bev, c);
 }
 
 void conn_read(struct conn *c)
@@ -331,19 +346,13 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
 // A flood of connections closes its own oldest ones; who has a request under way is never closed for it.
 static bool make_room(struct http_server *s)
 {
-    static const enum wait_for waits[] = {WAIT_REQUEST, WAIT_HEAD, WAIT_HANDSHAKE};
     if (s->conn_count <= s->params.limits.connections)
         return true;
-    for (size_t i = 0; i < ARRAY_LEN(waits); i++) {
-        struct conn *oldest = TAILQ_FIRST(&s->queues[waits[i]]);
-        if (!oldest || oldest->running)
-            continue;
-        server_limited(s, HTTP_LIMIT_IDLE);
-        conn_close(oldest);
-        return true;
-    }
-    server_limited(s, HTTP_LIMIT_CONNECTIONS);
-    return false;
+    struct conn *idlest = deadline_idlest(s);
+    server_limited(s, idlest ? HTTP_LIMIT_IDLE : HTTP_LIMIT_CONNECTIONS);
+    if (idlest)
+        conn_close(idlest);
+    return idlest;
 }
 
 void conn_adopt(struct conn *c)

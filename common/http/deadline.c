@@ -18,6 +18,7 @@ static uint64_t wait_us(const struct http_limits *limits, enum wait_for what)
         [WAIT_BODY] = limits->body_timeout_ms,
         [WAIT_UPLOAD] = limits->body_timeout_ms,
         [WAIT_TAKE] = limits->body_timeout_ms,
+        [WAIT_REST] = limits->rest_ms,
         [WAIT_LINGER] = LINGER_MS,
     };
     return ms[what] * 1000;
@@ -71,6 +72,9 @@ static void expire(struct conn *c, enum wait_for what)
         }
         c->broken = true;
         break;
+    case WAIT_REST:
+        conn_wake(c);
+        return;
     case WAIT_HANDSHAKE:
     case WAIT_REQUEST:
     case WAIT_NOTHING:
@@ -139,4 +143,26 @@ void deadline_set(struct conn *c, enum wait_for what)
     TAILQ_INSERT_TAIL(&s->queues[what], c, in_queue);
     if (c->deadline_us < s->timer_us)
         arm(s, c->deadline_us, now_us);
+}
+
+struct conn *deadline_idlest(struct http_server *s)
+{
+    static const enum wait_for answered[] = {WAIT_LINGER, WAIT_REST};
+    static const enum wait_for waits[] = {WAIT_REQUEST, WAIT_HEAD, WAIT_HANDSHAKE};
+    struct conn *idlest = NULL;
+    uint64_t since_us = UINT64_MAX;
+    for (size_t i = 0; i < ARRAY_LEN(answered); i++) {
+        struct conn *c = TAILQ_FIRST(&s->queues[answered[i]]);
+        if (c && !c->running)
+            return c;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(waits); i++) {
+        struct conn *c = TAILQ_FIRST(&s->queues[waits[i]]);
+        uint64_t its_us = c ? c->deadline_us - wait_us(&s->params.limits, waits[i]) : UINT64_MAX;
+        if (!c || c->running || its_us >= since_us)
+            continue;
+        idlest = c;
+        since_us = its_us;
+    }
+    return idlest;
 }

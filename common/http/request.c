@@ -145,6 +145,12 @@ struct str http_cookie(const struct http_request *r, const char *name)
     return value;
 }
 
+void http_rest(struct http_request *r)
+{
+    if (r->conn)
+        r->conn->rests = true;
+}
+
 void http_prefer(struct http_request *r, bool preferred)
 {
     if (r->conn)

@@ -27,6 +27,7 @@ enum wait_for {
     WAIT_BODY,
     WAIT_UPLOAD, // some bytes of it
     WAIT_TAKE,   // the client takes some of its answer
+    WAIT_REST,   // its next request is not looked at yet: http_rest
     WAIT_LINGER, // the client closes after an answer that it may not have expected
     WAIT_NOTHING
 };
@@ -55,6 +56,7 @@ struct conn {
     bool closed;           // evcon is gone; freed when conn_run is through
     bool broken;           // to be closed by conn_run
     bool preferred;        // see http_prefer
+    bool rests;            // once its answer is out: see http_rest
     bool in_crowd;         // what came waits until it is looked at
     bool ended;            // while it waited there
     TAILQ_ENTRY(conn) of_crowd;
@@ -147,6 +149,7 @@ void conn_close(struct conn *c); // at once; c may be gone afterwards
 bool conn_linger(struct conn *c);
 void conn_read(struct conn *c); // looks at what came; c may be gone afterwards
 void conn_prefer(struct conn *c, bool preferred);
+void conn_wake(struct conn *c); // its rest is over
 // What of its answer the client has not taken counts for the limit of them all; past it, those that take
 // their time are closed. c may be broken afterwards.
 void conn_charge_unsent(struct conn *c);
@@ -186,7 +189,10 @@ void upload_gone(struct http_request *r);
 void deadline_init(struct http_server *s);
 void deadline_done(struct http_server *s);
 void deadline_set(struct conn *c, enum wait_for what); // WAIT_NOTHING: none
-bool deadline_is_fast_upload(const struct conn *c);    // since its deadline was set
+// Who can do without its connection best: one that was answered and is not listened to, else the one that has
+// let itself be waited for longest, for a first byte or for the rest of a head. NULL: none.
+struct conn *deadline_idlest(struct http_server *s);
+bool deadline_is_fast_upload(const struct conn *c); // since its deadline was set
 
 // ---- request.c
 

@@ -1,4 +1,5 @@
 // common/http: what the server refuses, and when it gives up.
+#include "common/base/clock.h"
 #include "tests/unit/http_app.h"
 
 // ---- refusals
@@ -260,6 +261,120 @@ static void answers_that_nobody_takes_are_bounded_together_and_the_slowest_goes_
     app_done(&a);
 }
 
+// ---- who makes room
+
+static void who_sent_a_part_of_a_request_goes_before_a_younger_one_that_sent_nothing(void **state)
+{
+    struct http_limits l = app_limits();
+    l.connections = 2;
+    struct app a;
+    struct client c[3];
+    app_init(&a, l);
+    for (int i = 0; i < 3; i++) {
+        client_connect(&c[i], &a.f);
+        (void)event_base_loop(a.f.base, EVLOOP_NONBLOCK);
+        client_say(&c[i], i ? "" : "G");
+        for (int n = 0; n < 5; n++)
+            (void)event_base_loop(a.f.base, EVLOOP_NONBLOCK);
+    }
+    WAIT_UNTIL(&a.f, c[0].closed || c[1].closed || c[2].closed);
+    assert_true(c[0].closed);
+    for (int i = 1; i < 3; i++) {
+        client_say(&c[i], GET("/"));
+        expect_text(&c[i], OK_EMPTY);
+    }
+    for (int i = 0; i < 3; i++)
+        client_close(&c[i]);
+    app_done(&a);
+}
+
+static void who_has_its_refusal_and_lingers_makes_room(void **state)
+{
+    struct http_limits l = app_limits();
+    l.connections = 1;
+    struct app a;
+    struct client refused, next;
+    app_init(&a, l);
+    client_connect(&refused, &a.f);
+    client_say(&refused, "nonsense\r\n\r\n");
+    WAIT_UNTIL(&a.f, str_starts(buf_str(&refused.got), STR_LIT("HTTP/1.1 400")));
+    client_connect(&next, &a.f);
+    client_say(&next, GET("/"));
+    expect_text(&next, OK_EMPTY);
+    client_close(&refused);
+    client_close(&next);
+    app_done(&a);
+}
+
+// ---- who asks too much
+
+static void who_is_to_rest_is_answered_at_once_and_looked_at_later(void **state)
+{
+    struct http_limits l = app_limits();
+    l.rest_ms = 100;
+    struct app a;
+    struct client rests, other;
+    app_init(&a, l);
+    client_connect(&rests, &a.f);
+    client_connect(&other, &a.f);
+    uint64_t began_us = clock_monotonic_us();
+    client_say(&rests, GET("/rest") GET("/rest"));
+    WAIT_UNTIL(&a.f, rests.got.n);
+    client_say(&other, GET("/"));
+    expect_text(&other, OK_EMPTY);
+    WAIT_UNTIL(&a.f, a.requests == 3);
+    assert_in_range(clock_monotonic_us() - began_us, 100000, UINT64_MAX);
+    client_say(&rests, GET("/")); // while it rests
+    WAIT_UNTIL(&a.f, a.requests == 4);
+    assert_in_range(clock_monotonic_us() - began_us, 200000, UINT64_MAX);
+    expect_text(&rests, OK_EMPTY OK_EMPTY OK_EMPTY);
+    client_say(&rests, GET("/")); // and it is as before
+    expect_text(&rests, OK_EMPTY);
+    client_close(&rests);
+    client_close(&other);
+    app_done(&a);
+}
+
+static void who_rests_makes_room_before_all_others(void **state)
+{
+    struct http_limits l = app_limits();
+    l.connections = 2;
+    l.rest_ms = 60000;
+    struct app a;
+    struct client idles, rests, next;
+    app_init(&a, l);
+    client_connect(&idles, &a.f);
+    client_connect(&rests, &a.f);
+    client_say(&rests, GET("/rest"));
+    expect_text(&rests, OK_EMPTY);
+    client_connect(&next, &a.f);
+    WAIT_UNTIL(&a.f, rests.closed);
+    client_say(&idles, GET("/"));
+    expect_text(&idles, OK_EMPTY);
+    client_close(&idles);
+    client_close(&rests);
+    client_close(&next);
+    app_done(&a);
+}
+
+static void who_rests_does_not_hold_up_the_end(void **state)
+{
+    struct http_limits l = app_limits();
+    l.rest_ms = 60000;
+    struct app a;
+    struct client c;
+    app_init(&a, l);
+    client_connect(&c, &a.f);
+    client_say(&c, GET("/rest") GET("/"));
+    expect_text(&c, OK_EMPTY);
+    assert_int_equal(http_server_active_count(a.f.server), 0);
+    http_server_stop(a.f.server);
+    WAIT_UNTIL(&a.f, c.closed);
+    assert_int_equal(a.requests, 1);
+    client_close(&c);
+    app_done(&a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -275,6 +390,11 @@ int main(void)
         cmocka_unit_test(a_waiting_request_is_not_hurried),
         cmocka_unit_test(a_client_that_takes_nothing_is_dropped),
         cmocka_unit_test(answers_that_nobody_takes_are_bounded_together_and_the_slowest_goes_first),
+        cmocka_unit_test(who_sent_a_part_of_a_request_goes_before_a_younger_one_that_sent_nothing),
+        cmocka_unit_test(who_has_its_refusal_and_lingers_makes_room),
+        cmocka_unit_test(who_is_to_rest_is_answered_at_once_and_looked_at_later),
+        cmocka_unit_test(who_rests_makes_room_before_all_others),
+        cmocka_unit_test(who_rests_does_not_hold_up_the_end),
     };
     return cmocka_run_group_tests_name("http_limits", tests, NULL, NULL);
 }

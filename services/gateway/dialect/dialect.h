@@ -84,11 +84,13 @@ const char *dialect_scheme(const struct dialect_shared *shared, const struct htt
 // is none. Appends.
 void dialect_request_id(const struct http_request *r, struct buf *out);
 
-// ---- how much one may ask (auth/throttle.h)
+// ---- how much one may ask (auth/throttle.h). The connection of whom these refuse rests (http_rest).
 
-// Takes `cost` requests of c->principal's.
+// Takes `cost` requests of c->principal's, or of `who`, as it is counted there.
 struct throttle_answer dialect_throttle(const struct dialect_shared *shared, const struct dialect_call *c,
                                         uint32_t cost);
+struct throttle_answer dialect_throttle_as(const struct dialect_shared *shared, const struct dialect_call *c,
+                                           struct str who, uint32_t cost);
 // Runs `run` now or when the turn of c->principal's account comes (fair.h); the turn ends with the call. A
 // client that has left meanwhile is not served: `drop` answers and ends the call. False: too many of the
 // account's requests wait already: answer 503 with Retry-After.
@@ -97,8 +99,8 @@ must_use bool dialect_admit(const struct dialect_shared *shared, struct dialect_
                             void (*drop)(struct dialect_call *c));
 // Asked before a password or key is checked, told when the check failed. The name may be empty: of an API
 // key.
-struct throttle_answer dialect_throttle_login(const struct dialect_shared *shared,
-                                              const struct http_request *r, struct str name);
+struct throttle_answer dialect_throttle_login(const struct dialect_shared *shared, struct http_request *r,
+                                              struct str name);
 void dialect_login_failed(const struct dialect_shared *shared, const struct http_request *r, struct str name);
 
 // Checks a password off the loop, in the turn of the client's address (fair.h), and then calls fn, with

@@ -2,6 +2,15 @@
 #include "common/base/clock.h"
 #include "services/gateway/dialect/dialect.h"
 
+struct throttle_answer dialect_throttle_as(const struct dialect_shared *shared, const struct dialect_call *c,
+                                           struct str who, uint32_t cost)
+{
+    struct throttle_answer answer = throttle_request(shared->throttle, who, cost, clock_monotonic_us());
+    if (!answer.passes)
+        http_rest(c->http);
+    return answer;
+}
+
 struct throttle_answer dialect_throttle(const struct dialect_shared *shared, const struct dialect_call *c,
                                         uint32_t cost)
 {
@@ -9,7 +18,7 @@ struct throttle_answer dialect_throttle(const struct dialect_shared *shared, con
     buf_add_cstr(&who, c->principal->account->name);
     buf_add_char(&who, '/');
     buf_add_cstr(&who, c->principal->username);
-    return throttle_request(shared->throttle, buf_str(&who), cost, clock_monotonic_us());
+    return dialect_throttle_as(shared, c, buf_str(&who), cost);
 }
 
 static void admitted(struct fair_ticket *t)
@@ -39,15 +48,20 @@ bool dialect_admit(const struct dialect_shared *shared, struct dialect_call *c, 
         return true;
     case FAIR_FULL:
         http_prefer(c->http, false);
+        http_rest(c->http);
     }
     return false;
 }
 
-struct throttle_answer dialect_throttle_login(const struct dialect_shared *shared,
-                                              const struct http_request *r, struct str name)
+struct throttle_answer dialect_throttle_login(const struct dialect_shared *shared, struct http_request *r,
+                                              struct str name)
 {
     struct buf scratch cleanup(buf_done) = BUF_INIT;
-    return throttle_login(shared->throttle, name, dialect_client(shared, r, &scratch), clock_monotonic_us());
+    struct str client = dialect_client(shared, r, &scratch);
+    struct throttle_answer answer = throttle_login(shared->throttle, name, client, clock_monotonic_us());
+    if (!answer.passes)
+        http_rest(r);
+    return answer;
 }
 
 void dialect_login_failed(const struct dialect_shared *shared, const struct http_request *r, struct str name)

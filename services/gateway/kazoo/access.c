@@ -69,7 +69,7 @@ static void authorize(struct call *c)
 bool kazoo_access_take_tokens(struct call *c, struct str who, uint32_t cost)
 {
     c->cost = cost;
-    c->tokens_held = throttle_request(c->kazoo->shared->throttle, who, cost, clock_monotonic_us());
+    c->tokens_held = dialect_throttle_as(c->kazoo->shared, &c->call, who, cost);
     c->tokens = &c->tokens_held;
     bool passes = c->tokens->passes;
     if (!passes)

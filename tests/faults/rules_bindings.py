@@ -244,7 +244,7 @@ def asked_for_before_due(evidence):
 def is_at_two_places(evidence, register):
     """Whether its former place may not have heard yet that it was moved to another."""
     line = evidence.timelines.get(user_of(register.aor))
-    moves = [o for o in line.operations if o.kind == "move" and o.outcome != REFUSED and o.sent_at <= register.t] if line else []
+    moves = [o for o in line.operations if o.desired and o.outcome != REFUSED and o.sent_at <= register.t] if line else []
     return any(s.desired and s.desired["pop"] != o.desired["pop"] and register.t <= evidence.excuses.chain(OWNER, o.ended_at, ACTED_ON_S)
                for o in moves for s in line.possible(o.sent_at, o.sent_at) if s.operation is not o)
 

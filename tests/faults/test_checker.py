@@ -348,7 +348,7 @@ def early_once(h):
 
 def beside_its_former_place(h):
     """u0 was moved to a pop at 950; TWO is above ONE, which does not know yet at 998."""
-    h.operations.append(operation("u0", "move", 950, wanted("u0", pop="1"), "1"))
+    h.operations.append(operation("u0", "change", 950, wanted("u0", pop="1"), "1"))
     h.registers += [register("u0", 960, 400, {"sip:u0-1@127.0.0.1:5090": 60}, source=TWO)]
     h.registers += [register("u0", 998, 350, {"sip:u0-1@127.0.0.1:5090": 60}, status=500)]
 

@@ -418,7 +418,8 @@ def test_a_registrant_whose_clock_is_wrong_takes_over_and_gives_back(scene, inje
         hand.contact("gateway-1")
     for hand in hands:
         hand.wait_bound(30)
-    assert all(h.status()["state"] == "registered" and h.status()["in-sync"] for h in hands)
+    for hand in hands:
+        wait_for(lambda: hand.status()["state"] == "registered" and hand.status()["in-sync"], 20, f"the report of {hand.user}")
 
 
 def test_a_redis_whose_clock_goes_back_still_gives_rising_revisions(scene, inject):

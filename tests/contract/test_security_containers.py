@@ -1,42 +1,22 @@
 """What every container is run with, read from the files that compose and the image's builder read: no root, no capability, no new
 privilege, a read-only root, no secret in an image or an environment. Kafka's root alone is writable: its image writes there."""
-import functools
-import pathlib
 import re
 import subprocess
 
 import pytest
-import yaml
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+from compose_file import FORMS, ROOT, secrets, services
+
 WRITABLE_ROOT = re.compile(r"kafka(-\d+)?")
 OWN_USER = {"apache/kafka": "its image runs as appuser"}  # images that name a user of their own, as no other here does
 SECRET_NAME = re.compile(r"PASSWORD|TOKEN|SECRET|KEY|CREDENTIAL|JAAS", re.I)
+ALL = [(form, name) for form in FORMS for name in services(form)]
 
 
-@functools.lru_cache(maxsize=None)
-def services(*files):
-    """By name, as compose lays one file over another."""
-    whole, secrets = {}, {}
-    for file in files:
-        document = yaml.safe_load((ROOT / file).read_text())
-        for name, service in (document.get("services") or {}).items():
-            held = whole.setdefault(name, {})
-            for member, value in service.items():
-                merged = isinstance(value, dict) and isinstance(held.get(member), dict)
-                held[member] = {**held[member], **value} if merged else value
-        secrets.update(document.get("secrets") or {})
-    return whole, secrets
-
-
-LAID = {"one": ["docker-compose.yml"], "three": ["docker-compose.yml", "deploy/compose/ha.yml"]}
-ALL = [(how, name) for how, files in LAID.items() for name in services(*files)[0]]
-
-
-@pytest.fixture(params=ALL, ids=[f"{how}-{name}" for how, name in ALL])
+@pytest.fixture(params=ALL, ids=[f"{form}-{name}" for form, name in ALL])
 def service(request):
-    how, name = request.param
-    return name, services(*LAID[how])[0][name]
+    form, name = request.param
+    return name, services(form)[name]
 
 
 def test_it_has_no_privilege(service):
@@ -68,7 +48,7 @@ def test_it_mounts_nothing_of_the_machine(service):
 
 def test_it_publishes_to_this_machine_alone(service):
     for port in service[1].get("ports", []):
-        assert re.fullmatch(r"(\$\{\w+:-)?127\.0\.0\.1:\d+(\})?:\d+", str(port)), port
+        assert re.fullmatch(r"127\.0\.0\.1:\d+:\d+", str(port)), port
 
 
 def test_no_secret_is_in_its_environment_or_command(service):
@@ -85,13 +65,13 @@ def test_its_image_is_of_a_version(service):
     assert "build" in s or re.fullmatch(r"[\w./-]+:\d[\w.-]*", s["image"]), (name, s.get("image"))
 
 
-@pytest.mark.parametrize("how", LAID)
-def test_secrets_are_files_that_git_and_the_builder_leave_out(how):
-    whole, secrets = services(*LAID[how])
-    for name, s in whole.items():
+@pytest.mark.parametrize("form", FORMS)
+def test_secrets_are_files_that_git_and_the_builder_leave_out(form):
+    known = secrets(form)
+    for name, s in services(form).items():
         for secret in s.get("secrets", []):
-            assert secret in secrets, (name, secret)
-    assert all(set(s) == {"file"} and "SECRETS_DIR" in s["file"] for s in secrets.values())
+            assert secret in known, (name, secret)
+    assert all(set(s) == {"file"} and s["file"].startswith("./secrets/") for s in known.values())
     assert (ROOT / ".dockerignore").read_text().splitlines()[1] == "*", "all is left out that is not named"
     allowed = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
     assert not [a for a in allowed if "deploy/compose/secrets".startswith(a.rstrip("/")) or a.startswith((".env", ".git"))]
@@ -126,7 +106,7 @@ def test_images_run_as_a_user_and_hold_no_secret():
 
 
 def test_the_services_that_need_no_more_than_their_image_run_as_one_user():
-    for how, name in ALL:
-        s = services(*LAID[how])[0][name]
+    for form, name in ALL:
+        s = services(form)[name]
         if "build" in s:
-            assert s["user"] == "10001:10001", (how, name)
+            assert s["user"] == "10001:10001", (form, name)

@@ -15,7 +15,8 @@
 static int split_address(const char *address, char *host, size_t host_size, char *port, size_t port_size)
 {
     const char *colon = strrchr(address, ':');
-    if (!colon || !colon[1] || strlen(colon + 1) >= port_size)
+    size_t port_count = colon ? strlen(colon + 1) : 0;
+    if (!port_count || port_count >= port_size)
         return -EINVAL;
     size_t count = (size_t)(colon - address);
     if (count >= 2 && address[0] == '[' && colon[-1] == ']') {
@@ -30,7 +31,7 @@ static int split_address(const char *address, char *host, size_t host_size, char
     host[count] = '\0';
     if (!strcmp(host, "*"))
         host[0] = '\0';
-    strcpy(port, colon + 1);
+    memcpy(port, colon + 1, port_count + 1);
     return 0;
 }
 

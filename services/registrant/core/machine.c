@@ -133,13 +133,21 @@ bool plan_sends(const struct plan *plan)
     return plan->kind != PLAN_NOTHING && plan->kind != PLAN_HOLD && plan->kind != PLAN_GONE;
 }
 
+// A flush and what was left behind wait behind all that is live: meanwhile the binding is kept.
+static bool must_refresh(const struct entry *r, int64_t now_ms)
+{
+    return machine_is_live(r, now_ms) && !is_leaving(r) && !r->attempts && r->refresh_ms <= now_ms;
+}
+
 struct plan machine_plan(const struct entry *r, enum permission permission, int64_t now_ms)
 {
     if (r->flight || r->proof || permission == PERMIT_NOTHING)
         return (struct plan){.kind = PLAN_NOTHING};
-    if (must_leave(r, now_ms) && permission == PERMIT_ALL)
+    bool refresh_first = must_refresh(r, now_ms);
+    if (must_leave(r, now_ms) && permission == PERMIT_ALL && !refresh_first)
         return (struct plan){.kind = PLAN_LEAVE, .at_ms = now_ms, .class = class_of(r, false)};
-    if (r->removing || (!r->enabled && r->bound) || (r->enabled && (is_changing(r) || must_empty_first(r))))
+    bool empties = must_empty_first(r) && !refresh_first;
+    if (r->removing || (!r->enabled && r->bound) || (r->enabled && (is_changing(r) || empties)))
         return plan_removal(r, permission, now_ms);
     if (is_leaving(r))
         return (struct plan){.kind = PLAN_NOTHING};

@@ -75,8 +75,11 @@ static int64_t next_change_ms(const struct entry *r, const struct plan *plan, in
     int64_t at = NEVER_MS;
     if (plan_sends(plan) && plan->at_ms > now_ms)
         at = plan->at_ms;
-    if (machine_is_live(r, now_ms))
-        at = earlier(at, r->expires_ms);
+    if (machine_is_live(r, now_ms)) {
+        // What waits for its turn may wait longer than the binding for its refresh.
+        int64_t refresh = r->attempts ? r->retry_ms : r->refresh_ms;
+        at = earlier(at, refresh > now_ms ? earlier(refresh, r->expires_ms) : r->expires_ms);
+    }
     int64_t lapse =
         machine_lapse_ms(r) + 1; // one that passes while a request is in flight waits for its answer
     if (r->bound && (r->removing || !r->enabled || r->differs == SPEC_IDENTITY) && lapse > now_ms)

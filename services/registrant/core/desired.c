@@ -251,6 +251,12 @@ static bool is_over(struct entry *r, const struct desired *d)
     return d->replayed && (!r || (r->unlisted && d->op == DESIRED_KEEP));
 }
 
+// A snapshot that broke off is fetched anew, and may know a newer report. Nothing was sent yet.
+static bool is_told_again(const struct shard *s, const struct entry *r, const struct desired *d)
+{
+    return d->snapshot && d->last && s->state == SHARD_LOADING && r->adopted && d->revision >= r->revision;
+}
+
 static uint64_t moved_by(const struct entry *r)
 {
     return r->note ? r->revision : r->extra->moved_revision;
@@ -276,6 +282,10 @@ static void take_in(struct engine *e, struct shard *s, const struct desired *d, 
         return;
     if (r && r->moved && !r->dirty) {
         entry_forget(e, r); // it is back: what is bound was told by its other place
+        r = NULL;
+    }
+    if (r && is_told_again(s, r, d)) {
+        entry_forget(e, r);
         r = NULL;
     }
     if (!r) {

@@ -415,7 +415,7 @@ static uint64_t count_of(const struct histogram *h)
     return count;
 }
 
-// expect stats registrations=1 bound=1 in_flight=0 waiting=0 requests=2 open_requests=3
+// expect stats registrations=1 bound=1 in_flight=0 waiting=0 requests=2 open_requests=3 forgotten=0
 static void expect_stats(struct world *w, const struct words *words)
 {
     struct engine_stats stats = engine_stats(w->engine);
@@ -438,6 +438,8 @@ static void expect_stats(struct world *w, const struct words *words)
             check_number(w, &c, stats.requests);
         else if (strcmp(c.key, "open_requests") == 0)
             check_number(w, &c, open);
+        else if (strcmp(c.key, "forgotten") == 0)
+            check_number(w, &c, w->forgotten);
         else if (strcmp(c.key, "overcommitted") == 0)
             check_number(w, &c, stats.overcommitted);
         else if (strcmp(c.key, "rates_raised") == 0)

@@ -110,13 +110,21 @@ static uint32_t on_keep_alive(void *arg, uint64_t token, uint32_t flow_timer_s)
     return 1000 + ++w->kept_alive;
 }
 
+static void on_forget(void *arg, uint64_t token)
+{
+    struct world *w = arg;
+    for (struct sent *s = w->sent; s; s = s->next)
+        w->forgotten += s->token == token;
+}
+
 void world_start(struct world *w)
 {
     static const struct engine_ops ops = {.send = on_send,
                                           .report = on_report,
                                           .closed = on_closed,
                                           .local_hostport = on_local,
-                                          .keep_alive = on_keep_alive};
+                                          .keep_alive = on_keep_alive,
+                                          .forget = on_forget};
     const struct engine_params params = {
         .ops = &ops, .ops_arg = w, .policy = w->policy, .ring = w->ring, .seed = w->seed++};
     w->engine = engine_new(&params, w->now);

@@ -59,6 +59,7 @@ struct world {
         struct sent *sent;
     } named[MAX_NAMED];
     size_t named_count;
+    uint64_t forgotten; // requests that the engine wants to hear nothing more of
     struct said *said, **said_end;
     uint32_t closed[64];
     size_t closed_count;

@@ -277,6 +277,32 @@ static void a_suspect_gets_one_new_request_at_a_time(void **state)
     end(&b);
 }
 
+static void room_that_a_suspect_leaves_unused_is_the_next_ones(void **state)
+{
+    (void)state;
+    static struct bench b;
+    struct pacer_target *targets[3];
+    struct pacer_item items[3] = {0};
+    struct pacer_ticket tickets[3];
+    begin(&b, 0, 100, 4); // one suspect at a time
+    const struct str keys[] = {STR_LIT("udp:s:0"), STR_LIT("udp:t:0"), STR_LIT("udp:u:0")};
+    for (size_t i = 0; i < 3; i++) {
+        targets[i] = pacer_target_get(b.pacer, keys[i]);
+        pacer_sent(b.pacer, targets[i], &items[i], i, &tickets[i], b.now);
+        pacer_unanswered(b.pacer, &tickets[i]);
+        pacer_wait(b.pacer, targets[i], &items[i], PACE_NEW, 0, b.now);
+    }
+    assert_null(next(&b));
+    for (size_t i = 0; i < 3; i++)
+        pacer_done(b.pacer, &tickets[i], PACER_SILENT, -1, b.now);
+    pacer_cancel(b.pacer, targets[0], &items[0]); // whose turn it would have been
+    pacer_cancel(b.pacer, targets[2], &items[2]);
+    assert_ptr_equal(next(&b), &items[1]);
+    for (size_t i = 0; i < 3; i++)
+        pacer_target_put(b.pacer, &targets[i]);
+    end(&b);
+}
+
 static void a_hard_rate_is_not_raised_but_overcommitment_is_counted(void **state)
 {
     (void)state;
@@ -323,6 +349,7 @@ int main(void)
         cmocka_unit_test(live_refreshes_raise_the_rate),
         cmocka_unit_test(caps_hold_for_the_target_and_for_all),
         cmocka_unit_test(a_suspect_gets_one_new_request_at_a_time),
+        cmocka_unit_test(room_that_a_suspect_leaves_unused_is_the_next_ones),
         cmocka_unit_test(a_hard_rate_is_not_raised_but_overcommitment_is_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

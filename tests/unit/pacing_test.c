@@ -295,7 +295,7 @@ static void the_largest_of_many_registrars_are_found_a_few_at_a_time(void **stat
         engine_desired(b->engine, 1, &d, b->now);
     }
     want(b, id + 1, "last.dead");
-    run(b, 32); // those whose request was under way are kept until their last word has arrived
+    run(b, 62); // those whose request was under way are kept until their last word has arrived
     while (!engine_registrars(b->engine, b->now, &ranking))
         ;
     while (!engine_registrars(b->engine, b->now, &ranking))

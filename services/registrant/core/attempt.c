@@ -124,6 +124,8 @@ void flight_send(struct engine *e, struct flight *f, bool again, struct moment n
         return;
     }
     e->stats.requests++;
+    f->requests += f->requests < UINT8_MAX;
+    f->suspected = false;
     r->ever_sent = true;
     if (f->kind == FLIGHT_UNBIND) {
         r->shaken = true;
@@ -141,6 +143,10 @@ void flight_end(struct engine *e, struct flight *f, enum pacer_result result, in
     r->flight = 0;
     e->shards[r->shard]->flights--;
     e->stats.in_flight--;
+    if (result == PACER_DROPPED && f->waits && e->ops->forget)
+        e->ops->forget(e->ops_arg, flight_token(f));
+    if (f->requests && (f->continues || f->kind == FLIGHT_REFRESH))
+        pacer_refresh_took(f->ticket.target, f->requests);
     pacer_done(e->home.pacer, &f->ticket, result, retry_after_s, now.us);
     spec_put(&e->home, &f->spec);
     intern_put(e->home.texts, &f->local);

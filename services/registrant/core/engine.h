@@ -89,6 +89,8 @@ struct engine_ops {
     // The registrar supports RFC 5626 on the flow of this answer: it is to be kept alive at that pace (0: the
     // default). Returns the flow's number: of a UDP flow it is known only now.
     uint32_t (*keep_alive)(void *arg, uint64_t token, uint32_t flow_timer_s);
+    // What was sent with that token is another's concern now: it is not repeated, and no answer waited for.
+    void (*forget)(void *arg, uint64_t token);
 };
 
 // ---- policy: numbers that settings may change; defaults by engine_policy_default

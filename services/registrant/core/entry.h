@@ -15,11 +15,13 @@
 
 enum timer_kind { TIMER_ENTRY, TIMER_FLIGHT, TIMER_TARGET, TIMER_SHARD, TIMER_SWEEP };
 
-#define NEVER_MS             INT64_MAX
-#define PENDING_SHOWN_MS     1000  // an unsettled state is reported once it has lasted so long
-#define LAPSE_MARGIN_MS      32000 // a request may still arrive so long after its first sending (64 · T1)
-#define PROVED_KEPT_MS       30000 // a proved removal is kept so long in case its report is lost
-#define MOVED_KEPT_MS        30000 // what moved away is remembered so long in case an older change comes late
+#define NEVER_MS         INT64_MAX
+#define PENDING_SHOWN_MS 1000  // an unsettled state is reported once it has lasted so long
+#define LAPSE_MARGIN_MS  32000 // a request may still arrive so long after its first sending (64 · T1)
+// Kept so long, as a report is given up for lost after 30 s: a proved removal, and what moved away, also in
+// case an older change comes late.
+#define PROVED_KEPT_MS       60000
+#define MOVED_KEPT_MS        60000
 #define REQUEST_MAX_CONTACTS 32
 #define CSEQ_EPOCH_S         1577836800u // 2020-01-01
 #define FLOW_BASE_S          30          // RFC 5626 4.5: of a user agent all of whose flows failed
@@ -132,6 +134,7 @@ struct flight {
     uint32_t asked_s, least_s; // least_s: every expiry asked for is that long at least
     uint8_t kind, challenges, redirects;
     uint8_t targets;    // gone on to, after others had failed
+    uint8_t requests;   // sent
     uint8_t fresh;      // bit i: the request used nonce i, which came from the challenge just before it
     uint8_t preemptive; // bit i: it used nonce i of an earlier attempt
     bool lengthened, suspected, waits;

@@ -183,10 +183,23 @@ static bool may_send(struct pacer *p, struct pacer_target *t, uint64_t now_us)
     return false;
 }
 
+// One that has nothing to send any more, or may not, leaves its room to the next.
+static bool release_blocked(struct pacer *p)
+{
+    struct pacer_target *t = TAILQ_FIRST(&p->blocked);
+    if (!t || p->suspect_in_flight >= suspects_allowed(p))
+        return false;
+    target_leave_blocked(t);
+    target_enter_ring(t);
+    return true;
+}
+
 struct pacer_item *pacer_next(struct pacer *p, uint64_t now_us)
 {
     while (p->in_flight < p->params.max_in_flight) {
         struct pacer_target *t = TAILQ_FIRST(&p->ring);
+        if (!t && release_blocked(p))
+            continue;
         if (!t)
             return NULL;
         if (!waiting_count(t)) {
@@ -265,15 +278,6 @@ void pacer_unanswered(struct pacer *p, struct pacer_ticket *ticket)
     p->suspect_in_flight += t->in_flight;
 }
 
-static void release_blocked(struct pacer *p)
-{
-    struct pacer_target *t = TAILQ_FIRST(&p->blocked);
-    if (t && p->suspect_in_flight < suspects_allowed(p)) {
-        target_leave_blocked(t);
-        target_enter_ring(t);
-    }
-}
-
 static void clear_suspicion(struct pacer *p, struct pacer_target *t)
 {
     if (!t->suspect)
@@ -282,7 +286,7 @@ static void clear_suspicion(struct pacer *p, struct pacer_target *t)
     p->suspect_in_flight -= t->in_flight;
     if (!target_sleeps(t))
         target_enter_ring(t);
-    release_blocked(p);
+    (void)release_blocked(p);
 }
 
 void pacer_heard(struct pacer *p, struct pacer_ticket *ticket, uint64_t now_us)
@@ -324,7 +328,7 @@ void pacer_done(struct pacer *p, struct pacer_ticket *ticket, enum pacer_result 
     aor_done(ticket);
     if (!target_sleeps(t))
         target_enter_ring(t);
-    release_blocked(p);
+    (void)release_blocked(p);
     pacer_target_put(p, &ticket->target);
 }
 

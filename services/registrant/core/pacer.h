@@ -87,6 +87,8 @@ void pacer_limits_changed(struct pacer *p);
 // What live refreshes at this target need: each adds its mean interval and takes the same away later.
 void pacer_need_add(struct pacer_target *t, uint64_t interval_ms);
 void pacer_need_remove(struct pacer_target *t, uint64_t interval_ms);
+// A live refresh is over and took so many requests: each of those to come needs as many.
+void pacer_refresh_took(struct pacer_target *t, uint32_t requests);
 
 // Waits, or waits anew with another class. order: for PACE_LIVE the end of the binding; others are in order
 // of asking.

@@ -22,7 +22,8 @@ struct pacer_target {
     uint32_t parked;             // items that wait for their address's rate
     uint64_t stagger_until_us;
     struct pacer_limits limits;
-    uint64_t need; // NEED_UNIT / interval_ms, summed
+    uint64_t need;      // NEED_UNIT / interval_ms, summed
+    double per_refresh; // requests that a refresh takes on the average: each may be challenged
     double tokens;
     uint64_t tokens_at_us;
     uint32_t refs, in_flight, probes;

@@ -9,6 +9,8 @@
 #define NEED_UNIT  UINT64_C(1000000000) // need is summed as this / interval
 #define NEED_SLACK 1.2                  // live refreshes get so many times what they need
 
+#define REFRESHES_AVERAGED 16
+
 struct str pacer_target_key(const struct pacer_target *t)
 {
     return str_of_bytes(t->key, t->key_bytes);
@@ -41,6 +43,7 @@ struct pacer_target *pacer_target_get(struct pacer *p, struct str key)
         t->home = p;
         t->timer.kind = p->params.wheel_kind;
         t->tokens = 1;
+        t->per_refresh = 1;
         set_limits(t);
         HASH_ADD_KEYPTR(hh, p->targets, t->key, key.n, t);
         p->bytes += sizeof(*t) + key.n + 1;
@@ -122,7 +125,7 @@ bool target_sleeps(const struct pacer_target *t)
 
 static double need_of(const struct pacer_target *t)
 {
-    return (double)t->need * 1000.0 / (double)NEED_UNIT;
+    return (double)t->need * 1000.0 / (double)NEED_UNIT * t->per_refresh;
 }
 
 static double share_of_rate(const struct pacer_target *t)
@@ -135,15 +138,27 @@ double target_rate(const struct pacer_target *t)
     return t->raised ? NEED_SLACK * need_of(t) : share_of_rate(t);
 }
 
+// When it may send was reckoned by another rate.
+static void wake(struct pacer_target *t)
+{
+    if (!target_sleeps(t))
+        return;
+    wheel_clear(t->home->params.wheel, &t->timer);
+    target_enter_ring(t);
+}
+
 static void note_rate(struct pacer_target *t)
 {
     struct pacer *p = t->home;
+    bool was_raised = t->raised;
     bool over = t->limits.rate && NEED_SLACK * need_of(t) > share_of_rate(t);
     bool raised = over && !t->limits.hard;
     p->overcommitted += over - t->overcommitted;
     p->raised += raised - t->raised;
     t->overcommitted = over;
     t->raised = raised;
+    if (was_raised || raised)
+        wake(t);
 }
 
 void pacer_need_add(struct pacer_target *t, uint64_t interval_ms)
@@ -160,11 +175,20 @@ void pacer_need_remove(struct pacer_target *t, uint64_t interval_ms)
     note_rate(t);
 }
 
+void pacer_refresh_took(struct pacer_target *t, uint32_t requests)
+{
+    t->per_refresh += ((double)requests - t->per_refresh) / REFRESHES_AVERAGED;
+    if (t->limits.rate)
+        note_rate(t);
+}
+
 void pacer_set_share(struct pacer *p, double share)
 {
     p->share = share;
-    for (struct pacer_target *t = p->targets; t; t = t->hh.next)
+    for (struct pacer_target *t = p->targets; t; t = t->hh.next) {
         note_rate(t);
+        wake(t);
+    }
 }
 
 void pacer_limits_changed(struct pacer *p)

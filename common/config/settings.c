@@ -194,7 +194,7 @@ static int set_value(const struct setting *s, const char *value, void *place, st
     return -EINVAL;
 }
 
-static void close_fd(int *fd)
+static void close_fd(const int *fd)
 {
     if (*fd >= 0)
         (void)close(*fd);

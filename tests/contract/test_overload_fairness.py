@@ -15,6 +15,7 @@ PATH = "/api/rest/admin/registrations"
 
 
 def metrics(world):
+    world.looks = getattr(world, "looks", 0) + 1
     text = urllib.request.urlopen(f"http://127.0.0.1:{world.gateway.port}/metrics", timeout=10).read().decode()
     return {m.group(1): int(m.group(2)) for m in re.finditer(r"(?m)^(\S+) (\d+)$", text)}
 
@@ -23,8 +24,9 @@ def waiting(world, lane="requests"):
     return metrics(world)[f'rollcall_http_waiting_requests{{lane="{lane}"}}']
 
 
-def taken(world, method="GET"):
-    return metrics(world)[f'rollcall_http_requests_total{{method="{method}"}}']
+def taken(world):
+    """GETs so far, without those that look here, of which the gateway counts each alike."""
+    return metrics(world)['rollcall_http_requests_total{method="GET"}'] - world.looks
 
 
 class Connection:
@@ -119,7 +121,7 @@ def ahead_of_another(world, accounts):
         waited = waiting(world)
         count = taken(world)
         victim.send(other.token, f"{PATH}/{own}")
-        wait_for(lambda: taken(world) > count + 1, 10, "the other's request to be read")
+        wait_for(lambda: taken(world) > count, 10, "the other's request to be read")
     order = stopped.watch(len(crowd) + 1)
     assert victim.status() == 200
     all_answered(crowd)
@@ -163,7 +165,7 @@ def test_accounts_that_wait_are_served_in_turn(world, accounts):
         wait_for(lambda: taken(world) >= before + len(crowd) + len(few), 10, "the few")
     order = stopped.watch(len(crowd) + len(few))
     all_answered(crowd + few)
-    last = len(order) - 1 - order[::-1].index(own)
+    last = [i for i, id in enumerate(order) if id == own][len(few) - 1]  # what the gateway reads for itself may come behind
     assert last <= 2 * len(few) + 4 * SHARE, f"the last of {len(few)} was number {last}"
 
 

@@ -6,6 +6,7 @@ import re
 import select
 import signal
 import socket
+import time
 
 import pytest
 from stack import wait_for
@@ -16,6 +17,7 @@ RECORDS = 6  # of one account read at once: services/gateway/store/store.c
 LINES = 2  # of imports, one command at a time: services/gateway/loop.c
 JOB = 2  # registrations that a job reads at once, as the one that looks for what is to be sealed anew: services/gateway/loop.c
 LOOKS = 12
+ALONE_S = 1  # without a request of another: services/gateway/fair/company.c
 
 
 class Monitor:
@@ -56,24 +58,39 @@ class Monitor:
 
 def most_ahead(world, shard, other, own, begin):
     """Of some looks, each in the midst of what `begin` begins. The other asks before, and all the while."""
-    victim, most = Connection(world.gateway.port), 0
-    assert victim.send(other.token, f"{PATH}/{own}").status() == 200
-    begin()
-    for _ in range(20):  # until what was begun while nobody else asked, if that took long, is over
+    victim, ahead = Connection(world.gateway.port), []
+
+    def asks():
         assert victim.send(other.token, f"{PATH}/{own}").status() == 200
-    for _ in range(LOOKS):
-        assert victim.send(other.token, f"{PATH}/{own}").status() == 200
-        monitor = Monitor(world)
-        monitor.stop()
+
+    def settle():  # what was begun while nobody else asked for a second is over
+        for _ in range(20):
+            asks()
+
+    def look(monitor):
         count = taken(world)
         victim.send(other.token, f"{PATH}/{own}")
-        wait_for(lambda: taken(world) > count + 1, 10, "the other's request to be read")
+        wait_for(lambda: taken(world) > count, 10, "the other's request to be read")
         monitor.go_on()
-        most = max(most, monitor.ahead_of(own, shard))
+        ahead.append(monitor.ahead_of(own, shard))
         assert victim.status() == 200
+
+    asks()
+    begin()
+    settle()
+    while len(ahead) < LOOKS:
+        began = time.monotonic()
+        asks()
+        monitor = Monitor(world)
+        monitor.stop()
+        if time.monotonic() - began < ALONE_S / 2:
+            look(monitor)
+        else:  # on a machine this busy whoever asks all the time was silent for so long that the other was alone
+            monitor.go_on()
+            settle()
         monitor.close()
     victim.close()
-    return most
+    return max(ahead)
 
 
 @pytest.fixture

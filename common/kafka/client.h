@@ -81,6 +81,10 @@ int32_t kafka_ask_partitions(rd_kafka_t *rk, rd_kafka_topic_t *handle, int timeo
 // reached.
 int kafka_ask_offsets(rd_kafka_t *rk, rd_kafka_topic_partition_list_t *list, uint32_t limit_ms,
                       const atomic_bool *stopping);
+// The same for partitions of which some may have no leader, or one that does not answer, and would take all
+// others with them: these alone get -1.
+void kafka_ask_known_offsets(rd_kafka_t *rk, rd_kafka_topic_partition_list_t *list, uint32_t limit_ms,
+                             const atomic_bool *stopping);
 
 // The code for an error of librdkafka.
 int kafka_code(rd_kafka_resp_err_t e);

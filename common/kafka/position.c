@@ -24,16 +24,8 @@ struct placing {
 
 // ---- in the worker
 
-// Turns the logical offsets of the list into those of the broker, as of now: one request for each leader.
-static int ask_watermarks(const struct placing *p, rd_kafka_topic_partition_list_t *list)
-{
-    int rc = kafka_ask_offsets(p->rk, list, ASK_MS, p->job.stopping);
-    for (int i = 0; i < list->cnt && rc == 0; i++)
-        if (list->elems[i].offset < 0)
-            rc = -ETIMEDOUT;
-    return rc;
-}
-
+// A partition that nothing was committed of and whose leader does not answer stays without an offset: the
+// others do not wait for it.
 static int ask_committed(struct placing *p)
 {
     rd_kafka_resp_err_t e = rd_kafka_committed(p->rk, p->list, ASK_MS);
@@ -47,8 +39,8 @@ static int ask_committed(struct placing *p)
             rd_kafka_topic_partition_list_add(without, item->topic, item->partition)->offset = p->fallback;
     }
     int rc = kafka_code(e);
-    if (rc == 0 && without->cnt > 0)
-        rc = ask_watermarks(p, without);
+    if (rc == 0 && without->cnt > 0) // logical offsets as those of the broker, as of now
+        kafka_ask_known_offsets(p->rk, without, ASK_MS, p->job.stopping);
     for (int i = 0; i < without->cnt && rc == 0; i++) {
         const rd_kafka_topic_partition_t *item = &without->elems[i];
         rd_kafka_topic_partition_list_find(p->list, item->topic, item->partition)->offset = item->offset;
@@ -65,7 +57,16 @@ static void ask_ends(struct placing *p)
         rd_kafka_topic_partition_list_add(p->ends, item->topic, item->partition)->offset =
             RD_KAFKA_OFFSET_END;
     }
-    (void)kafka_ask_offsets(p->rk, p->ends, ASK_MS, p->job.stopping);
+    kafka_ask_known_offsets(p->rk, p->ends, ASK_MS, p->job.stopping);
+}
+
+static rd_kafka_topic_partition_list_t *with_offsets(const struct placing *p)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_copy(p->list);
+    for (int i = list->cnt - 1; i >= 0; i--)
+        if (list->elems[i].offset < 0)
+            (void)rd_kafka_topic_partition_list_del_by_idx(list, i);
+    return list;
 }
 
 // Leaves in `list` what librdkafka does not fetch yet: a new assignment starts when its own lookup is done.
@@ -89,8 +90,8 @@ static int seek_once(rd_kafka_t *rk, rd_kafka_topic_partition_list_t *list)
 static int seek(const struct placing *p)
 {
     const struct timespec step = {.tv_nsec = SEEK_STEP_MS * 1000000L};
-    rd_kafka_topic_partition_list_t *left = rd_kafka_topic_partition_list_copy(p->list);
-    int rc = seek_once(p->rk, left);
+    rd_kafka_topic_partition_list_t *left = with_offsets(p);
+    int rc = left->cnt > 0 ? seek_once(p->rk, left) : -ETIMEDOUT;
     for (int i = 0; i < SEEK_TRIES && rc == 0 && left->cnt > 0 && !atomic_load(p->job.stopping); i++) {
         (void)nanosleep(&step, NULL);
         rc = seek_once(p->rk, left);
@@ -106,7 +107,7 @@ static int seek(const struct placing *p)
 // again.
 static void hold(const struct placing *p)
 {
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_copy(p->list);
+    rd_kafka_topic_partition_list_t *list = with_offsets(p);
     (void)rd_kafka_pause_partitions(p->rk, list);
     rd_kafka_topic_partition_list_destroy(list);
 }
@@ -167,7 +168,7 @@ static void tell_assigned(struct placing *p, int i)
         return;
     partition->placing = false;
     // The owner may ask for the count, so it must be known by now.
-    if (p->rc < 0 || kafka_consumer_partitions(c, partition->topic) == 0)
+    if (p->rc < 0 || p->list->elems[i].offset < 0 || kafka_consumer_partitions(c, partition->topic) == 0)
         return; // the next tick tries again
     const rd_kafka_topic_partition_t *end = &p->ends->elems[i];
     partition->position = p->list->elems[i].offset;

@@ -359,7 +359,7 @@ static inline bool has_record(const void *arg)
     return m->record_count >= 1;
 }
 
-static bool has_100_records(const void *arg)
+static inline bool has_100_records(const void *arg)
 {
     const struct member *m = arg;
     return m->record_count >= 100;

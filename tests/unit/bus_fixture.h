@@ -206,17 +206,22 @@ static inline bool world_is_healthy(const void *arg)
     return h.redis_up && h.redis_approved && h.kafka_up;
 }
 
-static inline int world_setup(void **state)
+// bootstrap: of the broker that the caller has; NULL: one of its own.
+static inline int world_setup_on(void **state, const char *bootstrap)
 {
     static unsigned worlds;
     struct world *w = mem_alloc(sizeof(*w));
     void *f;
     assert_int_equal(fixture_setup(&f), 0);
     w->f = f;
-    w->broker_port = peer_free_port();
-    (void)snprintf(w->bootstrap, sizeof(w->bootstrap), "127.0.0.1:%u", w->broker_port);
     (void)snprintf(w->prefix, sizeof(w->prefix), "world%u", ++worlds);
-    world_start_broker(w);
+    if (bootstrap) {
+        (void)snprintf(w->bootstrap, sizeof(w->bootstrap), "%s", bootstrap);
+    } else {
+        w->broker_port = peer_free_port();
+        (void)snprintf(w->bootstrap, sizeof(w->bootstrap), "127.0.0.1:%u", w->broker_port);
+        world_start_broker(w);
+    }
     w->metrics = metrics_new(bus_metrics_table, ARRAY_LEN(bus_metrics_table));
     w->f->gate.approved = 0;
     w->bus = world_new_bus(w, "gateway-1", w->metrics);
@@ -224,6 +229,11 @@ static inline int world_setup(void **state)
     assert_true(peer_run_until(w->f->base, world_is_healthy, w, LONG_MS));
     *state = w;
     return 0;
+}
+
+static inline int world_setup(void **state)
+{
+    return world_setup_on(state, NULL);
 }
 
 static inline void world_forget(struct world *w)
@@ -250,7 +260,8 @@ static inline int world_teardown(void **state)
     kafka_producer_free(w->reporter, 1000);
     void *f = w->f;
     (void)fixture_teardown(&f);
-    (void)peer_stop(w->broker, SIGKILL);
+    if (w->broker)
+        (void)peer_stop(w->broker, SIGKILL);
     world_forget(w);
     metrics_free(w->metrics);
     free(w);

@@ -149,6 +149,14 @@ static int connect_all(struct hub *h, struct error *err)
 
 // ---- the thread
 
+static void publish_posted(struct bus *b, struct store_change *take_change)
+{
+    struct hub *h = &b->hub;
+    if (!hub_redis_usable(h)) // and may be about to lose it
+        writeback_note(h->writeback, take_change);
+    publisher_publish(h->publisher, take_change);
+}
+
 static void on_posted(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
@@ -156,14 +164,14 @@ static void on_posted(evutil_socket_t fd, short what, void *arg)
     void *items[POSTS_A_TURN];
     size_t count = mailbox_pop(b->posted, items, POSTS_A_TURN);
     for (size_t i = 0; i < count; i++)
-        publisher_publish(b->hub.publisher, items[i]);
+        publish_posted(b, items[i]);
 }
 
 static void take_all_posted(struct bus *b)
 {
     void *item;
     while (mailbox_pop(b->posted, &item, 1))
-        publisher_publish(b->hub.publisher, item);
+        publish_posted(b, item);
 }
 
 static void begin_stop(struct bus *b)

@@ -183,6 +183,16 @@ size_t publisher_under_way(const struct publisher *p)
     return HASH_COUNT(p->table);
 }
 
+void publisher_each(const struct publisher *p, void *arg, void (*fn)(void *arg, const struct store_change *c))
+{
+    const struct slot *s;
+    TAILQ_FOREACH(s, &p->by_age, by_age) {
+        fn(arg, s->sent);
+        if (s->waiting)
+            fn(arg, s->waiting);
+    }
+}
+
 bool publisher_is_publishing(const struct publisher *p, uint64_t id, struct str place)
 {
     struct slot_key key = {.id = id};

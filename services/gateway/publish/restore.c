@@ -3,6 +3,7 @@
 
 #include "common/base/mem.h"
 #include "common/json/json.h"
+#include "services/gateway/publish/message.h"
 #include "services/gateway/store/terms.h"
 
 #include <errno.h>
@@ -48,6 +49,31 @@ int restore_read(const struct kafka_record *record, struct str topic_place, stru
     memcpy(r->place, topic_place.p, topic_place.n < sizeof(r->place) ? topic_place.n : sizeof(r->place) - 1);
     *ret = r;
     return 0;
+}
+
+struct restore *restore_of(const struct store_change *c)
+{
+    if (!c->spec || (c->op != STORE_OP_DESIRED && c->op != STORE_OP_REMOVE))
+        return NULL;
+    struct store_change plain = *c;
+    if (c->stray) // that is what a former owner said
+        plain.status = NULL;
+    struct buf value = BUF_INIT;
+    message_write_change(&value, &plain);
+    struct restore *r = mem_alloc(sizeof(*r));
+    r->id = c->id;
+    r->revision = r->created_ms = c->revision;
+    memcpy(r->place, c->place, sizeof(r->place));
+    r->value = buf_steal(&value);
+    return r;
+}
+
+struct restore *restore_copy(const struct restore *r)
+{
+    struct restore *copy = mem_alloc(sizeof(*copy));
+    *copy = *r;
+    copy->value = mem_dup_cstr(r->value);
+    return copy;
 }
 
 void restore_free(struct restore *r)

@@ -6,6 +6,7 @@
 #include "common/kafka/kafka.h"
 #include "common/registration/status.h"
 #include "services/gateway/store/keys.h"
+#include "services/gateway/store/store.h"
 
 // In the order of the label values of BUS_RESTORES_TOTAL.
 enum restore_verdict { RESTORE_RESTORED, RESTORE_HELD, RESTORE_BURIED };
@@ -23,6 +24,9 @@ struct restore {
 // 0 and *ret; -ENOENT: nothing to write back (moved, deleted); -EINVAL: to be skipped.
 must_use int restore_read(const struct kafka_record *r, struct str topic_place, struct restore **ret,
                           struct error *err);
+// The same of a change that this gateway published or is to publish; NULL: nothing to write back.
+struct restore *restore_of(const struct store_change *c);
+struct restore *restore_copy(const struct restore *r);
 void restore_free(struct restore *r);
 
 struct restore_args {

@@ -12,6 +12,7 @@
 #include "common/log/log.h"
 #include "services/gateway/publish/marks.h"
 #include "services/gateway/publish/places.h"
+#include "services/gateway/publish/publisher.h"
 #include "services/gateway/publish/restore.h"
 
 #include <event2/event.h>
@@ -34,12 +35,13 @@ enum writeback_phase {
     PHASE_DONE,
 };
 
-// The newest change of one registration in the part that was read.
+// The newest change of one registration: in the part that was read, or of our own.
 struct lost {
     UT_hash_handle hh;
     uint64_t id;
     struct restore *restore;
     struct writeback *owner;
+    bool taken; // of our own: it is with those that were read
 };
 
 struct writeback {
@@ -56,6 +58,7 @@ struct writeback {
     bool emptied;      // at least in part: all that Kafka still holds counts
     uint64_t last_id;  // largest seen
     struct lost *lost;
+    struct lost *own; // what was on its way to Kafka when Redis was lost, and what was posted since
     size_t in_flight;
     size_t counts[3]; // by restore_verdict
     struct rng rng;
@@ -80,13 +83,21 @@ static void lost_free(struct lost *l)
     free(l);
 }
 
-static void forget(struct writeback *w)
+static void forget_all(struct lost **table)
 {
     struct lost *l, *next;
-    HASH_ITER(hh, w->lost, l, next) {
-        HASH_DEL(w->lost, l);
+    HASH_ITER(hh, *table, l, next) {
+        HASH_DEL(*table, l);
         lost_free(l);
     }
+}
+
+// What was read, and that our own was with it.
+static void forget(struct writeback *w)
+{
+    forget_all(&w->lost);
+    for (struct lost *l = w->own; l; l = l->hh.next)
+        l->taken = false;
 }
 
 static struct asked *asked_new(struct writeback *w)
@@ -122,7 +133,62 @@ static void start_over(struct writeback *w, const char *what, const struct error
     again_later(w);
 }
 
+static void keep_newest(struct writeback *w, struct lost **table, struct restore *take)
+{
+    struct lost *l;
+    HASH_FIND(hh, *table, &take->id, sizeof(take->id), l);
+    if (!l) {
+        l = mem_alloc(sizeof(*l));
+        *l = (struct lost){.id = take->id, .restore = take, .owner = w};
+        HASH_ADD(hh, *table, id, sizeof(l->id), l);
+        return;
+    }
+    struct restore *older = take->revision >= l->restore->revision ? l->restore : take;
+    l->restore = older == take ? l->restore : take;
+    l->taken = l->taken && older == take;
+    if (older->created_ms < l->restore->created_ms)
+        l->restore->created_ms = older->created_ms;
+    restore_free(older);
+}
+
+// ---- our own
+
+void writeback_note(struct writeback *w, const struct store_change *c)
+{
+    struct restore *r = restore_of(c);
+    if (r)
+        keep_newest(w, &w->own, r);
+}
+
+static void note_under_way(void *arg, const struct store_change *c)
+{
+    writeback_note(arg, c);
+}
+
+// False: all of them are already.
+static bool take_own(struct writeback *w)
+{
+    struct lost *l, *next;
+    bool any = false;
+    HASH_ITER(hh, w->own, l, next) {
+        if (l->taken)
+            continue;
+        keep_newest(w, &w->lost, restore_copy(l->restore));
+        w->last_id = l->id > w->last_id ? l->id : w->last_id;
+        l->taken = any = true;
+    }
+    return any;
+}
+
 // ---- the end
+
+static void restore_some(struct writeback *w);
+
+static void restore_what_is_there(struct writeback *w)
+{
+    w->phase = PHASE_RESTORING;
+    restore_some(w);
+}
 
 static void on_approved(void *arg, const struct marks *m, const struct error *err)
 {
@@ -133,6 +199,11 @@ static void on_approved(void *arg, const struct marks *m, const struct error *er
         start_over(w, "the write-back cannot be noted in Redis", err);
         return;
     }
+    if (take_own(w)) {
+        restore_what_is_there(w);
+        return;
+    }
+    forget_all(&w->own);
     w->phase = PHASE_DONE;
     hub_count(w->hub, BUS_WRITE_BACKS, 0, 1);
     log_line(LOG_INFO, "publish", 0,
@@ -148,8 +219,6 @@ static void approve(struct writeback *w)
 }
 
 // ---- restoring
-
-static void restore_some(struct writeback *w);
 
 static void on_restored(void *arg, const struct redis_value *v, const struct error *err)
 {
@@ -225,23 +294,6 @@ static struct str place_of_changes(const struct hub *h, const char *topic)
     return str_slice(all, prefix + strlen(".changes."), all.n);
 }
 
-static void keep_newest(struct writeback *w, struct restore *take)
-{
-    struct lost *l;
-    HASH_FIND(hh, w->lost, &take->id, sizeof(take->id), l);
-    if (!l) {
-        l = mem_alloc(sizeof(*l));
-        *l = (struct lost){.id = take->id, .restore = take, .owner = w};
-        HASH_ADD(hh, w->lost, id, sizeof(l->id), l);
-        return;
-    }
-    struct restore *older = take->revision >= l->restore->revision ? l->restore : take;
-    l->restore = older == take ? l->restore : take;
-    if (older->created_ms < l->restore->created_ms)
-        l->restore->created_ms = older->created_ms;
-    restore_free(older);
-}
-
 static void on_record(void *arg, const struct kafka_record *record)
 {
     struct writeback *w = arg;
@@ -257,7 +309,7 @@ static void on_record(void *arg, const struct kafka_record *record)
     struct error err;
     int rc = restore_read(record, place, &r, &err);
     if (!rc) {
-        keep_newest(w, r);
+        keep_newest(w, &w->lost, r);
     } else if (rc == -EINVAL || rc == -E2BIG) {
         hub_count(w->hub, BUS_POISON, POISON_CHANGES, 1);
         log_limited(LOG_WARNING, "publish", 0, "record %s/%d@%lld skipped: %s", record->topic,
@@ -273,8 +325,7 @@ static void on_part(void *arg)
         read_on(w);
         return;
     }
-    w->phase = PHASE_RESTORING;
-    restore_some(w);
+    restore_what_is_there(w);
 }
 
 static void on_read(void *arg, const struct error *err)
@@ -287,8 +338,8 @@ static void on_read(void *arg, const struct error *err)
         start_over(w, "the changes topics cannot be re-read", err);
         return;
     }
-    w->phase = PHASE_RESTORING;
-    restore_some(w);
+    (void)take_own(w);
+    restore_what_is_there(w);
 }
 
 // Every place known, and `any`; the status topics, too, where only ids can tell how far the sequence was.
@@ -412,6 +463,11 @@ static void on_marks(void *arg, const struct marks *m, const struct error *err)
         start_over(w, "Redis cannot be asked for what was checked last", err);
         return;
     }
+    if (m->checked && take_own(w)) { // by another gateway, which did not know of these
+        w->last_id = m->last_id;
+        restore_what_is_there(w);
+        return;
+    }
     if (m->checked) {
         w->phase = PHASE_DONE;
         hub_approve(w->hub, buf_str(&w->replication_id));
@@ -457,11 +513,14 @@ void writeback_lost(struct writeback *w)
         "Redis holds less than it did (FLUSHALL, or keys were removed): nothing is written until what was "
         "published is written back");
     hub_hold(w->hub);
+    publisher_each(w->hub->publisher, w, note_under_way);
     begin(w);
 }
 
 void writeback_redis_down(struct writeback *w)
 {
+    if (w->phase == PHASE_DONE)
+        publisher_each(w->hub->publisher, w, note_under_way);
     w->attempt++;
     w->phase = PHASE_DOWN;
     forget(w);
@@ -486,6 +545,7 @@ void writeback_free(struct writeback *w)
 {
     kafka_replay_stop(w->replay);
     forget(w);
+    forget_all(&w->own);
     buf_done(&w->replication_id);
     event_free(w->turn);
     free(w);

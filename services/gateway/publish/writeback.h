@@ -13,6 +13,9 @@ void writeback_redis_up(struct writeback *w, struct str replication_id); // hub_
 // The same Redis is there but lost something that it held: as if another one had come.
 void writeback_lost(struct writeback *w);
 void writeback_redis_down(struct writeback *w);
+// A change that a thread of this gateway posted: Redis may lose it before Kafka has it, so that no reading
+// would find it. Until Redis is approved again.
+void writeback_note(struct writeback *w, const struct store_change *c);
 // A re-reading is under way, and calls back; writeback_free cuts it short.
 bool writeback_is_reading(const struct writeback *w);
 

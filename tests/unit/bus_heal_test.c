@@ -157,6 +157,31 @@ static void events_of_a_dead_gateway_are_drained_by_the_next_in_order(void **sta
     assert_null(world_find(w, "events", "registration.updated", r.id, 100)); // none twice
 }
 
+// After a fail-over another one may have been first.
+static void who_drained_events_before_redis_was_lost_asks_whether_it_still_may(void **state)
+{
+    struct world *w = *state;
+    unsigned s = shard_of("owner");
+    struct registration r cleanup(registration_done) = created(w->f, "owner", "trunk");
+    world_post(w);
+    (void)expect(w, "events", "registration.created", r.id, 1);
+    (void)raw(w->f, "MULTI");
+    (void)raw(w->f, "CLIENT KILL TYPE normal SKIPME yes");
+    (void)rawf(w->f, "SET rc:{s%u}:outbox:owner gateway-2 PX 600000", s);
+    (void)rawf(w->f,
+               "XADD rc:{s%u}:outbox * type updated id %" PRIu64
+               " account owner revision 2 time 1 source gateway-2",
+               s, r.id);
+    (void)raw(w->f, "EXEC");
+    assert_true(peer_run_until(w->f->base, fixture_is_up, w->f, LONG_MS));
+    assert_true(peer_run_until(w->f->base, world_is_healthy, w, LONG_MS));
+    struct wanted updated = {w, "events", "registration.updated", r.id, 1};
+    assert_false(peer_run_until(w->f->base, world_has, &updated, 1500));
+    assert_string_equal(rawf(w->f, "XLEN rc:{s%u}:outbox", s), "1");
+    (void)rawf(w->f, "DEL rc:{s%u}:outbox:owner", s);
+    (void)expect(w, "events", "registration.updated", r.id, 1);
+}
+
 static void a_place_that_another_gateway_made_is_read_here_too(void **state)
 {
     struct world *w = *state;
@@ -224,6 +249,7 @@ int main(void)
         HEALS(two_buses_share_what_is_late_without_publishing_it_twice),
         HEALS(a_stopping_bus_publishes_what_was_posted),
         HEALS(events_of_a_dead_gateway_are_drained_by_the_next_in_order),
+        HEALS(who_drained_events_before_redis_was_lost_asks_whether_it_still_may),
         HEALS(a_place_that_another_gateway_made_is_read_here_too),
         HEALS(a_report_that_redis_could_not_take_is_applied_when_it_is_back),
         HEALS(a_report_that_no_redis_took_is_read_again_by_the_next_gateway),

@@ -110,6 +110,7 @@ static void on_redis_down(void *arg, const struct error *why)
     hub_gauge(h, BUS_REDIS_UP, 0);
     writeback_redis_down(h->writeback);
     reports_hold(h->reports);
+    outbox_redis_lost(h->outbox);
 }
 
 // One partition may take nothing while the others do: it is no longer late once nothing has waited for long.

@@ -4,6 +4,7 @@
 #include "common/kafka/kafka.h"
 #include "common/log/log.h"
 #include "services/gateway/publish/message.h"
+#include "services/gateway/publish/outbox.h"
 #include "services/gateway/publish/places.h"
 #include "services/gateway/publish/reports.h"
 
@@ -27,6 +28,7 @@ void hub_hold(struct hub *h)
     h->approved = false;
     h->params.gate->approved = 0;
     reports_hold(h->reports);
+    outbox_redis_lost(h->outbox);
 }
 
 void hub_kafka_health(struct hub *h, bool up)

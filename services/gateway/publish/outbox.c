@@ -38,6 +38,7 @@ struct shard_outbox {
     unsigned shard;
     bool owned, asking;
     uint64_t asked_us;
+    uint64_t owned_until_us; // at most: nobody else has it before
     bool reading;
     bool more;    // nudged
     bool full;    // the last reading was: there is more at once
@@ -61,11 +62,18 @@ static void pump(struct shard_outbox *s);
 
 // ---- ownership
 
+// A gateway that stood still may have lost it to another one, which is further by now.
+static bool is_ours(const struct shard_outbox *s)
+{
+    return s->owned && clock_monotonic_us() < s->owned_until_us;
+}
+
 static void on_own(void *arg, const struct redis_value *v, const struct error *err)
 {
     struct shard_outbox *s = arg;
     s->asking = false;
     s->owned = !err && redis_int(redis_at(v, 0)) == 1;
+    s->owned_until_us = s->asked_us + OWNED_MS * UINT64_C(1000);
     s->left = s->owned ? redis_int(redis_at(v, 1)) : 0;
     int64_t left = 0;
     for (size_t i = 0; i < STORE_SHARDS; i++)
@@ -185,6 +193,7 @@ static void pump(struct shard_outbox *s)
     size_t done = 0;
     for (size_t i = 0; i < s->count; i++) {
         struct outbox_event *e = &s->events[i];
+        s->failed = s->failed || !is_ours(s);
         if (e->state == SENT_NOT && !s->failed && !has_earlier(s, i))
             send_event(s, e);
         done += e->state == SENT_DONE;
@@ -197,7 +206,7 @@ static void on_read(void *arg, const struct redis_value *v, const struct error *
 {
     struct shard_outbox *s = arg;
     s->reading = false;
-    if (err)
+    if (err || !is_ours(s))
         return;
     for (size_t i = 0; i < redis_count(v) && s->count < READ_COUNT; i++) {
         struct outbox_entry *entry = outbox_entry_read(redis_at(v, i), s->shard);
@@ -259,7 +268,7 @@ static void drive(struct shard_outbox *s)
         return;
     if (!s->asking && (!s->asked_us || clock_monotonic_us() - s->asked_us > RENEW_US))
         ask(s, OWNED_MS);
-    if (s->owned && !s->reading && !s->count)
+    if (is_ours(s) && !s->reading && !s->count)
         read_events(s);
 }
 
@@ -293,6 +302,14 @@ void outbox_release(struct outbox *o)
     for (size_t i = 0; i < STORE_SHARDS; i++)
         if (o->shards[i].owned)
             ask(&o->shards[i], 0);
+}
+
+void outbox_redis_lost(struct outbox *o)
+{
+    for (size_t i = 0; i < STORE_SHARDS; i++) {
+        o->shards[i].owned = false;
+        o->shards[i].asked_us = 0;
+    }
 }
 
 bool outbox_is_idle(const struct outbox *o)

@@ -10,6 +10,9 @@ void outbox_free(struct outbox *o); // after the connection to Redis and the pro
 
 void outbox_nudge(struct outbox *o, unsigned shard); // it has something new
 void outbox_release(struct outbox *o);               // another gateway may go on at once
-bool outbox_is_idle(const struct outbox *o);         // nothing given to the producer is unacknowledged
+// The Redis that comes next may say that an outbox is another gateway's, so it is asked before anything is
+// read.
+void outbox_redis_lost(struct outbox *o);
+bool outbox_is_idle(const struct outbox *o); // nothing given to the producer is unacknowledged
 
 #endif

@@ -121,6 +121,7 @@ static void adopt_binding(struct engine *e, struct entry *r, const struct status
         return;
     }
     entry_set_bound(e, r, bound, STR_NONE);
+    r->assumed = !b->granted_s; // a report does not tell it from what was sent and never confirmed
     r->asked_s = b->asked_s;
     r->granted_s = b->granted_s;
     r->bound_revision = b->revision;
@@ -278,6 +279,7 @@ void entry_assume_bound(struct engine *e, struct entry *r, struct moment now)
     struct spec *s = spec_ref(r->want);
     entry_set_bound(e, r, s, entry_local(e, r, s));
     r->bound_revision = r->revision;
+    r->assumed = true;
     uint32_t longest = longest_expiry(s), least = pacer_least_expires_s(s->way->target, now.us);
     r->asked_s = longest > least ? longest : least;
     r->granted_s = 0;

@@ -194,8 +194,10 @@ void flight_may_have_bound(struct engine *e, struct flight *f)
         buf_add_char(lines, '\n');
     }
     int64_t lapse_ms = r->bound ? machine_lapse_ms(r) : 0;
+    bool assumed = r->assumed;
     entry_set_dropped(e, r, buf_str(lines));
     entry_set_bound(e, r, spec_ref(f->spec), interned_str(f->local));
+    r->assumed = assumed;
     r->bound_revision = f->revision;
     r->last_bind_ms = (int64_t)(f->sent_us / 1000);
     // An earlier request may have asked for more: what it may have bound lapses no sooner for this one.

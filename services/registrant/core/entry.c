@@ -230,6 +230,7 @@ void entry_set_bound(struct engine *e, struct entry *r, struct spec *take, struc
     entry_keep_shown(e, r, take, local);
     spec_put(&e->home, &r->bound);
     r->bound = take;
+    r->assumed = false;
     r->shaken = r->shaken && take;
     r->flow = take ? r->flow : 0;
     intern_set(e->home.texts, &r->bound_local, take && take->has_local ? local : STR_NONE);
@@ -237,10 +238,11 @@ void entry_set_bound(struct engine *e, struct entry *r, struct spec *take, struc
 
 void entry_share_bound(struct engine *e, struct entry *r, struct str local)
 {
-    bool as_sent = r->as_sent, counted = r->need_counted;
+    bool as_sent = r->as_sent, counted = r->need_counted, assumed = r->assumed;
     r->as_sent = false;
     entry_set_bound(e, r, spec_ref(r->want), local);
     r->as_sent = as_sent;
+    r->assumed = assumed;
     if (counted)
         entry_count_need(e, r);
 }

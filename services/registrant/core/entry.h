@@ -103,6 +103,7 @@ struct entry {
     // Option tags that were refused (420, 439): left out until what is sent changes.
     bool no_outbound : 1, no_path : 1, no_gruu : 1;
     bool seen_elsewhere : 1; // the last answer said that the registrar sees us at another address than before
+    bool assumed : 1;        // what is bound: for all we know a former owner asked for it
     bool keyless : 1;        // the last attempt failed because a key was missing
     bool cleared : 1;        // clear_first: done, or not needed any more
     // The registrar listed the contacts of `bound` as they were sent, and no others; with the lifetime added.

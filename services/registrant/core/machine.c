@@ -88,7 +88,8 @@ static struct plan plan_removal(const struct entry *r, enum permission permissio
 {
     if (!r->bound)
         return gone(r->ever_sent ? PROOF_ANSWERED : PROOF_NEVER_SENT);
-    if (now_ms > machine_lapse_ms(r))
+    // Who bound what is only assumed may have been taught to ask for longer: it is tried to be removed first.
+    if (now_ms > machine_lapse_ms(r) && (!r->assumed || r->attempts))
         return gone(PROOF_LAPSED);
     if (r->removing && r->twin && !r->removal_sent)
         return gone(PROOF_TWIN);

@@ -74,10 +74,34 @@ static void what_kafka_did_not_have_yet_is_written_back_too(void **state)
     assert_true(next.id > late.id);
 }
 
+// It found nothing in the topics either, and said that all is written back.
+static void what_another_gateway_could_not_know_of_is_written_back(void **state)
+{
+    struct world *w = *state;
+    unsigned s = shard_of("shared");
+    refuse_records();
+    struct registration r cleanup(registration_done) = created(w->f, "shared", "trunk");
+    char revision[24];
+    (void)snprintf(revision, sizeof(revision), "%" PRIu64, r.revision);
+    world_post(w);
+    expect_metric(w, BUS_UNDER_WAY, 0, 1);
+    (void)raw(w->f, "MULTI");
+    (void)raw(w->f, "CLIENT KILL TYPE normal SKIPME yes");
+    (void)rawf(w->f, "DEL rc:{s%u}:reg:%" PRIu64 " rc:{s%u}:due rc:{s%u}:acct:shared:ids", s, r.id, s, s);
+    (void)raw(w->f, "EXEC");
+    expect_redis(w, revision, "HGET rc:{s%u}:reg:%" PRIu64 " revision", s, r.id);
+    assert_int_equal(metric(w, BUS_UNDER_WAY, 0), 1);
+    assert_true(peer_run_until(w->f->base, world_is_healthy, w, LONG_MS));
+    assert_true(peer_run_until(w->f->base, fixture_is_up, w->f, LONG_MS));
+    assert_int_equal(do_get(w->f, "shared", r.id), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_kafka_did_not_have_yet_is_written_back_too, late_setup,
+                                        late_teardown),
+        cmocka_unit_test_setup_teardown(what_another_gateway_could_not_know_of_is_written_back, late_setup,
                                         late_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

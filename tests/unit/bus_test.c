@@ -249,6 +249,21 @@ static void a_proved_deletion_leaves_only_a_grave(void **state)
     assert_string_equal(rawf(w->f, "KEYS rc:{s%u}:acct:grave:*", s), "");
 }
 
+static void a_proved_deletion_of_one_that_lost_a_part_leaves_a_grave_too(void **state)
+{
+    struct world *w = *state;
+    unsigned s = shard_of("partly");
+    struct registration r cleanup(registration_done) = published(w, "partly", "trunk");
+    assert_int_equal(do_delete(w->f, "partly", r.id), 0);
+    (void)rawf(w->f, "HDEL rc:{s%u}:reg:%" PRIu64 " bucket binding", s, r.id);
+    uint64_t revision = strtoull(rawf(w->f, "HGET rc:{s%u}:reg:%" PRIu64 " revision", s, r.id), NULL, 10);
+    struct status proved = removed_report(&r, revision, PROOF_ANSWERED);
+    report(w, &proved);
+    expect_redis(w, "0", "EXISTS rc:{s%u}:reg:%" PRIu64, s, r.id);
+    expect_redis(w, "(nil)", "ZSCORE rc:{s%u}:due %" PRIu64, s, r.id);
+    assert_string_not_equal(rawf(w->f, "ZSCORE rc:{s%u}:gone %" PRIu64, s, r.id), "(nil)");
+}
+
 static void life_under_a_grave_is_answered_by_deleted_with_what_was_reported(void **state)
 {
     struct world *w = *state;
@@ -540,6 +555,7 @@ int main(void)
         cmocka_unit_test(an_orphan_is_counted_and_left_alone),
         cmocka_unit_test(what_cannot_be_read_is_skipped_and_the_rest_applied),
         cmocka_unit_test(a_proved_deletion_leaves_only_a_grave),
+        cmocka_unit_test(a_proved_deletion_of_one_that_lost_a_part_leaves_a_grave_too),
         cmocka_unit_test(life_under_a_grave_is_answered_by_deleted_with_what_was_reported),
         cmocka_unit_test(life_under_a_grave_that_a_twin_holds_is_told_as_a_twin),
         cmocka_unit_test(an_answered_unbind_raises_the_twin),

@@ -2,6 +2,8 @@
 // outbox.
 #include "tests/unit/store_fixture.h"
 
+#include <inttypes.h>
+
 static unsigned bucket_of(uint64_t id)
 {
     char text[24];
@@ -147,6 +149,20 @@ static void damaged_contents_are_an_error_not_a_crash(void **state)
     assert_int_equal(do_get(f, "acme", 1), -EBADMSG);
     assert_int_equal(do_update(f, &r, &r), -EIO);
     assert_int_equal(do_delete(f, "acme", 1), -EIO);
+}
+
+static void one_that_lost_a_part_is_deleted_whole_or_not_at_all(void **state)
+{
+    static const char *const parts[] = {"binding", "name", "terms", "place", "created_at"};
+    struct fixture *f = *state;
+    unsigned s = shard_of("acme");
+    for (unsigned i = 0; i < ARRAY_LEN(parts); i++) {
+        struct registration r cleanup(registration_done) = created(f, "acme", parts[i]);
+        (void)rawf(f, "HDEL rc:{s%u}:reg:%" PRIu64 " %s", s, r.id, parts[i]);
+        int rc = do_delete(f, "acme", r.id);
+        assert_string_equal(rawf(f, "HGET rc:{s%u}:reg:%" PRIu64 " deleted", s, r.id), rc ? "(nil)" : "1");
+        assert_int_equal(rc, 0);
+    }
 }
 
 static void an_update_that_changes_nothing_makes_no_revision_and_no_event(void **state)
@@ -414,6 +430,7 @@ int main(void)
         on_redis(a_read_gives_back_what_was_written),
         on_redis(another_account_of_the_same_shard_sees_nothing),
         on_redis(damaged_contents_are_an_error_not_a_crash),
+        on_redis(one_that_lost_a_part_is_deleted_whole_or_not_at_all),
         on_redis(an_update_that_changes_nothing_makes_no_revision_and_no_event),
         on_redis(an_update_raises_the_revision_even_above_a_clock_that_stands_still),
         on_redis(of_two_updates_of_one_reading_the_second_is_refused),

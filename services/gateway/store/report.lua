@@ -82,7 +82,9 @@ end
 if deleted and here and proof ~= '' and applied >= revision then
     raise_all_twins(proof == 'answered')
     redis.call('DEL', reg)
-    redis.call('SREM', shard .. 'at:' .. place .. ':' .. held[13], id)
+    if held[13] then
+        redis.call('SREM', shard .. 'at:' .. place .. ':' .. held[13], id)
+    end
     redis.call('ZREM', due, id)
     redis.call('ZADD', gone, whole(now), id)
     local old = redis.call('ZRANGEBYSCORE', gone, '-inf', whole(now - GRAVE_MS), 'LIMIT', 0, TRIM)

@@ -158,7 +158,7 @@ local function delete_item(item)
     redis.call('HSET', item.reg, 'deleted', '1', 'revision', revision, 'updated_at', whole(now), 'pause', '0')
     redis.call('ZADD', shard .. 'due', whole(now + due_ms), id)
     add_event(shard, 'deleted', id, account, revision, now, source, traceparent,
-        '"name":' .. cjson.encode(held.name) .. ',' .. item.data)
+        '"name":' .. cjson.encode(held.name or '') .. ',' .. item.data)
     return { 'ok', revision, held.place, with_counters(held.spec, held.refresh, held.flush, held.audit), 0,
         held.moved_from and held.status or '' }
 end
@@ -203,7 +203,7 @@ if largest > 0 then
 end
 for i, item in ipairs(items) do
     if item.kind == 'delete' then
-        answers[i + 1][5] = redis.call('EXISTS', twins .. item.held.binding)
+        answers[i + 1][5] = redis.call('EXISTS', twins .. (item.held.binding or ''))
     end
 end
 if key_digest ~= '' then

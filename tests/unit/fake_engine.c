@@ -237,8 +237,14 @@ void engine_shard_close(struct engine *e, uint32_t shard, struct moment now)
     e->ops->closed(e->arg, shard);
 }
 
+// What is under way is forgotten, as a partition does that is given away.
 void engine_shard_park(struct engine *e, uint32_t shard, struct moment now)
 {
+    for (const struct sent *s = e->all; s; s = s->next)
+        e->ops->forget(e->arg, (uint64_t)(uintptr_t)s);
+    (void)pthread_mutex_lock(&lock);
+    seen.parked_count++;
+    (void)pthread_mutex_unlock(&lock);
 }
 
 void engine_shard_unpark(struct engine *e, uint32_t shard, uint64_t epoch, double share, struct moment now)

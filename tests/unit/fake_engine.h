@@ -42,7 +42,7 @@ struct fake_seen {
     enum engine_lease leases[16];
     size_t lease_count;
     uint64_t credit;
-    size_t desired_count, closed_count, tick_count;
+    size_t desired_count, closed_count, parked_count, tick_count;
     uint32_t kept_alive; // the last flow that was
     size_t flow_lost_count;
     uint32_t flow_lost; // the last

@@ -4,6 +4,7 @@
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "services/registrant/sip/outbox.h"
+#include "tests/unit/name_server.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -102,6 +103,73 @@ static void standing_still_ends_the_lease_until_a_proof_asked_for_later(void **s
     assert_int_equal(lease_told(3), LEASE_FRESH);
     post_lease(f, LEASE_EXPIRED);
     assert_int_equal(lease_told(4), LEASE_EXPIRED);
+    fixture_finish(f);
+}
+
+static bool was_parked(const struct fake_seen *s)
+{
+    return s->parked_count > 0;
+}
+
+static void assert_nothing_is_repeated(struct fixture *f) // which would be half a second after it was sent
+{
+    static struct sip_message repeated;
+    assert_false(sip_peer_receive(&f->peer, &repeated, 1200));
+}
+
+static void what_was_under_way_is_not_repeated_after_standing_still(void **state)
+{
+    struct fixture *f = fixture_start(true, (struct sip_thread_params){.stall_ms = 100});
+    static struct sip_message m;
+    fixture_wish_sent(f, (struct wish){0}, &m);
+    fake_stand_still_once(300);
+    fixture_post(f, sip_command_new(SIP_DESIRED, 0));
+    assert_nothing_is_repeated(f);
+    sip_peer_answer(&f->peer, &m, "200 OK", ""); // an answer is believed all the same
+    assert_int_equal(fixture_answer(1).status, 200);
+    fixture_finish(f);
+}
+
+static void what_waited_for_dns_is_not_sent_after_standing_still(void **state)
+{
+    static const struct name_record record = {"reg.test", "A", 60, "127.0.0.1"};
+    static struct sip_message m;
+    struct name_server dns;
+    struct event_base *base = event_base_new();
+    name_server_open(&dns, base, &record, 1); // answers when this thread lets it
+    struct fixture *f =
+        fixture_start(true, (struct sip_thread_params){.stall_ms = 100, .resolv_conf = dns.resolv_conf});
+    char registrar[64];
+    (void)snprintf(registrar, sizeof(registrar), "sip:user@reg.test:%u", f->peer.port);
+    fixture_wish(f, (struct wish){.registrar = registrar});
+    fake_stand_still_once(300);
+    fixture_post(f, sip_command_new(SIP_DESIRED, 0));
+    assert_int_equal(lease_told(2), LEASE_STALLED);
+    while (!dns.asked)
+        (void)event_base_loop(base, EVLOOP_ONCE);
+    assert_false(sip_peer_receive(&f->peer, &m, 300));
+    struct fake_answer a = fixture_answer(1);
+    assert_int_equal(a.status, 503);
+    assert_true(a.local);
+    assert_string_equal(a.reason, "the process stood still before it was sent");
+    fixture_finish(f);
+    name_server_close(&dns);
+    event_base_free(base);
+}
+
+static void what_the_engine_forgot_is_not_repeated(void **state)
+{
+    struct fixture *f = fixture_start(true, (struct sip_thread_params){0});
+    static struct sip_message m;
+    fixture_wish_sent(f, (struct wish){0}, &m);
+    fixture_post(f, sip_command_new(SIP_SHARD_PARK, 0));
+    (void)fixture_until(was_parked);
+    assert_nothing_is_repeated(f);
+    sip_peer_answer(&f->peer, &m, "200 OK", "");
+    fixture_counted(f, offsetof(struct sip_stats, stray), 1);
+    struct fake_seen seen;
+    fake_seen(&seen);
+    assert_int_equal(seen.answer_count, 0);
     fixture_finish(f);
 }
 
@@ -312,6 +380,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_full_outbox_holds_credits_back_and_drops_nothing),
         cmocka_unit_test(standing_still_ends_the_lease_until_a_proof_asked_for_later),
+        cmocka_unit_test(what_was_under_way_is_not_repeated_after_standing_still),
+        cmocka_unit_test(what_waited_for_dns_is_not_sent_after_standing_still),
+        cmocka_unit_test(what_the_engine_forgot_is_not_repeated),
         cmocka_unit_test(a_proof_that_is_not_repeated_runs_out),
         cmocka_unit_test(a_burst_of_commands_does_not_starve_sip),
         cmocka_unit_test(reports_come_out_by_credit),

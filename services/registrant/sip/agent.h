@@ -14,6 +14,7 @@ struct agent_ops {
     void (*answered)(void *arg, uint64_t token, const struct sip_answer *answer);
     void (*flow_lost)(void *arg, uint32_t flow); // one that was up
     void (*targets_changed)(void *arg, struct str registrar, const struct str *targets, size_t count);
+    bool (*may_send)(void *arg); // what waited for DNS: false once the loop stood still. NULL: always
 };
 
 struct agent_params {
@@ -36,6 +37,11 @@ must_use int agent_reload(struct agent *a, struct error *err);
 // as its reason; silence is 408 (RFC 3261 8.1.3.1). Addresses that may not be sent to are passed over; where
 // there is no other it is 403, local: nothing was sent.
 must_use int agent_send(struct agent *a, const struct sip_request *request, uint64_t token);
+
+// What was sent with that token is not repeated, and its answer is told to nobody.
+void agent_forget(struct agent *a, uint64_t token);
+// The loop stood still: of what is under way nothing is sent any more. Answers that come are told.
+void agent_hush(struct agent *a);
 
 // During `answered`, of the token it names: see engine_ops.keep_alive.
 uint32_t agent_keep_alive(struct agent *a, uint64_t token, uint32_t flow_timer_s);

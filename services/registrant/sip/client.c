@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define DATAGRAM_BYTES 1300 // a larger request goes over a stream (18.1.1)
+#define STOOD_STILL    STR_LIT("the process stood still before it was sent")
 
 static const char *const via_names[] = {[TRANSPORT_UDP] = "Via: SIP/2.0/UDP ",
                                         [TRANSPORT_TCP] = "Via: SIP/2.0/TCP ",
@@ -27,19 +28,30 @@ static void deliver_failure(struct agent *a, struct transaction *t)
     response_deliver(a, t, &answer);
 }
 
-// Ends it with an answer of our own, at once or after agent_send; takes t.
-static void fail(struct agent *a, struct transaction *t, int status, struct str cause)
+static void end_as_failed(struct agent *a, struct transaction *t, int status, struct str cause)
 {
     transaction_leave(&a->all, t);
     t->failure = status;
     buf_clear(&t->cause);
     buf_add_str(&t->cause, cause);
-    if (!a->sending) {
-        deliver_failure(a, t);
-        return;
-    }
+}
+
+static void fail_later(struct agent *a, struct transaction *t, int status, struct str cause)
+{
+    end_as_failed(a, t, status, cause);
     t->state = TRANSACTION_FINISHED;
     LIST_INSERT_HEAD(&a->finished, t, link);
+}
+
+// Ends it with an answer of our own, at once or after agent_send; takes t.
+static void fail(struct agent *a, struct transaction *t, int status, struct str cause)
+{
+    if (a->sending) {
+        fail_later(a, t, status, cause);
+        return;
+    }
+    end_as_failed(a, t, status, cause);
+    deliver_failure(a, t);
 }
 
 static void fail_at_target(struct agent *a, struct transaction *t, enum target_fault fault, int status,
@@ -102,6 +114,11 @@ static void on_resolved(void *arg, const struct resolve_answer *answer)
     struct transaction *t = arg;
     struct agent *a = t->agent;
     t->resolving = NULL;
+    if (!a->sending && a->ops->may_send && !a->ops->may_send(a->arg)) {
+        t->another_target = false;
+        fail(a, t, 503, STOOD_STILL);
+        return;
+    }
     const struct resolve_target *chosen = target_choose(a, t, answer, &t->usable);
     if (!chosen) {
         struct buf cause cleanup(buf_done) = BUF_INIT;
@@ -189,6 +206,38 @@ void client_flow_lost(struct agent *a, uint32_t flow, bool was_up, const char *c
             fail_at_target(a, t, was_up ? TARGET_BROKE_OFF : TARGET_UNREACHABLE, 503, str_of(cause));
 }
 
+static void stop_resolving(struct transaction *t)
+{
+    resolve_cancel(t->resolving);
+    t->resolving = NULL;
+    t->another_target = false;
+}
+
+void agent_forget(struct agent *a, uint64_t token)
+{
+    for (uint32_t i = 0; i < a->all.slot_count; i++) {
+        struct transaction *t = a->all.slots[i];
+        if (t->token != token || t->state == TRANSACTION_FREE || t == a->answering)
+            continue;
+        stop_resolving(t);
+        transaction_free(&a->all, t);
+        return;
+    }
+}
+
+void agent_hush(struct agent *a)
+{
+    for (uint32_t i = 0; i < a->all.slot_count; i++) {
+        struct transaction *t = a->all.slots[i];
+        if (t->state == TRANSACTION_WAITING) {
+            transaction_hush(&a->all, t);
+        } else if (t->state == TRANSACTION_RESOLVING && t->resolving) {
+            stop_resolving(t);
+            fail_later(a, t, 503, STOOD_STILL);
+        }
+    }
+}
+
 static void repeat(struct agent *a, struct transaction *t)
 {
     uint32_t flow;
@@ -199,9 +248,7 @@ static void repeat(struct agent *a, struct transaction *t)
 static void give_up(struct agent *a, struct transaction *t)
 {
     if (t->state == TRANSACTION_RESOLVING) {
-        resolve_cancel(t->resolving);
-        t->resolving = NULL;
-        t->another_target = false;
+        stop_resolving(t);
         fail(a, t, 503, STR_LIT("the DNS servers do not answer"));
     } else if (t->provisional) { // it is there: no reason to try another (RFC 3263 4.3)
         t->another_target = false;

@@ -69,6 +69,7 @@ static void watch_the_clock(struct driver *d, struct moment m)
         d->stalled = true;
         d->stalled_us = m.us;
         engine_lease(d->engine, LEASE_STALLED, m);
+        agent_hush(d->agent);
     }
     d->alive_us = alive;
     if (d->lease_until_us && m.us >= d->lease_until_us) { // main would have told of a newer proof
@@ -140,7 +141,14 @@ static uint32_t op_keep_alive(void *arg, uint64_t token, uint32_t flow_timer_s)
     return agent_keep_alive(d->agent, token, flow_timer_s);
 }
 
+static void op_forget(void *arg, uint64_t token)
+{
+    struct driver *d = arg;
+    agent_forget(d->agent, token);
+}
+
 static const struct engine_ops ops = {.send = op_send,
+                                      .forget = op_forget,
                                       .report = op_report,
                                       .closed = op_closed,
                                       .local_hostport = op_local_hostport,
@@ -166,8 +174,17 @@ static void on_targets_changed(void *arg, struct str registrar, const struct str
     engine_targets_changed(d->engine, registrar, targets, count, enter(d));
 }
 
-static const struct agent_ops agent_ops = {
-    .answered = on_answered, .flow_lost = on_flow_lost, .targets_changed = on_targets_changed};
+static bool may_send(void *arg)
+{
+    struct driver *d = arg;
+    (void)enter(d);
+    return !d->stalled;
+}
+
+static const struct agent_ops agent_ops = {.answered = on_answered,
+                                           .flow_lost = on_flow_lost,
+                                           .targets_changed = on_targets_changed,
+                                           .may_send = may_send};
 
 // ---- commands
 

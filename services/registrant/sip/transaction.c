@@ -165,6 +165,12 @@ void transaction_proceeds(struct transaction *t)
     t->interval_us = T2_US;
 }
 
+void transaction_hush(struct transactions *all, struct transaction *t)
+{
+    t->resend_us = UINT64_MAX;
+    set_timer(all, t);
+}
+
 void transaction_leave(struct transactions *all, struct transaction *t)
 {
     if (t->state == TRANSACTION_WAITING || t->state == TRANSACTION_FINISHED)

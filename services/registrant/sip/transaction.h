@@ -82,6 +82,8 @@ struct transaction *transaction_find(const struct transactions *all, struct str 
 void transaction_sent(struct transactions *all, struct transaction *t, uint64_t now_us);
 // A provisional answer came: repeated every T2 (17.1.2.2).
 void transaction_proceeds(struct transaction *t);
+// It is not repeated any more, and given up in its time.
+void transaction_hush(struct transactions *all, struct transaction *t);
 // No longer among those that wait; the timers stop.
 void transaction_leave(struct transactions *all, struct transaction *t);
 

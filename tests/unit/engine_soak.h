@@ -23,6 +23,7 @@
 #define MAX_ASKED 64
 #define NOBODY_MS 0
 #define FLOWS     3
+#define KIND_S    60
 
 struct bound { // at the registrar
     char aor[64], contact[96];
@@ -61,7 +62,8 @@ struct soak {
     size_t open_count;
     uint64_t seed, epoch, reports, removals, registered;
     bool silent, loaded;
-    bool nat; // the registrar's sight of us counts
+    bool kind; // the registrar answers all and takes everything
+    bool nat;  // the registrar's sight of us counts
     bool parked;
     enum engine_lease lease;
     unsigned node;
@@ -155,8 +157,10 @@ static void answer_one(struct soak *s, size_t index)
     struct open o = s->open[index];
     s->open[index] = s->open[--s->open_count];
     struct sip_answer a = {.reason = STR_LIT("x"), .retry_after_s = -1, .min_expires_s = -1, .expires_s = -1};
-    uint32_t granted = o.expires ? 1 + (uint32_t)rng_below(&s->rng, o.expires) : 0;
-    uint64_t dice = rng_below(&s->rng, 100);
+    uint32_t granted = s->kind     ? (o.expires < KIND_S ? o.expires : KIND_S)
+                       : o.expires ? 1 + (uint32_t)rng_below(&s->rng, o.expires)
+                                   : 0;
+    uint64_t dice = s->kind ? 50 : rng_below(&s->rng, 100);
     if (s->silent || dice < 4) { // lost: on the way there, or on the way back
         if (rng_below(&s->rng, 2))
             apply(s, &o, granted);
@@ -192,7 +196,7 @@ static void answer_one(struct soak *s, size_t index)
         list(s, &o, &a);
     }
     static const char *const seen[] = {"", "203.0.113.1:4", "203.0.113.2:4", "203.0.113.2:5"};
-    a.received = str_of(seen[rng_below(&s->rng, ARRAY_LEN(seen))]);
+    a.received = str_of(seen[s->kind ? 0 : rng_below(&s->rng, ARRAY_LEN(seen))]);
     a.target = dice & 1 ? STR_LIT("udp:192.0.2.50:5060") : STR_LIT("udp:192.0.2.51:5060");
     one_of(s, o.id)->in_flight = false;
     engine_answer(s->engine, o.token, &a, s->now);

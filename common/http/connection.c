@@ -26,6 +26,7 @@ static size_t output_bytes(const struct conn *c)
 
 static void free_conn(struct conn *c)
 {
+    buf_done(&c->late);
     buf_done(&c->head_text);
     if (c->body)
         evbuffer_free(c->body);
@@ -127,6 +128,24 @@ bool conn_write(struct conn *c, struct str a, struct str b)
     return true;
 }
 
+void conn_hold_back(struct conn *c, struct str head, struct str body)
+{
+    buf_add_str(&c->late, head);
+    buf_add_str(&c->late, body);
+    c->state = CONN_LATE;
+    (void)bufferevent_disable(c->bev, EV_READ);
+    deadline_set(c, WAIT_LATE);
+}
+
+void conn_say_late(struct conn *c)
+{
+    deadline_set(c, WAIT_NOTHING);
+    c->state = CONN_WRITING;
+    (void)conn_write(c, buf_str(&c->late), STR_NONE);
+    buf_done(&c->late);
+    (void)bufferevent_enable(c->bev, EV_READ);
+}
+
 void conn_fail(struct conn *c, int status, const char *why)
 {
     deadline_set(c, WAIT_NOTHING);
@@ -180,11 +199,6 @@ static bool finish(struct conn *c)
     receive_reset(c);
     if (c->server->stopping && !evbuffer_get_length(input_of(c)))
         return conn_linger(c);
-    if (c->rests) {
-        (void)bufferevent_disable(c->bev, EV_READ);
-        deadline_set(c, WAIT_REST);
-        return false;
-    }
     deadline_set(c, WAIT_REQUEST);
     return true;
 }
@@ -229,7 +243,6 @@ static bool step(struct conn *c)
     }
     switch (c->state) {
     case CONN_IDLE:
-        return c->waiting != WAIT_REST && receive_head(c);
     case CONN_HEAD:
         return receive_head(c);
     case CONN_BODY:
@@ -239,6 +252,7 @@ static bool step(struct conn *c)
     case CONN_UPLOAD:
         return upload_receive(c);
     case CONN_BUSY:
+    case CONN_LATE:
     case CONN_STREAMING:
     case CONN_LINGER:
         break;
@@ -281,15 +295,6 @@ static void on_read(struct bufferevent *bev, void *arg)
         TAILQ_INSERT_TAIL(&s->crowd, c, of_crowd);
         server_serve_crowd(s);
     }
-}
-
-void conn_wake(struct conn *c)
-{
-    c->rests = false;
-    deadline_set(c, WAIT_REQUEST);
-    (void)bufferevent_enable(c->bev, EV_READ);
-    if (evbuffer_get_length(input_of(c)))
-        on_read(c->bev, c);
 }
 
 void conn_read(struct conn *c)
@@ -350,6 +355,8 @@ static bool make_room(struct http_server *s)
         return true;
     struct conn *idlest = deadline_idlest(s);
     server_limited(s, idlest ? HTTP_LIMIT_IDLE : HTTP_LIMIT_CONNECTIONS);
+    if (idlest && idlest->state == CONN_LATE)
+        conn_say_late(idlest);
     if (idlest)
         conn_close(idlest);
     return idlest;

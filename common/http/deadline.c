@@ -18,7 +18,7 @@ static uint64_t wait_us(const struct http_limits *limits, enum wait_for what)
         [WAIT_BODY] = limits->body_timeout_ms,
         [WAIT_UPLOAD] = limits->body_timeout_ms,
         [WAIT_TAKE] = limits->body_timeout_ms,
-        [WAIT_REST] = limits->rest_ms,
+        [WAIT_LATE] = limits->late_ms,
         [WAIT_LINGER] = LINGER_MS,
     };
     return ms[what] * 1000;
@@ -72,9 +72,9 @@ static void expire(struct conn *c, enum wait_for what)
         }
         c->broken = true;
         break;
-    case WAIT_REST:
-        conn_wake(c);
-        return;
+    case WAIT_LATE:
+        conn_say_late(c);
+        break;
     case WAIT_HANDSHAKE:
     case WAIT_REQUEST:
     case WAIT_NOTHING:
@@ -147,7 +147,7 @@ void deadline_set(struct conn *c, enum wait_for what)
 
 struct conn *deadline_idlest(struct http_server *s)
 {
-    static const enum wait_for answered[] = {WAIT_LINGER, WAIT_REST};
+    static const enum wait_for answered[] = {WAIT_LINGER, WAIT_LATE};
     static const enum wait_for waits[] = {WAIT_REQUEST, WAIT_HEAD, WAIT_HANDSHAKE};
     struct conn *idlest = NULL;
     uint64_t since_us = UINT64_MAX;

@@ -35,7 +35,7 @@ struct http_limits {
         body_timeout_ms; // from there to the end of its body -> 408; and a client that takes less than 512
                          // bytes a second of its answer for so long is closed, or sends less of an upload
     uint32_t idle_timeout_ms; // between requests on a kept-alive connection: closed
-    uint32_t rest_ms;         // see http_rest
+    uint32_t late_ms;         // see http_answer_late
     size_t connections;       // of one server; past it the one that is idle longest makes room for a new one
     size_t buffered_bytes;    // of all bodies collected or with the handler, those shorter than header_bytes
                            // aside; what passes it is answered 503 with retry-after. And as much of answers
@@ -47,7 +47,7 @@ struct http_limits {
                           .header_timeout_ms = 10000,                                                        \
                           .body_timeout_ms = 30000,                                                          \
                           .idle_timeout_ms = 60000,                                                          \
-                          .rest_ms = 100,                                                                    \
+                          .late_ms = 100,                                                                    \
                           .connections = 10000,                                                              \
                           .buffered_bytes = (size_t)256 << 20})
 
@@ -130,9 +130,10 @@ uint64_t http_received_us(const struct http_request *r); // monotonic; when it w
 // Whether what its connection sends next is looked at as soon as it is there, or with the crowd
 // (crowd_at_once). Connections begin with the crowd.
 void http_prefer(struct http_request *r, bool preferred);
-// For one who asks too much: the answer goes out at once, and what its connection sends next is looked at
-// limits.rest_ms later. However fast it asks again, refusing it costs others nothing.
-void http_rest(struct http_request *r);
+// For one who asks too much: http_reply's answer goes out limits.late_ms after it was given, or when the
+// server is stopped. However fast a client asks again, refusing it then costs others nothing; and behind a
+// proxy nobody else's request is on its connection meanwhile.
+void http_answer_late(struct http_request *r);
 
 // The client has left, or at least sends no more, which looks the same from here: answer it, but do no work
 // for it. Asks the kernel.

@@ -42,6 +42,7 @@ void receive_reset(struct conn *c)
 {
     c->state = CONN_IDLE;
     c->uploading = false;
+    c->answers_late = false;
     c->scan = (struct head_scan){0};
     if (c->held)
         (void)evbuffer_prepend_buffer(input_of(c), c->held);

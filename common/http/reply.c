@@ -89,8 +89,13 @@ static void answer(struct conn *c, struct http_request *r, int status, struct st
     struct str head = reply_head(c->server, status, buf_str(&r->headers), reply_connection(c),
                                  length_line(line, sizeof(line), body.n));
     bool with_body = status_has_body(status) && r->method != HTTP_HEAD;
-    (void)conn_write(c, head, with_body ? body : STR_NONE);
+    struct str sent = with_body ? body : STR_NONE;
     c->request = NULL;
+    if (c->answers_late && !c->server->stopping) {
+        conn_hold_back(c, head, sent);
+        return;
+    }
+    (void)conn_write(c, head, sent);
     c->state = CONN_WRITING;
 }
 

@@ -145,10 +145,10 @@ struct str http_cookie(const struct http_request *r, const char *name)
     return value;
 }
 
-void http_rest(struct http_request *r)
+void http_answer_late(struct http_request *r)
 {
     if (r->conn)
-        r->conn->rests = true;
+        r->conn->answers_late = true;
 }
 
 void http_prefer(struct http_request *r, bool preferred)

@@ -155,6 +155,10 @@ void http_server_stop(struct http_server *s)
         else if (c->state == CONN_IDLE && !c->running)
             (void)conn_linger(c);
     }
+    while ((c = TAILQ_FIRST(&s->queues[WAIT_LATE]))) { // no new ones come
+        conn_say_late(c);
+        conn_run(c);
+    }
 }
 
 size_t http_server_active_count(const struct http_server *s)
@@ -165,6 +169,9 @@ size_t http_server_active_count(const struct http_server *s)
         count++;
     }
     TAILQ_FOREACH(c, &s->queues[WAIT_BODY], in_queue) {
+        count++;
+    }
+    TAILQ_FOREACH(c, &s->queues[WAIT_LATE], in_queue) {
         count++;
     }
     TAILQ_FOREACH(c, &s->queues[WAIT_TAKE], in_queue) {

@@ -27,7 +27,7 @@ enum wait_for {
     WAIT_BODY,
     WAIT_UPLOAD, // some bytes of it
     WAIT_TAKE,   // the client takes some of its answer
-    WAIT_REST,   // its next request is not looked at yet: http_rest
+    WAIT_LATE,   // until its answer goes out: http_answer_late
     WAIT_LINGER, // the client closes after an answer that it may not have expected
     WAIT_NOTHING
 };
@@ -38,6 +38,7 @@ enum conn_state {
     CONN_BODY,      // head approved
     CONN_UPLOAD,    // with the handler, while the body is on its way
     CONN_BUSY,      // with the handler
+    CONN_LATE,      // the answer is complete and held back
     CONN_STREAMING, // a long answer is under way
     CONN_WRITING,   // the answer is complete and on its way out
     CONN_LINGER     // nothing more is answered
@@ -56,7 +57,8 @@ struct conn {
     bool closed;           // evcon is gone; freed when conn_run is through
     bool broken;           // to be closed by conn_run
     bool preferred;        // see http_prefer
-    bool rests;            // once its answer is out: see http_rest
+    bool answers_late;     // the present request: see http_answer_late
+    struct buf late;       // that answer
     bool in_crowd;         // what came waits until it is looked at
     bool ended;            // while it waited there
     TAILQ_ENTRY(conn) of_crowd;
@@ -149,7 +151,8 @@ void conn_close(struct conn *c); // at once; c may be gone afterwards
 bool conn_linger(struct conn *c);
 void conn_read(struct conn *c); // looks at what came; c may be gone afterwards
 void conn_prefer(struct conn *c, bool preferred);
-void conn_wake(struct conn *c); // its rest is over
+void conn_hold_back(struct conn *c, struct str head, struct str body); // until conn_say_late
+void conn_say_late(struct conn *c); // what is held back is written; conn_run it then
 // What of its answer the client has not taken counts for the limit of them all; past it, those that take
 // their time are closed. c may be broken afterwards.
 void conn_charge_unsent(struct conn *c);
@@ -189,8 +192,8 @@ void upload_gone(struct http_request *r);
 void deadline_init(struct http_server *s);
 void deadline_done(struct http_server *s);
 void deadline_set(struct conn *c, enum wait_for what); // WAIT_NOTHING: none
-// Who can do without its connection best: one that was answered and is not listened to, else the one that has
-// let itself be waited for longest, for a first byte or for the rest of a head. NULL: none.
+// Who can do without its connection best: one that is answered, but for reading it or for waiting, else the
+// one that has let itself be waited for longest, for a first byte or for the rest of a head. NULL: none.
 struct conn *deadline_idlest(struct http_server *s);
 bool deadline_is_fast_upload(const struct conn *c); // since its deadline was set
 

@@ -32,7 +32,7 @@
 #define RESEAL_IDLE_MS   15000
 #define DRAIN_LOOK_MS    10 // between two looks whether the last request is answered
 #define CROWD_AT_ONCE    4
-#define REST_MS          100 // of the connection of whom too much is asked: ten refusals a second
+#define LATE_MS          100 // who asks too much hears ten refusals a second over each connection
 
 struct loop {
     const struct loop_shared *shared;
@@ -329,7 +329,7 @@ static struct http_server *open_server(struct loop *l, int listen_fd, struct htt
                    .header_timeout_ms = (uint32_t)s->http_header_timeout_ms,
                    .body_timeout_ms = (uint32_t)s->http_body_timeout_ms,
                    .idle_timeout_ms = (uint32_t)s->http_idle_timeout_ms,
-                   .rest_ms = REST_MS,
+                   .late_ms = LATE_MS,
                    .connections = l->shared->http_connections,
                    .buffered_bytes = (size_t)s->http_buffered_bytes},
         .arg = &l->router,

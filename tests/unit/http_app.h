@@ -50,8 +50,8 @@ static inline void app_request(void *arg, struct http_request *r)
         app_big(r);
         return;
     }
-    if (str_eq_cstr(path, "/rest"))
-        http_rest(r);
+    if (str_eq_cstr(path, "/late"))
+        http_answer_late(r);
     http_reply_header(r, "content-type", STR_LIT("text/plain"));
     http_reply_header(r, "X-Upper", STR_LIT("1"));
     if (str_eq_cstr(path, "/204"))

@@ -288,6 +288,30 @@ static void who_sent_a_part_of_a_request_goes_before_a_younger_one_that_sent_not
     app_done(&a);
 }
 
+static void who_sent_a_head_and_keeps_its_body_to_itself_makes_room(void **state)
+{
+    struct http_limits l = app_limits();
+    l.connections = 2;
+    struct app a;
+    struct client keeps[2], next;
+    app_init(&a, l);
+    for (int i = 0; i < 2; i++) {
+        client_connect(&keeps[i], &a.f);
+        client_say(&keeps[i], "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n1");
+        WAIT_UNTIL(&a.f, http_server_active_count(a.f.server) == (size_t)i + 1);
+    }
+    client_connect(&next, &a.f);
+    client_say(&next, GET("/"));
+    expect_text(&next, OK_EMPTY);
+    assert_true(keeps[0].closed);
+    client_say(&keeps[1], "2");
+    WAIT_UNTIL(&a.f, a.requests == 2);
+    for (int i = 0; i < 2; i++)
+        client_close(&keeps[i]);
+    client_close(&next);
+    app_done(&a);
+}
+
 static void who_has_its_refusal_and_lingers_makes_room(void **state)
 {
     struct http_limits l = app_limits();
@@ -308,70 +332,109 @@ static void who_has_its_refusal_and_lingers_makes_room(void **state)
 
 // ---- who asks too much
 
-static void who_is_to_rest_is_answered_at_once_and_looked_at_later(void **state)
+static void who_is_answered_late_holds_nobody_else_up(void **state)
 {
     struct http_limits l = app_limits();
-    l.rest_ms = 100;
+    l.late_ms = 100;
     struct app a;
-    struct client rests, other;
+    struct client late, other;
     app_init(&a, l);
-    client_connect(&rests, &a.f);
+    client_connect(&late, &a.f);
     client_connect(&other, &a.f);
     uint64_t began_us = clock_monotonic_us();
-    client_say(&rests, GET("/rest") GET("/rest"));
-    WAIT_UNTIL(&a.f, rests.got.n);
+    client_say(&late, GET("/late") GET("/late"));
+    WAIT_UNTIL(&a.f, a.requests);
     client_say(&other, GET("/"));
     expect_text(&other, OK_EMPTY);
-    WAIT_UNTIL(&a.f, a.requests == 3);
+    WAIT_UNTIL(&a.f, late.got.n);
     assert_in_range(clock_monotonic_us() - began_us, 100000, UINT64_MAX);
-    client_say(&rests, GET("/")); // while it rests
+    client_say(&late, GET("/"));
     WAIT_UNTIL(&a.f, a.requests == 4);
     assert_in_range(clock_monotonic_us() - began_us, 200000, UINT64_MAX);
-    expect_text(&rests, OK_EMPTY OK_EMPTY OK_EMPTY);
-    client_say(&rests, GET("/")); // and it is as before
-    expect_text(&rests, OK_EMPTY);
-    client_close(&rests);
+    expect_text(&late, OK_EMPTY OK_EMPTY OK_EMPTY);
+    client_close(&late);
     client_close(&other);
     app_done(&a);
 }
 
-static void who_rests_makes_room_before_all_others(void **state)
+static void what_is_sent_on_before_a_late_answer_is_kept_or_thrown_away_as_before_any(void **state)
 {
     struct http_limits l = app_limits();
-    l.connections = 2;
-    l.rest_ms = 60000;
-    struct app a;
-    struct client idles, rests, next;
-    app_init(&a, l);
-    client_connect(&idles, &a.f);
-    client_connect(&rests, &a.f);
-    client_say(&rests, GET("/rest"));
-    expect_text(&rests, OK_EMPTY);
-    client_connect(&next, &a.f);
-    WAIT_UNTIL(&a.f, rests.closed);
-    client_say(&idles, GET("/"));
-    expect_text(&idles, OK_EMPTY);
-    client_close(&idles);
-    client_close(&rests);
-    client_close(&next);
-    app_done(&a);
-}
-
-static void who_rests_does_not_hold_up_the_end(void **state)
-{
-    struct http_limits l = app_limits();
-    l.rest_ms = 60000;
+    l.late_ms = 50;
     struct app a;
     struct client c;
     app_init(&a, l);
     client_connect(&c, &a.f);
-    client_say(&c, GET("/rest") GET("/"));
-    expect_text(&c, OK_EMPTY);
-    assert_int_equal(http_server_active_count(a.f.server), 0);
-    http_server_stop(a.f.server);
+    client_say(&c, "POST /late HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello" POST_HELLO);
+    expect_text(&c, OK_HELLO OK_HELLO);
+    client_say(&c, "HEAD /late HTTP/1.1\r\nHost: x\r\n\r\n" GET("/"));
+    expect_text(&c, OK_EMPTY OK_EMPTY);
+    client_say(&c, "GET /late HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    expect_text(&c, "HTTP/1.1 200 OK\r\n" FIELDS "connection: close\r\ncontent-length: 0\r\n\r\n");
     WAIT_UNTIL(&a.f, c.closed);
-    assert_int_equal(a.requests, 1);
+    assert_false(c.reset);
     client_close(&c);
+    app_done(&a);
+}
+
+static void who_is_to_be_answered_late_makes_room_and_has_its_answer(void **state)
+{
+    struct http_limits l = app_limits();
+    l.connections = 2;
+    l.late_ms = 60000;
+    struct app a;
+    struct client idles, late, next;
+    app_init(&a, l);
+    client_connect(&idles, &a.f);
+    client_connect(&late, &a.f);
+    client_say(&late, GET("/late"));
+    WAIT_UNTIL(&a.f, a.requests);
+    client_connect(&next, &a.f);
+    WAIT_UNTIL(&a.f, late.closed);
+    expect_text(&late, OK_EMPTY);
+    client_say(&idles, GET("/"));
+    expect_text(&idles, OK_EMPTY);
+    client_close(&idles);
+    client_close(&late);
+    client_close(&next);
+    app_done(&a);
+}
+
+static void who_leaves_before_a_late_answer_is_forgotten(void **state)
+{
+    struct http_limits l = app_limits();
+    l.late_ms = 20;
+    struct app a;
+    struct client c;
+    app_init(&a, l);
+    client_connect(&c, &a.f);
+    client_say(&c, GET("/late"));
+    WAIT_UNTIL(&a.f, a.requests);
+    assert_int_equal(http_server_active_count(a.f.server), 1);
+    client_abort(&c);
+    WAIT_UNTIL(&a.f, !http_server_active_count(a.f.server));
+    app_done(&a);
+}
+
+static void late_answers_do_not_hold_up_the_end(void **state)
+{
+    struct http_limits l = app_limits();
+    l.late_ms = 60000;
+    struct app a;
+    struct client c[2];
+    app_init(&a, l);
+    for (int i = 0; i < 2; i++) {
+        client_connect(&c[i], &a.f);
+        client_say(&c[i], GET("/late"));
+    }
+    WAIT_UNTIL(&a.f, a.requests == 2);
+    http_server_stop(a.f.server);
+    for (int i = 0; i < 2; i++) {
+        expect_text(&c[i], OK_EMPTY);
+        WAIT_UNTIL(&a.f, c[i].closed);
+        client_close(&c[i]);
+    }
+    assert_int_equal(http_server_active_count(a.f.server), 0);
     app_done(&a);
 }
 
@@ -391,10 +454,13 @@ int main(void)
         cmocka_unit_test(a_client_that_takes_nothing_is_dropped),
         cmocka_unit_test(answers_that_nobody_takes_are_bounded_together_and_the_slowest_goes_first),
         cmocka_unit_test(who_sent_a_part_of_a_request_goes_before_a_younger_one_that_sent_nothing),
+        cmocka_unit_test(who_sent_a_head_and_keeps_its_body_to_itself_makes_room),
         cmocka_unit_test(who_has_its_refusal_and_lingers_makes_room),
-        cmocka_unit_test(who_is_to_rest_is_answered_at_once_and_looked_at_later),
-        cmocka_unit_test(who_rests_makes_room_before_all_others),
-        cmocka_unit_test(who_rests_does_not_hold_up_the_end),
+        cmocka_unit_test(who_is_answered_late_holds_nobody_else_up),
+        cmocka_unit_test(what_is_sent_on_before_a_late_answer_is_kept_or_thrown_away_as_before_any),
+        cmocka_unit_test(who_is_to_be_answered_late_makes_room_and_has_its_answer),
+        cmocka_unit_test(who_leaves_before_a_late_answer_is_forgotten),
+        cmocka_unit_test(late_answers_do_not_hold_up_the_end),
     };
     return cmocka_run_group_tests_name("http_limits", tests, NULL, NULL);
 }

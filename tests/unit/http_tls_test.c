@@ -161,6 +161,22 @@ static void an_answer_of_later_goes_out(void **state)
     tls_app_done(&t);
 }
 
+static void late_answers_come_in_order_with_what_was_sent_on(void **state)
+{
+    struct http_limits l = app_limits();
+    struct tls_app t;
+    struct tls_client c;
+    l.late_ms = 20;
+    tls_app_init(&t, l);
+    tls_connect(&c, &t.a.f);
+    for (int i = 0; i < 3; i++) {
+        tls_say(&c, STR_LIT(GET("/late") POST_HELLO));
+        tls_expect(&c, OK_EMPTY OK_HELLO);
+    }
+    tls_close(&c);
+    tls_app_done(&t);
+}
+
 static void long_answers_and_streams_come_whole(void **state)
 {
     struct tls_app t;
@@ -495,6 +511,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(requests_are_served_one_after_the_other_and_pipelined),
         cmocka_unit_test(an_answer_of_later_goes_out),
+        cmocka_unit_test(late_answers_come_in_order_with_what_was_sent_on),
         cmocka_unit_test(long_answers_and_streams_come_whole),
         cmocka_unit_test(uploads_come_whole),
         cmocka_unit_test(a_resumed_upload_gets_what_openssl_holds),

@@ -84,7 +84,7 @@ const char *dialect_scheme(const struct dialect_shared *shared, const struct htt
 // is none. Appends.
 void dialect_request_id(const struct http_request *r, struct buf *out);
 
-// ---- how much one may ask (auth/throttle.h). The connection of whom these refuse rests (http_rest).
+// ---- how much one may ask (auth/throttle.h). Whom these refuse is answered late (http_answer_late).
 
 // Takes `cost` requests of c->principal's, or of `who`, as it is counted there.
 struct throttle_answer dialect_throttle(const struct dialect_shared *shared, const struct dialect_call *c,

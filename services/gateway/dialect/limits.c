@@ -7,7 +7,7 @@ struct throttle_answer dialect_throttle_as(const struct dialect_shared *shared, 
 {
     struct throttle_answer answer = throttle_request(shared->throttle, who, cost, clock_monotonic_us());
     if (!answer.passes)
-        http_rest(c->http);
+        http_answer_late(c->http);
     return answer;
 }
 
@@ -48,7 +48,7 @@ bool dialect_admit(const struct dialect_shared *shared, struct dialect_call *c, 
         return true;
     case FAIR_FULL:
         http_prefer(c->http, false);
-        http_rest(c->http);
+        http_answer_late(c->http);
     }
     return false;
 }
@@ -60,7 +60,7 @@ struct throttle_answer dialect_throttle_login(const struct dialect_shared *share
     struct str client = dialect_client(shared, r, &scratch);
     struct throttle_answer answer = throttle_login(shared->throttle, name, client, clock_monotonic_us());
     if (!answer.passes)
-        http_rest(r);
+        http_answer_late(r);
     return answer;
 }
 

@@ -76,7 +76,7 @@ bool dialect_check_password(const struct dialect_shared *shared, struct dialect_
     http_prefer(c->http, false);
     if (fair_ask(shared->fair, &c->ticket, FAIR_LOGINS, who, 1, run) != FAIR_FULL)
         return true; // and the call may be over
-    http_rest(c->http);
+    http_answer_late(c->http);
     c->in_password_check = false;
     c->login = NULL;
     dialect_login_free(l);

@@ -348,7 +348,7 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
     conn_run(c);
 }
 
-// A flood of connections closes its own oldest ones; who has a request under way is never closed for it.
+// A flood of connections closes its own oldest ones; whose request came whole is never closed for it.
 static bool make_room(struct http_server *s)
 {
     if (s->conn_count <= s->params.limits.connections)

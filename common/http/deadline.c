@@ -148,7 +148,7 @@ void deadline_set(struct conn *c, enum wait_for what)
 struct conn *deadline_idlest(struct http_server *s)
 {
     static const enum wait_for answered[] = {WAIT_LINGER, WAIT_LATE};
-    static const enum wait_for waits[] = {WAIT_REQUEST, WAIT_HEAD, WAIT_HANDSHAKE};
+    static const enum wait_for waits[] = {WAIT_REQUEST, WAIT_HEAD, WAIT_BODY, WAIT_HANDSHAKE};
     struct conn *idlest = NULL;
     uint64_t since_us = UINT64_MAX;
     for (size_t i = 0; i < ARRAY_LEN(answered); i++) {

@@ -193,7 +193,8 @@ void deadline_init(struct http_server *s);
 void deadline_done(struct http_server *s);
 void deadline_set(struct conn *c, enum wait_for what); // WAIT_NOTHING: none
 // Who can do without its connection best: one that is answered, but for reading it or for waiting, else the
-// one that has let itself be waited for longest, for a first byte or for the rest of a head. NULL: none.
+// one that has let itself be waited for longest, for a first byte or for the rest of a head or body. NULL:
+// none.
 struct conn *deadline_idlest(struct http_server *s);
 bool deadline_is_fast_upload(const struct conn *c); // since its deadline was set
 

@@ -145,7 +145,7 @@ static bool is_known(struct engine *e, const struct entry *r, const struct spec 
 static void take_stray(struct engine *e, struct entry *r, const struct desired *d, struct moment now)
 {
     const struct status *last = d->last;
-    if (!d->stray || !last || !last->has_bound || !last->bound.last_sent_wall_ms || r->moved)
+    if (!last || !last->has_bound || !last->bound.last_sent_wall_ms || r->moved)
         return;
     struct spec *stray = spec_new(&e->home, &last->bound.sent);
     if (stray->has_local || is_known(e, r, stray, last, now)) {
@@ -179,6 +179,8 @@ static void bury(struct engine *e, struct shard *s, struct entry *r, const struc
                  struct moment now)
 {
     if (r && r->removing) {
+        if (d->last && d->last->epoch != s->epoch && !d->twin) // of another owner, after our removal
+            take_stray(e, r, d, now);
         if (r->proof)
             report_mark(e, r);
         return;
@@ -191,6 +193,7 @@ static void bury(struct engine *e, struct shard *s, struct entry *r, const struc
         mark_flight_obsolete(e, r);
         r->moved = false;
         r->removing = true;
+        r->twin = d->twin;
         entry_reset(r);
         entry_update(e, r, now);
         return;
@@ -200,6 +203,7 @@ static void bury(struct engine *e, struct shard *s, struct entry *r, const struc
     r = entry_new(e, s, d->id, account_of(d));
     r->revision = d->last->revision;
     r->removing = true;
+    r->twin = d->twin;
     r->retry_delay_s = 5;
     if (d->last->has_bound) {
         entry_set_want(e, r, spec_new(&e->home, &d->last->bound.sent));
@@ -297,7 +301,8 @@ static void take_in(struct engine *e, struct shard *s, const struct desired *d, 
         on_same_revision(e, r, d, now);
     else if (d->revision > r->revision)
         change(e, r, d, now);
-    take_stray(e, r, d, now);
+    if (d->stray)
+        take_stray(e, r, d, now);
 }
 
 void engine_desired(struct engine *e, uint32_t shard, const struct desired *d, struct moment now)

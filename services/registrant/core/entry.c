@@ -191,6 +191,8 @@ void entry_stop_waiting(struct engine *e, struct entry *r)
         pacer_cancel(e->home.pacer, r->want->way->target, &r->item);
     if (r->bound)
         pacer_cancel(e->home.pacer, r->bound->way->target, &r->item);
+    if (r->extra && r->extra->left)
+        pacer_cancel(e->home.pacer, r->extra->left->way->target, &r->item);
 }
 
 void entry_set_want(struct engine *e, struct entry *r, struct spec *take)
@@ -265,6 +267,7 @@ void entry_set_left(struct engine *e, struct entry *r, struct spec *take, struct
     if (!take && (!r->extra || !r->extra->left))
         return;
     struct extra *x = entry_extra(e, r);
+    entry_stop_waiting(e, r);
     spec_put(&e->home, &x->left);
     x->left = take;
     intern_set(e->home.texts, &x->left_local, take && take->has_local ? local : STR_NONE);

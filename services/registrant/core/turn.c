@@ -107,7 +107,7 @@ static bool is_held_back(const struct entry *r, const struct plan *plan, int64_t
 static void wait_turn(struct engine *e, struct entry *r, const struct plan *plan, struct moment now)
 {
     bool wanted = plan->kind == PLAN_BIND || plan->kind == PLAN_CLEAR || !r->bound;
-    const struct spec *s = wanted ? r->want : r->bound;
+    const struct spec *s = plan->kind == PLAN_LEAVE ? r->extra->left : wanted ? r->want : r->bound;
     if (pacer_waits_as(s->way->target, &r->item, plan->class))
         return;
     if (plan->class != PACE_LIVE && pacer_waits_as(s->way->target, &r->item, PACE_LIVE))

@@ -23,7 +23,8 @@
 
 #define REACH_MS  (10ull * 60 * 1000)
 #define TURN_MS   200
-#define IN_FLIGHT 500 // restores with Redis
+#define IN_FLIGHT 500    // restores with Redis
+#define OWN_MOST  100000 // registrations of which a change of our own is kept
 
 enum writeback_phase {
     PHASE_DOWN,      // no Redis
@@ -155,7 +156,7 @@ static void keep_newest(struct writeback *w, struct lost **table, struct restore
 
 void writeback_note(struct writeback *w, const struct store_change *c)
 {
-    struct restore *r = restore_of(c);
+    struct restore *r = HASH_COUNT(w->own) < OWN_MOST ? restore_of(c) : NULL;
     if (r)
         keep_newest(w, &w->own, r);
 }

@@ -1,6 +1,7 @@
 // Finds out whether the Redis that answers may have lost writes, and if so re-reads all changes topics from
 // ten minutes before the last sweep that it knows of, writes back what it lost and raises the id sequence.
-// Until then writes are refused (the gate). Without Kafka nothing can be known: it waits.
+// What this gateway had on its way to Kafka when Redis was lost is written back, too: the topics may not have
+// it yet. Until then writes are refused (the gate). Without Kafka nothing can be known: it waits.
 #ifndef ROLLCALL_GATEWAY_PUBLISH_WRITEBACK_H
 #define ROLLCALL_GATEWAY_PUBLISH_WRITEBACK_H
 

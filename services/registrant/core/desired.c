@@ -147,13 +147,13 @@ static void take_stray(struct engine *e, struct entry *r, const struct desired *
     const struct status *last = d->last;
     if (!last || !last->has_bound || !last->bound.last_sent_wall_ms || r->moved)
         return;
+    r->cseq = last->bound.cseq > r->cseq ? last->bound.cseq : r->cseq;
     struct spec *stray = spec_new(&e->home, &last->bound.sent);
     if (stray->has_local || is_known(e, r, stray, last, now)) {
         spec_put(&e->home, &stray);
         return;
     }
     struct contact_lines lines = {.text = &e->scratch[3]};
-    r->cseq = last->bound.cseq > r->cseq ? last->bound.cseq : r->cseq;
     entry_set_left(e, r, stray, STR_NONE);
     contacts_left_behind(e, r, &lines);
     if (lines.count)
@@ -284,8 +284,9 @@ static void take_in(struct engine *e, struct shard *s, const struct desired *d, 
         return;
     if (r && r->moved && d->revision <= moved_by(r))
         return;
-    if (r && r->moved && !r->dirty) {
-        entry_forget(e, r); // it is back: what is bound was told by its other place
+    bool is_back = r && r->moved;
+    if (is_back && !r->dirty) {
+        entry_forget(e, r); // what is bound was told by its other place
         r = NULL;
     }
     if (r && is_told_again(s, r, d)) {
@@ -301,7 +302,8 @@ static void take_in(struct engine *e, struct shard *s, const struct desired *d, 
         on_same_revision(e, r, d, now);
     else if (d->revision > r->revision)
         change(e, r, d, now);
-    if (d->stray)
+    // Before its last word was said: what its other place bound meanwhile is told like a former owner's.
+    if (d->stray || (is_back && d->last && d->last->epoch != s->epoch))
         take_stray(e, r, d, now);
 }
 

@@ -157,6 +157,49 @@ static void what_waited_for_dns_is_not_sent_after_standing_still(void **state)
     event_base_free(base);
 }
 
+// A listener whose queue is full lets nobody connect; ret_first: who is in it.
+static uint16_t full_listener(int *ret_listener, int ret_first[2])
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t n = sizeof(at);
+    *ret_listener = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(bind(*ret_listener, (struct sockaddr *)&at, sizeof(at)), 0);
+    assert_int_equal(listen(*ret_listener, 0), 0);
+    assert_int_equal(getsockname(*ret_listener, (struct sockaddr *)&at, &n), 0);
+    for (size_t i = 0; i < 2; i++) {
+        ret_first[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+        (void)connect(ret_first[i], (struct sockaddr *)&at, sizeof(at));
+    }
+    return ntohs(at.sin_port);
+}
+
+static void what_waited_for_a_connection_is_not_sent_after_standing_still(void **state)
+{
+    int listener, first[2];
+    char registrar[64], byte;
+    (void)snprintf(registrar, sizeof(registrar), "sip:user@127.0.0.1:%u", full_listener(&listener, first));
+    struct fixture *f = fixture_start(true, (struct sip_thread_params){.stall_ms = 100});
+    fixture_wish(f, (struct wish){.registrar = registrar, .transport = TRANSPORT_TCP});
+    fake_stand_still_once(300);
+    fixture_post(f, sip_command_new(SIP_DESIRED, 0));
+    assert_int_equal(lease_told(2), LEASE_STALLED);
+    struct pollfd ready = {.fd = listener, .events = POLLIN};
+    while (poll(&ready, 1, 1500) == 1) { // its SYN is repeated within a second
+        int fd = accept(listener, NULL, NULL);
+        struct pollfd sent = {.fd = fd, .events = POLLIN};
+        bool ours = poll(&sent, 1, 300) == 1 && recv(fd, &byte, 1, 0) == 1;
+        (void)close(fd);
+        assert_false(ours);
+    }
+    struct fake_answer a = fixture_answer(1);
+    assert_int_equal(a.status, 503);
+    assert_string_equal(a.reason, "the process stood still before it was sent");
+    fixture_finish(f);
+    (void)close(listener);
+    for (size_t i = 0; i < 2; i++)
+        (void)close(first[i]);
+}
+
 static void what_the_engine_forgot_is_not_repeated(void **state)
 {
     struct fixture *f = fixture_start(true, (struct sip_thread_params){0});
@@ -382,6 +425,7 @@ int main(void)
         cmocka_unit_test(standing_still_ends_the_lease_until_a_proof_asked_for_later),
         cmocka_unit_test(what_was_under_way_is_not_repeated_after_standing_still),
         cmocka_unit_test(what_waited_for_dns_is_not_sent_after_standing_still),
+        cmocka_unit_test(what_waited_for_a_connection_is_not_sent_after_standing_still),
         cmocka_unit_test(what_the_engine_forgot_is_not_repeated),
         cmocka_unit_test(a_proof_that_is_not_repeated_runs_out),
         cmocka_unit_test(a_burst_of_commands_does_not_starve_sip),

@@ -14,7 +14,7 @@ struct agent_ops {
     void (*answered)(void *arg, uint64_t token, const struct sip_answer *answer);
     void (*flow_lost)(void *arg, uint32_t flow); // one that was up
     void (*targets_changed)(void *arg, struct str registrar, const struct str *targets, size_t count);
-    bool (*may_send)(void *arg); // what waited for DNS: false once the loop stood still. NULL: always
+    bool (*may_send)(void *arg); // what had to wait: false once the loop stood still. NULL: always
 };
 
 struct agent_params {

@@ -98,6 +98,11 @@ static int put_on_wire(struct agent *a, struct transaction *t, enum registration
 
 static void send_or_fail(struct agent *a, struct transaction *t, enum registration_transport kind)
 {
+    if (!a->sending && a->ops->may_send && !a->ops->may_send(a->arg)) {
+        t->another_target = false;
+        fail(a, t, 503, STOOD_STILL);
+        return;
+    }
     int rc = put_on_wire(a, t, kind);
     if (rc == 0)
         return;
@@ -114,11 +119,6 @@ static void on_resolved(void *arg, const struct resolve_answer *answer)
     struct transaction *t = arg;
     struct agent *a = t->agent;
     t->resolving = NULL;
-    if (!a->sending && a->ops->may_send && !a->ops->may_send(a->arg)) {
-        t->another_target = false;
-        fail(a, t, 503, STOOD_STILL);
-        return;
-    }
     const struct resolve_target *chosen = target_choose(a, t, answer, &t->usable);
     if (!chosen) {
         struct buf cause cleanup(buf_done) = BUF_INIT;
@@ -229,13 +229,15 @@ void agent_hush(struct agent *a)
 {
     for (uint32_t i = 0; i < a->all.slot_count; i++) {
         struct transaction *t = a->all.slots[i];
-        if (t->state == TRANSACTION_WAITING) {
+        bool waits = t->state == TRANSACTION_WAITING;
+        if (waits && !transport_holds_back(a->transport, t->flow)) {
             transaction_hush(&a->all, t);
-        } else if (t->state == TRANSACTION_RESOLVING && t->resolving) {
+        } else if (waits || (t->state == TRANSACTION_RESOLVING && t->resolving)) {
             stop_resolving(t);
             fail_later(a, t, 503, STOOD_STILL);
         }
     }
+    transport_hush(a->transport);
 }
 
 static void repeat(struct agent *a, struct transaction *t)

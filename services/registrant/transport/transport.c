@@ -250,6 +250,26 @@ void transport_doubt(struct transport *t, uint32_t flow, uint64_t since_us)
         flow_lose(f, "it was silent");
 }
 
+static bool holds_back(const struct flow *f)
+{
+    return !f->incoming && f->out.n > f->out_taken;
+}
+
+bool transport_holds_back(struct transport *t, uint32_t flow)
+{
+    const struct flow *f = flow_by_number(t, flow);
+    return f && holds_back(f);
+}
+
+void transport_hush(struct transport *t)
+{
+    struct flow *f, *next;
+    HASH_ITER(hh_number, t->by_number, f, next) {
+        if (holds_back(f))
+            flow_lose(f, "the process stood still before it was sent");
+    }
+}
+
 struct transport_stats transport_stats(const struct transport *t)
 {
     return t->stats;

@@ -106,6 +106,11 @@ void transport_keep_alive(struct transport *t, const struct endpoint *to, uint32
 // never reads would be sent to for ever. Harmless for a datagram (0) and for one that is gone.
 void transport_doubt(struct transport *t, uint32_t flow, uint64_t since_us);
 
+// Does anything wait to be written to that connection, which may not be up yet?
+bool transport_holds_back(struct transport *t, uint32_t flow);
+// What waits to be written is not: its connections are lost.
+void transport_hush(struct transport *t);
+
 struct transport_stats {
     uint64_t connections;               // now, established, ours
     uint64_t connected, lost, failed;   // ever, ours: established, lost after that, never established

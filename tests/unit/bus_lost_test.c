@@ -206,6 +206,45 @@ static void one_emptied_shard_is_noticed(void **state)
     assert_int_equal(do_get(w->f, "shard", r.id), 0);
 }
 
+// Lets nobody in before another gateway has said that what was published is written back.
+static void start_redis_that_was_checked(struct fixture *f)
+{
+    char port[8], name[] = "redis-server", o1[] = "--port", o2[] = "--dir", o3[] = "--save", none[] = "",
+                  o4[] = "--requirepass", secret[] = "secret", shell[] = "/bin/sh", option[] = "-c",
+                  script[1024];
+    (void)snprintf(port, sizeof(port), "%u", f->port);
+    char *server[] = {name, o1, port, o2, f->dir, o3, none, o4, secret, NULL};
+    (void)snprintf(
+        script, sizeof(script),
+        "r='redis-cli -p %u -a secret'\n"
+        "until $r ping | grep -q PONG; do sleep 0.05; done\n"
+        "id=$($r info server | tr -d '\\r' | sed -n 's/^run_id://p')\n"
+        "for k in 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do $r hset rc:{s$k}:sweep replid $id; done\n"
+        "$r set rc:{g}:replid $id && $r config set requirepass ''\n",
+        f->port);
+    char *check[] = {shell, option, script, NULL};
+    (void)peer_stop(f->server, SIGKILL);
+    f->server = peer_start(server);
+    f->replication_hash = 0;
+    assert_int_equal(peer_stop(peer_start(check), 0), 0);
+    assert_true(peer_run_until(f->base, fixture_is_up, f, LONG_MS));
+}
+
+// It wrote to the former one for as long as it did not know of the present one.
+static void who_comes_late_from_a_lost_redis_writes_back_what_it_wrote_there(void **state)
+{
+    struct world *w = *state;
+    assert_string_equal(raw(w->f, "SAVE"), "OK");
+    struct registration r cleanup(registration_done) = created(w->f, "split", "trunk");
+    world_post(w);
+    (void)expect(w, "changes.any", "change.desired", r.id, 1);
+    start_redis_that_was_checked(w->f);
+    assert_true(peer_run_until(w->f->base, world_is_healthy, w, LONG_MS));
+    assert_int_equal(do_get(w->f, "split", r.id), 0);
+    assert_int_equal(w->f->got.reg.revision, r.revision);
+    forget_dump(w);
+}
+
 // In a cluster the sequence is with one server, and what ids were given for with others.
 static void a_sequence_that_fell_back_goes_on_above_what_the_shards_hold(void **state)
 {
@@ -252,6 +291,7 @@ int main(void)
         LOST(what_was_lost_before_a_long_outage_is_written_back),
         LOST(a_redis_emptied_under_its_gateways_gets_everything_back_and_gives_no_id_twice),
         LOST(one_emptied_shard_is_noticed),
+        LOST(who_comes_late_from_a_lost_redis_writes_back_what_it_wrote_there),
         LOST(a_sequence_that_fell_back_goes_on_above_what_the_shards_hold),
         LOST(without_kafka_an_unknown_redis_takes_no_writes),
     };

@@ -48,7 +48,8 @@ struct lost {
 struct writeback {
     struct hub *hub;
     enum writeback_phase phase;
-    uint64_t attempt; // answers to an older one are not ours any more
+    uint64_t approved; // hash of the replication id that this gateway wrote to last; 0: to none yet
+    uint64_t attempt;  // answers to an older one are not ours any more
     struct buf replication_id;
     struct event *turn;
     struct kafka_replay *replay; // under way, and let go on where its attempt is over; NULL: none
@@ -191,6 +192,14 @@ static void restore_what_is_there(struct writeback *w)
     restore_some(w);
 }
 
+static void end(struct writeback *w)
+{
+    forget_all(&w->own);
+    w->phase = PHASE_DONE;
+    w->approved = store_replication_hash(buf_str(&w->replication_id));
+    hub_approve(w->hub, buf_str(&w->replication_id));
+}
+
 static void on_approved(void *arg, const struct marks *m, const struct error *err)
 {
     struct writeback *w = asked_take(arg);
@@ -204,13 +213,11 @@ static void on_approved(void *arg, const struct marks *m, const struct error *er
         restore_what_is_there(w);
         return;
     }
-    forget_all(&w->own);
-    w->phase = PHASE_DONE;
     hub_count(w->hub, BUS_WRITE_BACKS, 0, 1);
     log_line(LOG_INFO, "publish", 0,
              "lost writes looked for: %zu written back, %zu held, %zu buried; ids go on above %" PRIu64,
              w->counts[RESTORE_RESTORED], w->counts[RESTORE_HELD], w->counts[RESTORE_BURIED], w->last_id);
-    hub_approve(w->hub, buf_str(&w->replication_id));
+    end(w);
 }
 
 static void approve(struct writeback *w)
@@ -455,6 +462,13 @@ static void on_places(void *arg, const struct redis_value *v, const struct error
     list_topics(w);
 }
 
+// Where another gateway was the first to come over from a lost Redis, it has read what had been published by
+// then. This one may have gone on writing to the lost one for as long as it was cut off from the new one.
+static bool is_no_other(const struct writeback *w)
+{
+    return !w->approved || w->approved == store_replication_hash(buf_str(&w->replication_id));
+}
+
 static void on_marks(void *arg, const struct marks *m, const struct error *err)
 {
     struct writeback *w = asked_take(arg);
@@ -464,14 +478,12 @@ static void on_marks(void *arg, const struct marks *m, const struct error *err)
         start_over(w, "Redis cannot be asked for what was checked last", err);
         return;
     }
-    if (m->checked && take_own(w)) { // by another gateway, which did not know of these
+    if (m->checked && is_no_other(w)) {
         w->last_id = m->last_id;
-        restore_what_is_there(w);
-        return;
-    }
-    if (m->checked) {
-        w->phase = PHASE_DONE;
-        hub_approve(w->hub, buf_str(&w->replication_id));
+        if (take_own(w))
+            restore_what_is_there(w);
+        else
+            end(w);
         return;
     }
     w->emptied = m->emptied;

@@ -62,8 +62,9 @@ struct soak {
     size_t open_count;
     uint64_t seed, epoch, reports, removals, registered;
     bool silent, loaded;
-    bool kind; // the registrar answers all and takes everything
-    bool nat;  // the registrar's sight of us counts
+    bool kind;     // the registrar answers all and takes everything
+    bool nat;      // the registrar's sight of us counts
+    bool slow_bus; // reports wait for credits
     bool parked;
     enum engine_lease lease;
     unsigned node;

@@ -180,7 +180,7 @@ static void begin_engine(struct soak *s)
     s->lease = LEASE_FRESH;
     s->parked = false;
     s->engine = engine_new(&p, s->now);
-    engine_credit(s->engine, 1u << 30, s->now);
+    engine_credit(s->engine, s->slow_bus ? 1 : 1u << 30, s->now);
 }
 // ---- the gateway
 
@@ -345,6 +345,7 @@ static void close_and_open(struct soak *s)
         pass(s, 100000);
         if (s->open_count && rng_below(&s->rng, 2))
             answer_one(s, rng_below(&s->rng, s->open_count));
+        engine_credit(s->engine, 1, s->now);
         (void)engine_tick(s->engine, s->now);
     }
     assert_false(s->loaded);
@@ -505,6 +506,7 @@ static void settle(struct soak *s)
     s->silent = false;
     set_parked(s, false);
     set_lease(s, LEASE_FRESH);
+    engine_credit(s->engine, 1u << 29, s->now);
     for (int i = 0; i < 40000; i++) {
         turn(s);
     }
@@ -519,6 +521,7 @@ static void runs_through_anything(void **state)
         memset(&s, 0, sizeof(s));
         s.seed = seed * 1000;
         s.nat = seed % 4 == 0;
+        s.slow_bus = seed % 3 == 0;
         s.rng.state = seed;
         s.now = (struct moment){.us = START_US, .wall_ms = WALL_MS};
         assert_int_equal(
@@ -538,6 +541,8 @@ static void runs_through_anything(void **state)
             else
                 pass(&s, rng_below(&s.rng, 1000000));
             time_out_the_old(&s);
+            if (s.slow_bus && what % 20 == 0)
+                engine_credit(s.engine, 2, s.now);
             (void)engine_tick(s.engine, s.now);
         }
         settle(&s);

@@ -145,7 +145,7 @@ void flight_end(struct engine *e, struct flight *f, enum pacer_result result, in
     e->stats.in_flight--;
     if (result == PACER_DROPPED && f->waits && e->ops->forget)
         e->ops->forget(e->ops_arg, flight_token(f));
-    if (f->requests && (f->continues || f->kind == FLIGHT_REFRESH))
+    if (result == PACER_ANSWERED && f->requests && (f->continues || f->kind == FLIGHT_REFRESH))
         pacer_refresh_took(f->ticket.target, f->requests);
     pacer_done(e->home.pacer, &f->ticket, result, retry_after_s, now.us);
     spec_put(&e->home, &f->spec);

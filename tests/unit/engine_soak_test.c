@@ -400,7 +400,7 @@ static void upset(struct soak *s)
     uint64_t what = rng_below(&s->rng, 50);
     if (what == 0)
         s->silent = !s->silent;
-    else if (what == 1 && !s->nat) // nobody is left to know under which address of a NAT it was bound
+    else if (what == 1 && !s->nat && !s->slow_bus) // nobody is left to know what was bound and not told
         kill(s);
     else if (what == 2)
         close_and_open(s);

@@ -383,6 +383,17 @@ static void note_path(struct engine *e, struct entry *r, const struct flight *f,
     note_received(e, f, a);
 }
 
+// A removal that the registrar refused, or challenged, removed nothing.
+static void note_unbind(struct flight *f, const struct sip_answer *a)
+{
+    if (f->kind != FLIGHT_UNBIND)
+        return;
+    if (a->local)
+        f->shaken = f->shaken || !answer_is_unsent(a);
+    else if (a->status >= 300)
+        f->entry->shaken = f->shaken;
+}
+
 void engine_answer(struct engine *e, uint64_t token, const struct sip_answer *a, struct moment now)
 {
     uint32_t index = (uint32_t)token;
@@ -394,6 +405,7 @@ void engine_answer(struct engine *e, uint64_t token, const struct sip_answer *a,
     struct shard *s = e->shards[r->shard];
     observe_answer(e, f, a, now);
     note_path(e, r, f, a, now);
+    note_unbind(f, a);
     if (!a->local)
         pacer_heard(e->home.pacer, &f->ticket, now.us);
     on_final(e, f, a, now);

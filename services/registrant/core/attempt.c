@@ -72,6 +72,7 @@ void flight_begin(struct engine *e, struct entry *r, enum flight_kind kind, bool
     set_what_is_sent(e, f);
     f->revision = r->revision;
     f->continues = kind == FLIGHT_BIND && r->bound && r->differs == SPEC_SAME && r->expires_ms > ms_of(now);
+    f->shaken = r->shaken;
     f->follows = r->seen_elsewhere;
     r->seen_elsewhere = false;
     if (r->extra) {

@@ -139,7 +139,7 @@ struct flight {
     uint8_t fresh;      // bit i: the request used nonce i, which came from the challenge just before it
     uint8_t preemptive; // bit i: it used nonce i of an earlier attempt
     bool lengthened, suspected, waits;
-    bool shaken; // the entry's, by what this attempt had sent before
+    bool shaken;    // the entry's, by what this attempt had sent before
     bool obsolete;  // what it sends is no longer wanted
     bool follows;   // sent because the registrar sees us at another address: not done again for its answer
     bool continues; // binds what is bound and lives

@@ -43,7 +43,8 @@ static void fail_told(struct engine *e, struct flight *f, const struct sip_answe
 
 static bool may_bind_anew(const struct engine *e, const struct flight *f)
 {
-    return e->lease == LEASE_FRESH && e->shards[f->entry->shard]->state != SHARD_PARKED;
+    const struct shard *s = e->shards[f->entry->shard];
+    return e->lease == LEASE_FRESH && s->state != SHARD_PARKED && !s->lost;
 }
 
 // May the attempt go on with another request? Not once the loop stood still, not to bind anew without a

@@ -187,6 +187,7 @@ static void close_shard(struct engine *e, struct shard *s, bool dropped, struct 
         return;
     if (s->state == SHARD_LOADING) // never ours: whoever had it has said all there is to say
         shard_forget(e, s, NULL);
+    s->lost = s->state == SHARD_PARKED;
     s->state = SHARD_CLOSING;
     s->dropped = dropped;
     size_t at = 0;

@@ -154,6 +154,7 @@ struct shard {
     uint16_t index;
     enum shard_state state;
     bool dropped; // given to another: only what it touched is reported
+    bool lost;    // it was parked when its end began: nothing is bound anew
     uint64_t epoch;
     double share;
     uint32_t flights;

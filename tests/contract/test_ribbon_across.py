@@ -18,8 +18,8 @@ def ribbon(world):
     return client
 
 
-def registrations(client):
-    return {r["attributes"]["name"]: r["id"] for r in client.yeti.get("/registrations").json["data"]}
+def registrations(client, query=""):
+    return {r["attributes"]["name"]: r["id"] for r in client.yeti.get("/registrations" + query).json["data"]}
 
 
 def change(client, id, **attributes):
@@ -198,6 +198,34 @@ def test_an_entry_is_there_all_the_while_its_row_comes_and_goes(world, ribbon):
     stop.set()
     thread.join()
     assert not missing, missing[0]
+
+
+def test_what_was_deleted_elsewhere_does_not_come_back_from_what_somebody_had_read_before(world, ribbon):
+    writer = connect(world, ribbon.number)
+    stop = threading.Event()
+    before = {f"ribbon:3:{e}@2:1" for e in range(1, 61)}  # are looked at first
+    for e in range(1, 61):
+        ribbon.make(entry_path(3, e), AOR=f"sip:{e}", URI1=str(e))
+
+    def write():
+        while not stop.is_set():
+            writer.post(server_path(2, 1), Port="5099")
+            writer.post(server_path(2, 1), Port="5060")
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        for e in range(61, 121):
+            ribbon.make(entry_path(3, e), AOR=f"sip:{e}", URI1=str(e))
+            name = f"ribbon:3:{e}@2:1"
+            wait_for(lambda name=name: name in registrations(ribbon, "?page[size]=1000"), 10, f"{name} to be made", every=0)
+            id = registrations(ribbon, "?page[size]=1000")[name]
+            assert ribbon.yeti.call("DELETE", f"/registrations/{id}").status == 204
+    finally:
+        stop.set()
+        thread.join()
+    wait_for(lambda: not world.redis.keys("rc:*:jobs"), 30, "the jobs to be done")
+    assert set(registrations(ribbon, "?page[size]=1000")) == before
 
 
 # ---- what other dialects made: the virtual table

@@ -43,17 +43,22 @@ static void add(struct batch *b, int kind, const struct registration *before,
     b->items[b->count++] = (struct store_item){.kind = kind, .before = before, .after = after};
 }
 
-static int run_unique(struct batch *b, const struct store_term *unique, size_t unique_count)
+static int run_as(struct batch *b, const struct store_term *unique, size_t unique_count,
+                  const struct store_write_context *context)
 {
     fixture_forget(b->f);
     b->answers = 0;
-    store_batch(b->f->store, STR_LIT("acme"), b->items, b->count, unique, unique_count, &fixture_context,
-                on_batch, b);
+    store_batch(b->f->store, STR_LIT("acme"), b->items, b->count, unique, unique_count, context, on_batch, b);
     assert_int_equal(b->answers, 0); // never from within the call
     assert_true(peer_run_until(b->f->base, is_answered, b, SOON_MS));
     assert_int_equal(b->answers, 1);
     b->count = 0;
     return b->rc;
+}
+
+static int run_unique(struct batch *b, const struct store_term *unique, size_t unique_count)
+{
+    return run_as(b, unique, unique_count, &fixture_context);
 }
 
 static int run(struct batch *b)
@@ -189,6 +194,24 @@ static void a_unique_term_is_had_once_afterwards(void **state)
     add(&b, STORE_ITEM_DELETE, &one, NULL);
     assert_int_equal(run_unique(&b, unique, 2), 0);
     assert_string_equal(names(b.f, "two"), "3"); // the refused one used up an id
+}
+
+static void a_batch_that_follows_from_objects_is_refused_once_they_were_changed(void **state)
+{
+    struct batch b = {.f = *state};
+    const uint64_t none = 0, first = 7;
+    struct store_write_context context = fixture_context;
+    struct registration fresh cleanup(registration_done) = a_registration("acme", "one");
+    (void)rawf(b.f, "SET rc:{s%u}:acct:acme:obj-version 7", store_shard(STR_LIT("acme")));
+    context.objects_version = &none;
+    add(&b, STORE_ITEM_CREATE, NULL, &fresh);
+    assert_int_equal(run_as(&b, NULL, 0, &context), -ESTALE);
+    assert_int_equal(b.failed, 1); // none of them
+    assert_string_equal(names(b.f, "one"), "(nil)");
+    context.objects_version = &first;
+    add(&b, STORE_ITEM_CREATE, NULL, &fresh);
+    assert_int_equal(run_as(&b, NULL, 0, &context), 0);
+    assert_string_equal(names(b.f, "one"), "2"); // the refused one used up an id
 }
 
 static void an_update_that_changes_nothing_is_part_of_a_batch_in_silence(void **state)
@@ -431,6 +454,7 @@ int main(void)
         STORE_TEST(one_that_fails_undoes_all),
         STORE_TEST(names_are_unique_over_what_is_there_afterwards),
         STORE_TEST(a_unique_term_is_had_once_afterwards),
+        STORE_TEST(a_batch_that_follows_from_objects_is_refused_once_they_were_changed),
         STORE_TEST(an_update_that_changes_nothing_is_part_of_a_batch_in_silence),
         STORE_TEST(a_batch_that_cannot_be_is_refused),
         STORE_TEST(a_full_batch_goes_through_as_one),

@@ -1,6 +1,7 @@
 // See sync.h. A table is planned once; its entries follow one after the other, and what they were newly
-// registered at is marked together at the end. Marks are written under the version of the plan: if objects
-// changed meanwhile, the slice begins again, which finds what is done already and does it not twice.
+// registered at is marked together at the end. What is missing is made, and marks are written, under the
+// version of the plan: if objects changed meanwhile, the slice begins again, which finds what is done already
+// and does it not twice.
 #include "services/gateway/ribbon/sync.h"
 
 #include "common/base/mem.h"
@@ -38,7 +39,7 @@ struct sync {
     uint64_t entry; // the last one that was begun
     bool has_unit;
     struct unit unit;
-    size_t items_done;
+    size_t items_done, sent;
     struct mark *marks; // to be written at the end of the table
     size_t mark_count;
 };
@@ -280,8 +281,11 @@ static void on_batch(void *arg, int rc, size_t failed, const struct store_record
                      const struct error *err)
 {
     struct sync *s = arg;
-    (void)failed;
     (void)records;
+    if (rc == -ESTALE && failed == s->sent) { // no item's fault: objects changed
+        begin_again(s, rc, err);
+        return;
+    }
     if (is_contention(rc) && ++s->restarts <= RESTARTS_MAX) {
         unsigned taken = s->unit.taken + (rc == -EEXIST);
         unit_end(s);
@@ -307,10 +311,15 @@ static void write_registrations(struct sync *s)
         unit_is_done(s);
         return;
     }
+    // Another slice may have made and marked what is missing here, and it may have been deleted since: then it
+    // is not made again.
+    uint64_t version = plan_version(&s->plan);
     const struct store_write_context context = {.traceparent = str_of(s->traceparent),
-                                                .actor = str_of(s->actor)};
-    store_batch(store_of(s), str_of(s->account), u->items + s->items_done,
-                left < STORE_BATCH_MAX ? left : STORE_BATCH_MAX, NULL, 0, &context, on_batch, s);
+                                                .actor = str_of(s->actor),
+                                                .objects_version = u->adds_marks ? &version : NULL};
+    s->sent = left < STORE_BATCH_MAX ? left : STORE_BATCH_MAX;
+    store_batch(store_of(s), str_of(s->account), u->items + s->items_done, s->sent, NULL, 0, &context,
+                on_batch, s);
 }
 
 // All that the entry had made is gone, and so is the entry.

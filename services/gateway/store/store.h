@@ -147,6 +147,9 @@ struct store_write_context {
     // Creates only, kept for a day: the same key with the same fingerprint (of the request) gives what the
     // first made, with another one -EALREADY. Empty: none.
     struct str idempotency_key, fingerprint;
+    // Version of the account's objects that the write follows from (store_account_change); NULL: any. Where
+    // another one is held: -ESTALE, of a batch with failed = item_count.
+    const uint64_t *objects_version;
 };
 // Gives the registration an id (never given twice), seals its clear secrets, writes it. reg->id is ignored.
 void store_create(struct store *s, const struct registration *reg, const struct store_write_context *c,

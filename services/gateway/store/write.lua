@@ -1,17 +1,17 @@
 -- Creates, replaces and deletes registrations of one account with all their indexes: all that is asked for, or nothing.
 -- KEYS: reg of the first. ARGV: account, due in ms, event source, traceparent, digest of an idempotency key ('' none),
--- digest of the request it stands for, count of the terms that at most one registration may have afterwards, those terms,
--- then ITEM_ARGS for each registration.
+-- digest of the request it stands for, version that the account's objects must have ('' any), count of the terms that at
+-- most one registration may have afterwards, those terms, then ITEM_ARGS for each registration.
 -- Gives {'ok', an answer for each}; {'replayed', id}: the idempotency key made that one before; or what forbids it:
--- {'reused'}: it was used for another request; {'crowded'}: a term would be had twice; {'absent' | 'stale' | 'exists' |
--- 'used' | 'twice', index of the item}. An answer: of one written see write_item, of one deleted see delete_item.
+-- {'reused'}: it was used for another request; {'outdated'}: the objects have another version; {'crowded'}: a term would be
+-- had twice; {'absent' | 'stale' | 'exists' | 'used' | 'twice', index of the item}. An answer: of one written see write_item, of one deleted see delete_item.
 
 local ITEM_ARGS = 12
 local IDEMPOTENCY_S = 24 * 3600
 local LEFT_BYTES = 16 * 17 - 1 -- of the digests of bindings that it left: sixteen
 
 local account, due_ms, source, traceparent = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local key_digest, fingerprint, unique_count = ARGV[5], ARGV[6], tonumber(ARGV[7])
+local key_digest, fingerprint, objects_version, unique_count = ARGV[5], ARGV[6], ARGV[7], tonumber(ARGV[8])
 local shard = shard_of(KEYS[1])
 local acct = shard .. 'acct:' .. account .. ':'
 local names, twins = acct .. 'names', acct .. 'by:binding:'
@@ -170,8 +170,12 @@ if made then
     return of == fingerprint and { 'replayed', id } or { 'reused' }
 end
 
+if objects_version ~= '' and objects_version ~= (redis.call('GET', acct .. 'obj-version') or '0') then
+    return { 'outdated' }
+end
+
 local items, seen = {}, {}
-for first = 8 + unique_count, #ARGV, ITEM_ARGS do
+for first = 9 + unique_count, #ARGV, ITEM_ARGS do
     local item = item_at(first)
     item.held = read_held(item.reg)
     items[#items + 1] = item
@@ -187,7 +191,7 @@ if conflict then
     return { 'exists', conflict - 1 }
 end
 for i = 1, unique_count do
-    if count_under(items, ARGV[7 + i]) > 1 then
+    if count_under(items, ARGV[8 + i]) > 1 then
         return { 'crowded' }
     end
 end

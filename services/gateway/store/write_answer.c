@@ -138,6 +138,7 @@ static const struct refusal {
     {"stale", -ESTALE, true, "it was written meanwhile"},
     {"used", -EAGAIN, true, "the sequence of ids gave one that is in use"},
     {"twice", -EIO, true, "it stands twice in a batch"},
+    {"outdated", -ESTALE, false, "objects of the account that it follows from were changed meanwhile"},
     {"crowded", -ESTALE, false, "another registration of this account got there first"},
     {"reused", -EALREADY, false, "the idempotency key was used for another request"},
 };

@@ -13,7 +13,7 @@
 // Ids that the sequence gives again although they are in use: only after a fail-over lost its last values.
 #define MAX_USED_IDS 1000
 #define ITEM_ARGS    12 // of write.lua
-#define HEAD_ARGS    8  // key and what stands before the unique terms
+#define HEAD_ARGS    9  // key and what stands before the unique terms
 
 static void ask_ids(struct write_call *c);
 
@@ -25,6 +25,8 @@ struct write_call *write_call_new(struct store *s, struct str account, size_t it
     c->account = str_dup(account);
     c->traceparent = str_dup(context->traceparent);
     c->actor = str_dup(context->actor);
+    if (context->objects_version)
+        buf_add_u64(&c->objects_version, *context->objects_version);
     c->items = mem_array(item_count + 1, sizeof *c->items);
     c->count = item_count;
     c->failed = item_count;
@@ -71,6 +73,7 @@ static void finish(struct store_write *w)
     free(c->account);
     free(c->traceparent);
     free(c->actor);
+    buf_done(&c->objects_version);
     buf_done(&c->unique);
     buf_done(&c->text);
     free(c->ends);
@@ -114,9 +117,10 @@ static void send(struct store_write *w)
     while (str_split(&rest, '\n', &term))
         unique_count++;
     buf_add_u64(&unique, unique_count);
-    const struct str head[HEAD_ARGS] = {buf_str(&key),          str_of(c->account),     buf_str(&due),
-                                        str_of(w->s->source),   str_of(c->traceparent), str_of(c->key_digest),
-                                        str_of(c->fingerprint), buf_str(&unique)};
+    const struct str head[HEAD_ARGS] = {
+        buf_str(&key),          str_of(c->account),           buf_str(&due),
+        str_of(w->s->source),   str_of(c->traceparent),       str_of(c->key_digest),
+        str_of(c->fingerprint), buf_str(&c->objects_version), buf_str(&unique)};
 
     size_t argc = HEAD_ARGS;
     struct str *argv = mem_array(HEAD_ARGS + unique_count + c->arg_count, sizeof *argv);

@@ -27,7 +27,8 @@ struct write_call {
     void *arg;                            // the answer's
     char *account, *traceparent, *actor;
     char key_digest[TERMS_DIGEST_BYTES], fingerprint[TERMS_DIGEST_BYTES]; // empty: no idempotency key
-    struct buf unique; // terms that one may have at most, one a line
+    struct buf objects_version; // that the account's objects must have; empty: any
+    struct buf unique;          // terms that one may have at most, one a line
     struct write_item *items;
     size_t count;
 

@@ -311,8 +311,8 @@ static void write_registrations(struct sync *s)
         unit_is_done(s);
         return;
     }
-    // Another slice may have made and marked what is missing here, and it may have been deleted since: then it
-    // is not made again.
+    // Another slice may have made and marked what is missing here, and it may have been deleted since: then
+    // it is not made again.
     uint64_t version = plan_version(&s->plan);
     const struct store_write_context context = {.traceparent = str_of(s->traceparent),
                                                 .actor = str_of(s->actor),

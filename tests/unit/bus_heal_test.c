@@ -157,6 +157,34 @@ static void events_of_a_dead_gateway_are_drained_by_the_next_in_order(void **sta
     assert_null(world_find(w, "events", "registration.updated", r.id, 100)); // none twice
 }
 
+static void events_under_way_at_a_stop_are_not_sent_again_by_the_next(void **state)
+{
+    struct world *w = *state;
+    struct metrics *others = metrics_new(bus_metrics_table, ARRAY_LEN(bus_metrics_table));
+    struct bus *other = world_new_bus(w, "gateway-2", others);
+    world_wait_until_heard(w, others);
+    struct registration first cleanup(registration_done) = created(w->f, "stopping", "first");
+    world_post(w);
+    (void)expect(w, "events", "registration.created", first.id, 1);
+    char script[64], shell[] = "/bin/sh", option[] = "-c", *later[] = {shell, option, script, NULL};
+    (void)snprintf(script, sizeof(script), "sleep 2.5; kill -CONT %d", (int)w->broker);
+    peer_freeze(w->broker);
+    create_many(w, "stopping", true);
+    assert_false(peer_run_until(w->f->base, all_are_published, w, 300)); // they are read, and given to Kafka
+    pid_t waker = peer_start(later);
+    bus_stop(w->bus, 10000);
+    w->bus = NULL;
+    (void)peer_stop(waker, 0);
+    for (size_t i = 0; i < MANY; i++)
+        (void)expect(w, "events", "registration.created", many[i].id, 1);
+    expect_redis(w, "0", "XLEN rc:{s%u}:outbox", shard_of("stopping"));
+    for (size_t i = 0; i < MANY; i++)
+        assert_null(world_find(w, "events", "registration.created", many[i].id, 1));
+    bus_stop(other, 2000);
+    metrics_free(others);
+    forget_many();
+}
+
 // After a fail-over another one may have been first.
 static void who_drained_events_before_redis_was_lost_asks_whether_it_still_may(void **state)
 {
@@ -249,6 +277,7 @@ int main(void)
         HEALS(two_buses_share_what_is_late_without_publishing_it_twice),
         HEALS(a_stopping_bus_publishes_what_was_posted),
         HEALS(events_of_a_dead_gateway_are_drained_by_the_next_in_order),
+        HEALS(events_under_way_at_a_stop_are_not_sent_again_by_the_next),
         HEALS(who_drained_events_before_redis_was_lost_asks_whether_it_still_may),
         HEALS(a_place_that_another_gateway_made_is_read_here_too),
         HEALS(a_report_that_redis_could_not_take_is_applied_when_it_is_back),

@@ -134,7 +134,9 @@ static void finish_reading(struct shard_outbox *s)
     s->count = 0;
     bool failed = s->failed;
     s->failed = false;
-    if (s->full && !failed)
+    if (s->outbox->hub->stopping)
+        ask(s, 0); // behind the deletion: the next owner finds nothing that was sent
+    else if (s->full && !failed)
         drive(s);
     else if (s->more && !failed)
         collect(s->outbox);
@@ -193,7 +195,7 @@ static void pump(struct shard_outbox *s)
     size_t done = 0;
     for (size_t i = 0; i < s->count; i++) {
         struct outbox_event *e = &s->events[i];
-        s->failed = s->failed || !is_ours(s);
+        s->failed = s->failed || s->outbox->hub->stopping || !is_ours(s);
         if (e->state == SENT_NOT && !s->failed && !has_earlier(s, i))
             send_event(s, e);
         done += e->state == SENT_DONE;
@@ -206,7 +208,7 @@ static void on_read(void *arg, const struct redis_value *v, const struct error *
 {
     struct shard_outbox *s = arg;
     s->reading = false;
-    if (err || !is_ours(s))
+    if (err || !is_ours(s) || s->outbox->hub->stopping)
         return;
     for (size_t i = 0; i < redis_count(v) && s->count < READ_COUNT; i++) {
         struct outbox_entry *entry = outbox_entry_read(redis_at(v, i), s->shard);
@@ -300,7 +302,7 @@ void outbox_nudge(struct outbox *o, unsigned shard)
 void outbox_release(struct outbox *o)
 {
     for (size_t i = 0; i < STORE_SHARDS; i++)
-        if (o->shards[i].owned)
+        if (o->shards[i].owned && !o->shards[i].count) // else once those are acknowledged
             ask(&o->shards[i], 0);
 }
 

@@ -9,7 +9,7 @@
 
 enum { PRODUCE = 0, REFUSALS = 200 }; // a tenth of a second each
 
-static rd_kafka_t *host;
+static rd_kafka_t *mock_handle;
 static rd_kafka_mock_cluster_t *mock;
 
 static void drop_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
@@ -22,9 +22,9 @@ static int late_setup(void **state)
     char text[256];
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     rd_kafka_conf_set_log_cb(conf, drop_log);
-    host = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
-    assert_non_null(host);
-    mock = rd_kafka_mock_cluster_new(host, 1);
+    mock_handle = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
+    assert_non_null(mock_handle);
+    mock = rd_kafka_mock_cluster_new(mock_handle, 1);
     assert_non_null(mock);
     return world_setup_on(state, rd_kafka_mock_cluster_bootstraps(mock));
 }
@@ -34,7 +34,7 @@ static int late_teardown(void **state)
     rd_kafka_mock_clear_request_errors(mock, PRODUCE);
     int rc = world_teardown(state);
     rd_kafka_mock_cluster_destroy(mock);
-    rd_kafka_destroy(host);
+    rd_kafka_destroy(mock_handle);
     return rc;
 }
 

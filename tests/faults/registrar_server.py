@@ -125,7 +125,7 @@ class Server:
         self.journal = open(self.journal_path, "a", encoding="utf-8")
         self.digest = Digest(password_of, realm="faults")
         self.pruned = time.monotonic()
-        self.answered = {}  # transaction: (time, bytes or None)
+        self.answered = {}  # transaction: (time, bytes)
         self.later = []  # heap of (time, number, send, bytes)
         self.number = 0
         self.pending = {}  # stream: bytes of a message that is not whole
@@ -230,13 +230,12 @@ class Server:
             return
         key = (request.branch, request.get("cseq"), source)
         if key in self.answered:
-            answer = self.answered[key][1]
-            if answer:
-                send(answer)
+            send(self.answered[key][1])
             return
         now = time.monotonic()
         status, answer = self.answer(request, source, transport, now)
-        self.answered[key] = (now, answer)
+        if answer:  # who was dead when it came knows nothing of it when it is repeated
+            self.answered[key] = (now, answer)
         if answer and self.mode.delay:
             self.number += 1
             heapq.heappush(self.later, (now + self.mode.delay, self.number, send, answer))

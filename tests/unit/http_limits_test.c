@@ -263,7 +263,8 @@ static void answers_that_nobody_takes_are_bounded_together_and_the_slowest_goes_
 
 // ---- who makes room
 
-static void who_sent_a_part_of_a_request_goes_before_a_younger_one_that_sent_nothing(void **state)
+// The server has looked at what one said before the next one comes.
+static void the_first_makes_room_for_a_third(const char *it_said)
 {
     struct http_limits l = app_limits();
     l.connections = 2;
@@ -273,7 +274,7 @@ static void who_sent_a_part_of_a_request_goes_before_a_younger_one_that_sent_not
     for (int i = 0; i < 3; i++) {
         client_connect(&c[i], &a.f);
         (void)event_base_loop(a.f.base, EVLOOP_NONBLOCK);
-        client_say(&c[i], i ? "" : "G");
+        client_say(&c[i], i ? "" : it_said);
         for (int n = 0; n < 5; n++)
             (void)event_base_loop(a.f.base, EVLOOP_NONBLOCK);
     }
@@ -286,6 +287,16 @@ static void who_sent_a_part_of_a_request_goes_before_a_younger_one_that_sent_not
     for (int i = 0; i < 3; i++)
         client_close(&c[i]);
     app_done(&a);
+}
+
+static void a_connection_past_the_limit_takes_the_place_of_the_one_idle_longest(void **state)
+{
+    the_first_makes_room_for_a_third("");
+}
+
+static void who_sent_a_part_of_a_request_goes_before_a_younger_one_that_sent_nothing(void **state)
+{
+    the_first_makes_room_for_a_third("G");
 }
 
 static void who_sent_a_head_and_keeps_its_body_to_itself_makes_room(void **state)
@@ -357,7 +368,7 @@ static void who_is_answered_late_holds_nobody_else_up(void **state)
     app_done(&a);
 }
 
-static void what_is_sent_on_before_a_late_answer_is_kept_or_thrown_away_as_before_any(void **state)
+static void what_is_sent_on_before_a_late_answer_is_kept_as_before_any(void **state)
 {
     struct http_limits l = app_limits();
     l.late_ms = 50;
@@ -453,11 +464,12 @@ int main(void)
         cmocka_unit_test(a_waiting_request_is_not_hurried),
         cmocka_unit_test(a_client_that_takes_nothing_is_dropped),
         cmocka_unit_test(answers_that_nobody_takes_are_bounded_together_and_the_slowest_goes_first),
+        cmocka_unit_test(a_connection_past_the_limit_takes_the_place_of_the_one_idle_longest),
         cmocka_unit_test(who_sent_a_part_of_a_request_goes_before_a_younger_one_that_sent_nothing),
         cmocka_unit_test(who_sent_a_head_and_keeps_its_body_to_itself_makes_room),
         cmocka_unit_test(who_has_its_refusal_and_lingers_makes_room),
         cmocka_unit_test(who_is_answered_late_holds_nobody_else_up),
-        cmocka_unit_test(what_is_sent_on_before_a_late_answer_is_kept_or_thrown_away_as_before_any),
+        cmocka_unit_test(what_is_sent_on_before_a_late_answer_is_kept_as_before_any),
         cmocka_unit_test(who_is_to_be_answered_late_makes_room_and_has_its_answer),
         cmocka_unit_test(who_leaves_before_a_late_answer_is_forgotten),
         cmocka_unit_test(late_answers_do_not_hold_up_the_end),

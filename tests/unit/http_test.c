@@ -214,27 +214,6 @@ static void the_longest_body_is_taken(void **state)
 
 // ---- connections
 
-static void a_connection_past_the_limit_takes_the_place_of_the_one_idle_longest(void **state)
-{
-    struct http_limits l = app_limits();
-    l.connections = 2;
-    struct app a;
-    struct client c[3];
-    app_init(&a, l);
-    for (int i = 0; i < 3; i++) {
-        client_connect(&c[i], &a.f);
-        (void)event_base_loop(a.f.base, EVLOOP_NONBLOCK);
-    }
-    WAIT_UNTIL(&a.f, c[0].closed);
-    for (int i = 1; i < 3; i++) {
-        client_say(&c[i], GET("/"));
-        expect_text(&c[i], OK_EMPTY);
-    }
-    for (int i = 0; i < 3; i++)
-        client_close(&c[i]);
-    app_done(&a);
-}
-
 static void connections_past_the_limit_are_closed_where_all_are_busy(void **state)
 {
     struct http_limits l = app_limits();
@@ -522,7 +501,6 @@ int main(void)
         cmocka_unit_test(the_last_request_of_a_client_that_half_closed_is_answered),
         cmocka_unit_test(a_client_that_expects_is_told_to_continue),
         cmocka_unit_test(the_longest_body_is_taken),
-        cmocka_unit_test(a_connection_past_the_limit_takes_the_place_of_the_one_idle_longest),
         cmocka_unit_test(connections_past_the_limit_are_closed_where_all_are_busy),
         cmocka_unit_test(the_client_decides_whether_the_connection_stays),
         cmocka_unit_test(a_request_outlives_its_client),

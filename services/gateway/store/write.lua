@@ -4,7 +4,8 @@
 -- most one registration may have afterwards, those terms, then ITEM_ARGS for each registration.
 -- Gives {'ok', an answer for each}; {'replayed', id}: the idempotency key made that one before; or what forbids it:
 -- {'reused'}: it was used for another request; {'outdated'}: the objects have another version; {'crowded'}: a term would be
--- had twice; {'absent' | 'stale' | 'exists' | 'used' | 'twice', index of the item}. An answer: of one written see write_item, of one deleted see delete_item.
+-- had twice; {'absent' | 'stale' | 'exists' | 'used' | 'twice', index of the item}. An answer: of one written see write_item,
+-- of one deleted see delete_item.
 
 local ITEM_ARGS = 12
 local IDEMPOTENCY_S = 24 * 3600
